@@ -1,0 +1,41 @@
+# Two commands on a fresh machine: `make reproduce` and `make test`. Both install into .venv first, from the lock.
+
+PYTHON ?= python3
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+LOCK := envs/lock.txt
+TORCH := $(shell grep '^torch==' $(LOCK))
+
+.PHONY: reproduce test check bench
+.DELETE_ON_ERROR:
+
+# The main job: everything that config/demo.yaml asks for.
+reproduce: $(VENV)/.installed
+	$(VENV)/bin/snakemake
+
+# Everything that must hold before a change lands: formatting, lint, types, generated files, tests.
+test: check
+	$(VENV)/bin/pytest --numprocesses 2 --dist loadfile
+
+check: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/snakefmt --check --compact-diff Snakefile rules
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m safety_regions.config.generate --check
+
+# Measured claims; MODEL is a prepared folder, results/models/NAME.DIGEST.
+bench: $(VENV)/.installed
+	$(VENV)/bin/python benchmarks/scoring.py $(MODEL)
+
+# torch comes first and by its exact version, so that a CPU build already chosen is kept.
+$(VENV)/.installed: $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint $(LOCK) $(TORCH)
+	$(PIP) install --quiet --constraint $(LOCK) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) install --quiet --constraint $(LOCK) --editable '.[dev]'
+	@touch $@
