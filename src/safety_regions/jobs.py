@@ -1,0 +1,71 @@
+"""What the batched jobs share: work through entries, leave alone what is in place, write a manifest at the end."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from safety_regions import receipts
+from safety_regions.errors import UserError
+from safety_regions.store import readable_json, write_text
+
+
+class Entry:
+    """One artifact of a job: where it goes, what it is made of."""
+
+    def __init__(self, path: str, recipe: dict, inputs: dict[str, str]):
+        self.path, self.recipe = Path(path), recipe
+        self.inputs = {role: Path(p) for role, p in inputs.items()}
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the recipe."""
+        return receipts.recipe_digest(self.recipe)
+
+    def checked(self, role: str) -> Path:
+        """The path of an input whose files agree with its receipt, made by the recipe that this entry's recipe names."""
+        receipts.check(self.inputs[role], self.recipe[role])
+        return self.inputs[role]
+
+
+def job_parser(description: str | None, scoring: bool = False) -> argparse.ArgumentParser:
+    """The command line that batched jobs share; `scoring` jobs run a model over samples."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--job", required=True, help="what to make, as JSON or @FILE: entries of path, recipe, inputs")
+    parser.add_argument("--manifest", required=True, help="file that lists what is in place, written last")
+    if scoring:
+        parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="default: %(default)s")
+        parser.add_argument(
+            "--batch-tokens", type=int, default=512, help="padded tokens per batch (default %(default)s)"
+        )
+    return parser
+
+
+def read_job(text: str) -> list[Entry]:
+    """The entries of a job, given as JSON or as `@FILE`. A receipt's `recipe` has all a job says but the paths."""
+    try:
+        content = json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
+        return [Entry(entry["path"], entry["recipe"], entry["inputs"]) for entry in content["entries"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"not a job: {error!r}", where="--job", expected='{"entries": [{"path": ..., "recipe": ..., "inputs": ...}]} or @FILE') from None  # fmt: skip
+
+
+def run_entries(entries: list[Entry], make: Callable[[Entry], Any], manifest: Path | str) -> None:
+    """Make the artifacts that are not in place, each with its receipt, then write the manifest.
+
+    A killed job has lost at most the artifact it was at: started again, it finds the others made and goes on. An artifact
+    that is in place but damaged raises `UserError`: it is never made again without a word.
+    """
+    sums: dict[str, str] = {}
+    for number, entry in enumerate(entries, 1):
+        if entry.path.exists() and receipts.receipt_path(entry.path).exists():
+            receipts.check(entry.path, entry.digest)
+            print(f"[{number}/{len(entries)}] {entry.path}: in place", file=sys.stderr)
+        else:
+            print(f"[{number}/{len(entries)}] {entry.path}", file=sys.stderr)
+            make(entry)
+        sums |= {str(entry.path.with_name(name)): sha for name, sha in receipts.read(entry.path).files.items()}
+    write_text(manifest, readable_json(sums))

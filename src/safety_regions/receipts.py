@@ -1,0 +1,133 @@
+"""Receipts: what an artifact is, what it was made from, and the sha256 of each of its files.
+
+Beside the artifact `X` lies `X.receipt.json`, the same bytes whenever it is made on one kind of machine, and `X.run.json` with the
+facts of one run (host, time, memory). Every consumer calls `check` before it uses an artifact.
+"""
+
+import json
+import os
+import platform
+import resource
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from safety_regions.errors import UserError
+from safety_regions.store import canonical_json, readable_json, sha256_of_file, sha256_of_text, write_text
+
+VERSIONED_PACKAGES = ("torch", "transformers", "tokenizers", "peft", "datasets", "numpy", "safetensors", "zstandard")
+STARTED = time.time()
+
+
+def recipe_digest(recipe: dict) -> str:
+    """sha256 of the recipe's canonical JSON; its first 12 digits stand in the artifact's path."""
+    return sha256_of_text(canonical_json(recipe))
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The checked content of a receipt file."""
+
+    recipe: dict
+    digest: str
+    files: dict[str, str]
+    """sha256 of each file of the artifact, by file name."""
+    facts: dict = field(default_factory=dict)
+    """Deterministic facts about the content: counts, rates, licence, citation."""
+    code: dict[str, str] = field(default_factory=dict)
+    """Syntax-tree digest of each module that decided the bytes (`safety_regions.code`)."""
+
+
+def receipt_path(artifact: Path | str) -> Path:
+    """Where the receipt of an artifact lies: beside a file, or inside a folder."""
+    artifact = Path(artifact)
+    return artifact / "receipt.json" if artifact.is_dir() else artifact.with_name(artifact.name + ".receipt.json")
+
+
+def write(artifact: Path | str, recipe: dict, facts: dict[str, Any], *, versions: tuple[str, ...] = (), code: dict[str, str] | None = None) -> Receipt:  # fmt: skip
+    """Write the receipt (and the run's facts) of a file or folder that is already in place.
+
+    For a folder, every file in it but the receipt's own two is hashed. `versions`: packages that decide the bytes.
+    """
+    path = receipt_path(artifact)
+    own = {path.name, _run_path(path).name}
+    members = sorted(p for p in path.parent.iterdir() if p.is_file()) if Path(artifact).is_dir() else [Path(artifact)]
+    files = {p.name: sha256_of_file(p) for p in members if p.name not in own and not p.name.endswith(".tmp")}
+    receipt = Receipt(recipe, recipe_digest(recipe), files, facts, code or {})
+    write_text(_run_path(path), readable_json(_run_facts()))
+    content: dict = {"digest": receipt.digest, "facts": facts, "files": files, "recipe": recipe, "code": receipt.code}
+    content["versions"] = {name: _version(name) for name in sorted(versions)}
+    write_text(path, readable_json(content))
+    return receipt
+
+
+def read(artifact: Path | str) -> Receipt:
+    """The receipt of an artifact. Raises `UserError` if it is missing, malformed, or its digest is not its recipe's."""
+    path = receipt_path(artifact)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        receipt = Receipt(content["recipe"], content["digest"], content["files"], content["facts"], content["code"])
+        shapes = [
+            (receipt.recipe, dict),
+            (receipt.digest, str),
+            (receipt.files, dict),
+            (receipt.facts, dict),
+            (receipt.code, dict),
+        ]
+        if not all(isinstance(value, kind) for value, kind in shapes):
+            raise TypeError("a field has the wrong type")
+    except FileNotFoundError:
+        raise UserError("receipt missing", where=str(path), hint=_remake(artifact)) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"not a receipt: {error!r}", where=str(path), hint=_remake(artifact)) from None
+    if recipe_digest(receipt.recipe) != receipt.digest:
+        raise UserError("the recipe in this receipt was edited: it no longer has the digest beside it", where=str(path), hint=_remake(artifact))  # fmt: skip
+    return receipt
+
+
+def check(artifact: Path | str, digest: str | None = None) -> Receipt:
+    """The receipt of an artifact whose files are all there with the sha256 it states, and made by recipe `digest` if given."""
+    receipt = read(artifact)
+    if digest is not None and receipt.digest != digest:
+        raise UserError(f"made by recipe {receipt.digest[:12]}", where=str(artifact), expected=f"recipe {digest[:12]}", hint=_remake(artifact))  # fmt: skip
+    folder = receipt_path(artifact).parent
+    for name, sha256 in receipt.files.items():
+        file = folder / name
+        if not file.is_file():
+            raise UserError("file missing", where=str(file), hint=_remake(artifact))
+        found = sha256_of_file(file)
+        if found != sha256:
+            raise UserError(f"sha256 {found}: altered or damaged since it was made", where=str(file), expected=f"sha256 {sha256}", hint=_remake(artifact))  # fmt: skip
+    return receipt
+
+
+def _remake(artifact: Path | str) -> str:
+    return f"delete {artifact} and its receipt and run snakemake again, or restore both from where they were published"
+
+
+def _run_path(path: Path) -> Path:
+    return path.with_name(path.name.replace("receipt.json", "run.json"))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _run_facts() -> dict:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "host": platform.node(),
+        "python": platform.python_version(),
+        "processor": platform.machine(),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
+        "peak_memory_mib": usage.ru_maxrss // 1024,
+        "started": int(STARTED),
+        "wall_seconds": round(time.time() - STARTED, 2),
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "versions": {name: _version(name) for name in VERSIONED_PACKAGES},
+    }

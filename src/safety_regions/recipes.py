@@ -1,0 +1,52 @@
+"""Recipes: the version of each kind of artifact, and recipes on a command line.
+
+A recipe is a JSON object with `kind` and `version`. On a command line it is JSON text, `@FILE`, or `@RECEIPT`, to make again
+what a receipt describes.
+"""
+
+import json
+from pathlib import Path
+
+from safety_regions.errors import UserError
+
+VERSIONS = {
+    "dataset": 1,
+    "prompts": 1,
+    "prompt_overlap": 1,
+    "model": 1,
+    "pairs": 1,
+    "selection": 1,
+    "overlap": 1,
+    "figures": 1,
+    "report": 1,
+}
+"""Raised with any change of the code that changes the bytes of that kind. Methods have theirs in `methods/catalogue.py`."""
+
+
+def read_recipe(text: str, kind: str) -> dict:
+    """The recipe given as JSON, or in a file, alone or inside a receipt.
+
+    Raises `UserError` if it is none, or of another kind or version than this code makes.
+    """
+    try:
+        content = json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
+        recipe = content.get("recipe", content)
+        found = {"kind": recipe.get("kind"), "version": recipe.get("version")}
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"not a recipe: {error}", where="--recipe", expected="a JSON object, @FILE, or @RECEIPT"
+        ) from None
+    wanted = {"kind": kind, "version": VERSIONS[kind]}
+    if found != wanted:
+        raise UserError(f"a recipe of {found}", where="--recipe", expected=f"a recipe of {wanted}")
+    return recipe
+
+
+def read_paths(text: str, option: str) -> dict[str, Path]:
+    """The paths by role of an option such as `--parts {"role": "path"}`."""
+    try:
+        return {str(role): Path(path) for role, path in json.loads(text).items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise UserError(
+            f"not a mapping of roles to paths: {error}", where=option, expected='{"role": "path"}'
+        ) from None

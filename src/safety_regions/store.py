@@ -1,0 +1,104 @@
+"""Files that are there whole or not at all, and the hashes by which they are known."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+from safety_regions.errors import UserError
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def readable_json(value: Any) -> str:
+    """JSON for people and diffs: sorted keys, indented, newline at the end."""
+    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def sha256_of_text(text: str) -> str:
+    """sha256 of the UTF-8 bytes, 64 hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_of_file(path: Path | str) -> str:
+    """sha256 of a file's bytes, 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """A temporary path in the same folder that becomes `path` when the block ends without an error.
+
+    The bytes are on disk (fsync) before the rename, so a crash leaves the old file, the new file, or none.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes 0600 files; results are shared within a group, so the user's umask decides.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _fsync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path | str) -> None:
+    """Remove the temporary files and folders that killed writers of `path`, or of files in it, left behind.
+
+    Only where nobody is writing `path` any more.
+    """
+    path = Path(path)
+    for left in [*path.parent.glob(f".{escape(path.name)}.*.tmp"), *path.glob(".*.tmp")]:
+        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def _fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_jsonl(path: Path | str, rows: list[dict]) -> None:
+    """One canonical JSON object per line, atomically."""
+    write_text(path, "".join(canonical_json(row) + "\n" for row in rows))
+
+
+def read_jsonl(path: Path | str) -> list[dict]:
+    """The rows of a file that `write_jsonl` wrote. Raises `UserError` naming the line that is not a JSON object."""
+    rows = []
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise UserError(f"not JSON: {error}", where=f"{path}, line {number}") from None
+            if not isinstance(row, dict):
+                raise UserError(f"a JSON {type(row).__name__}", where=f"{path}, line {number}", expected="an object")
+            rows.append(row)
+    return rows
