@@ -1,0 +1,71 @@
+"""What a dataset registry (config/datasets.yaml) may say about one dataset."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, HttpUrl
+
+from safety_regions.config.base import CommitSha, HubId, Section, Sha256
+
+Format = Literal["csv", "json", "jsonl", "txt", "parquet"]
+
+
+class HubDataset(Section):
+    """A dataset on the Hugging Face Hub, pinned to a commit."""
+
+    kind: Literal["hub"]
+    id: HubId
+    revision: CommitSha
+    config: str | None = None
+    """Name of the configuration (subset), if the dataset has several."""
+    data_dir: str | None = None
+    """Folder inside the repository, if the rows of one folder are wanted."""
+    split: str
+
+
+class UrlDataset(Section):
+    """One raw file, pinned by the sha256 of its bytes."""
+
+    kind: Literal["url"]
+    url: HttpUrl
+    sha256: Sha256
+    format: Format
+
+
+class LocalDataset(Section):
+    """One file on this machine, relative to the folder in which `snakemake` runs; its own sha256 is its pin."""
+
+    kind: Literal["local"]
+    path: str
+    format: Format
+
+
+class SyntheticDataset(Section):
+    """One set of the embedded placeholder corpus (safety_regions.synthetic)."""
+
+    kind: Literal["synthetic"]
+    name: str
+
+
+Source = Annotated[HubDataset | UrlDataset | LocalDataset | SyntheticDataset, Field(discriminator="kind")]
+
+
+class DatasetSpec(Section):
+    """Where a dataset's rows are, which of them count, and which columns hold the prompt and the response."""
+
+    source: Source
+    prompt: str | list[str] = "prompt"
+    """Column of the prompt; a list is joined by a blank line, empty cells left out. Dots reach into nested cells: `instances.0.input`. Text files have the one column `text`."""
+    response: str | None = None
+    """Column of the set's own safe response, for the response policy `dataset`. Never a column of compliance prefixes."""
+    keep: dict[str, list[str]] = Field(default_factory=dict)
+    """Keep the rows whose column holds one of these values: `{label: [unsafe]}`."""
+    drop: dict[str, list[str]] = Field(default_factory=dict)
+    """Drop the rows whose column holds one of these values."""
+    drop_words: list[str] = Field(default_factory=list)
+    """Drop the rows in whose prompt or response a word starts with one of these (case ignored)."""
+    extract: Literal["none", "single_turn"] = "none"
+    """`single_turn`: the prompt column holds `\\n\\nHuman: ... \\n\\nAssistant: ...` dialogues; keep the human turn of those with one turn."""
+    rows: int | None = Field(default=None, ge=1)
+    """Expected number of rows after the filters; another number stops the run."""
+    licence: str
+    citation: str

@@ -1,0 +1,85 @@
+"""From the mapping that Snakemake merged to a checked `RunConfig`."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from safety_regions.config.allowed import Allowed
+from safety_regions.config.explain import mistakes_of
+from safety_regions.config.locate import Places, check_files, read_documents, read_yaml
+from safety_regions.config.mistakes import Mistake, raise_if_any
+from safety_regions.config.registries import Registries, load_registries
+from safety_regions.config.run import RunConfig
+
+__all__ = ["Registries", "check_files", "load_registries", "load_run", "read_yaml"]
+
+WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
+
+
+def load_run(merged: Mapping, files: Iterable[Path | str] = (), overrides: Mapping | None = None) -> RunConfig:
+    """The checked run configuration.
+
+    `merged`: what Snakemake made of the files and `--config`; `files`: the configuration files in the order in which they
+    were merged, the workflow's own before those of `--configfile`; `overrides`: what `--config` gave. Inside mappings and lists Snakemake hands every `--config` value on as
+    text, so such text is read as a number, true, false or null where the schema wants one.
+
+    Raises one `UserError` that lists every mistake with its place, what was found and what is allowed.
+    """
+    documents = read_documents(files)
+    typed = _typed(_plain(overrides or {}), _allowed().schema)
+    if not isinstance(merged, Mapping):
+        raise_if_any([Mistake(f"a {type(merged).__name__}", "the configuration", expected="a mapping")])
+    data = _merge(_plain(merged), typed)
+    try:
+        run = RunConfig.model_validate(data, strict=True)
+    except ValidationError as error:
+        places = Places(documents, typed, fallback="the configuration")
+        raise_if_any(mistakes_of(error, data, _allowed(), places))
+        raise
+    if not run.enabled_methods():
+        where = Places(documents, typed, fallback="the configuration").of(("methods",)).where
+        raise_if_any([Mistake("every method left out", where, "methods", "at least one method that is not null")])
+    return run
+
+
+@cache
+def _allowed() -> Allowed:
+    return Allowed(RunConfig.model_json_schema())
+
+
+def _plain(value: Any) -> Any:
+    """The same in plain dicts and lists (Snakemake's are of its own kinds)."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _merge(below: Any, above: Any) -> Any:
+    """`above` laid over `below`: mappings key by key, everything else as a whole."""
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    return below | {key: _merge(below.get(key), value) for key, value in above.items()}
+
+
+def _typed(value: Any, schema: dict) -> Any:
+    """A `--config` value whose text became what the schema wants."""
+    if isinstance(value, dict):
+        return {key: _typed(item, _allowed().below(schema, key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_typed(item, _allowed().below(schema, index)) for index, item in enumerate(value)]
+    return _scalar(value, schema) if isinstance(value, str) else value
+
+
+def _scalar(text: str, schema: dict) -> Any:
+    allowed = _allowed()
+    if allowed.takes(schema, "string"):
+        return None if allowed.takes(schema, "null") and WORDS.get(text, text) is None else text
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            pass
+    return WORDS.get(text, text)

