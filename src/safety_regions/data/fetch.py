@@ -1,0 +1,113 @@
+"""All rows of a dataset, from wherever they lie, checked against what the registry says of them."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from safety_regions.config.datasets import DatasetSpec, HubDataset, LocalDataset, SyntheticDataset, UrlDataset
+from safety_regions.data.formats import SourceRow, parse
+from safety_regions.data.mapping import Row, map_rows
+from safety_regions.errors import UserError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The rows of a dataset and the facts of how they came about."""
+
+    rows: list[Row]
+    facts: dict
+
+
+def fetch(name: str, spec: DatasetSpec, sha256: str | None = None) -> Fetched:
+    """The rows `{"id", "prompt", "response"}` of a dataset after mapping and filters, in source order.
+
+    `sha256`: of a local file when the run was planned. Raises `UserError` whenever the source is not what the spec says:
+    unreachable, other bytes, malformed, a missing column, no rows, or another number of rows than `spec.rows`.
+    """
+    where = f"dataset {name}, {_address(spec)}"
+    source = _read(spec, sha256, where)
+    rows, dropped = map_rows(name, spec, source, where)
+    if spec.rows is not None and len(rows) != spec.rows:
+        raise UserError(f"{len(rows)} rows after the filters (of {len(source)})", where=where, expected=f"{spec.rows} rows", hint="compare the filters with the source, or correct `rows`")  # fmt: skip
+    facts = {
+        "commit": spec.source.revision if isinstance(spec.source, HubDataset) else None,
+        "n_source_rows": len(source),
+        "n_rows": len(rows),
+        "n_dropped": dropped,
+        "n_without_response": sum(row["response"] is None for row in rows),
+        "licence": spec.licence,
+        "citation": spec.citation,
+    }
+    return Fetched(rows, facts)
+
+
+def fetch_recipe(recipe: dict, *, licence: str, citation: str, local: str | None = None) -> Fetched:
+    """`fetch` by a recipe of `recipe.dataset_recipe`. What changes no row is no part of it: licence, citation, and `local`,
+    the path of a local file.
+    """
+    try:
+        source = recipe["spec"]["source"]
+        if source["kind"] == "local":
+            if local is None:
+                raise UserError("the path of the local file is not given", where="--local")
+            source = source | {"path": local}
+        spec = DatasetSpec.model_validate(
+            {**recipe["spec"], "source": source, "licence": licence, "citation": citation}
+        )
+        return fetch(recipe["dataset"], spec, recipe.get("sha256"))
+    except KeyError as error:
+        raise UserError(f"no {error} in the recipe", where="--recipe") from None
+    except ValidationError as error:
+        raise UserError(str(error), where="--recipe, spec", expected="a dataset spec") from None
+
+
+def _read(spec: DatasetSpec, sha256: str | None, where: str) -> list[SourceRow]:
+    source = spec.source
+    if isinstance(source, HubDataset):
+        from safety_regions.data.hub import load_hub
+
+        return load_hub(source, where)
+    if isinstance(source, SyntheticDataset):
+        return _synthetic(source.name, where)
+    if isinstance(source, UrlDataset):
+        from safety_regions.data.download import download
+
+        data = download(str(source.url))
+        _check_sha256(data, source.sha256, where, "the file behind the URL was changed: pin a commit in the URL")
+    else:
+        data = _local(source, where)
+        _check_sha256(data, sha256, where, "the file changed since the run was planned: run snakemake again")
+    return parse(data, source.format, where)
+
+
+def _check_sha256(data: bytes, expected: str | None, where: str, hint: str) -> None:
+    found = hashlib.sha256(data).hexdigest()
+    if expected is not None and found != expected:
+        raise UserError(f"sha256 {found} ({len(data)} bytes)", where=where, expected=f"sha256 {expected}", hint=hint)
+
+
+def _local(source: LocalDataset, where: str) -> bytes:
+    try:
+        return Path(source.path).read_bytes()
+    except OSError as error:
+        hint = "paths are relative to the folder in which snakemake runs"
+        raise UserError(f"not readable: {error.strerror}", where=where, expected="a file", hint=hint) from None
+
+
+def _synthetic(name: str, where: str) -> list[SourceRow]:
+    from safety_regions import synthetic
+
+    if name not in synthetic.DATASETS:
+        raise UserError(f"no synthetic set {name!r}", where=where, hint=did_you_mean(name, synthetic.DATASETS))
+    return [SourceRow(f"row {number}", cells) for number, cells in enumerate(synthetic.rows(name), 1)]
+
+
+def _address(spec: DatasetSpec) -> str:
+    source = spec.source
+    if isinstance(source, HubDataset):
+        return f"{source.id}@{source.revision[:12]}"
+    if isinstance(source, SyntheticDataset):
+        return f"synthetic {source.name}"
+    return str(source.url) if isinstance(source, UrlDataset) else source.path
