@@ -1,0 +1,105 @@
+"""Which linear layers of an architecture are q, k, v, o, gate, up and down: the only place that knows module names.
+
+Scored are these seven projections of every block; embeddings, norms and lm_head are not. An architecture that fuses
+several projections into one matrix gives each its block of output rows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from safety_regions.errors import UserError
+from safety_regions.models.kinds import KINDS
+
+Layout = dict[str, tuple[str, ...]]
+"""Path of a linear module inside a block -> the projections it holds, from its first row on."""
+
+SEPARATE: Layout = {
+    "self_attn.q_proj": ("q",),
+    "self_attn.k_proj": ("k",),
+    "self_attn.v_proj": ("v",),
+    "self_attn.o_proj": ("o",),
+    "mlp.gate_proj": ("gate",),
+    "mlp.up_proj": ("up",),
+    "mlp.down_proj": ("down",),
+}
+FUSED: Layout = {
+    "self_attn.qkv_proj": ("q", "k", "v"),
+    "self_attn.o_proj": ("o",),
+    "mlp.gate_up_proj": ("gate", "up"),
+    "mlp.down_proj": ("down",),
+}
+LAYOUTS: dict[str, Layout] = {
+    "llama": SEPARATE,
+    "mistral": SEPARATE,
+    "qwen2": SEPARATE,
+    "qwen3": SEPARATE,
+    "gemma": SEPARATE,
+    "gemma2": SEPARATE,
+    "gemma3_text": SEPARATE,
+    "smollm3": SEPARATE,
+    "olmo2": SEPARATE,
+    "phi3": FUSED,
+}
+"""Model type (config.json) -> linear modules of one block, with the projections each holds from its first row on."""
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One scored matrix: rows `start` to `stop` of the weight of a linear module."""
+
+    name: str
+    """`<layer>.<kind>`, the same for every architecture: `0.q`, `11.down`."""
+    layer: int
+    kind: str
+    module: nn.Linear
+    start: int
+    stop: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(output rows, input channels) of this matrix."""
+        return self.stop - self.start, self.module.weight.shape[1]
+
+
+def projections(model: Any) -> list[Projection]:
+    """All scored matrices of a causal language model, in layer order and, within a layer, in the order of `KINDS`.
+
+    Raises `UserError` for an architecture that `LAYOUTS` does not know, and for a module that is not a plain linear.
+    """
+    model_type = model.config.model_type
+    if model_type not in LAYOUTS:
+        raise UserError(f"architecture {model_type!r} is not known", where=model.config.name_or_path, expected=f"one of: {', '.join(LAYOUTS)}", hint="add its module names to LAYOUTS in src/safety_regions/models/architecture.py")  # fmt: skip
+    found = []
+    for layer, block in enumerate(model.model.layers):
+        in_block = [
+            p for path, kinds in LAYOUTS[model_type].items() for p in _of_module(model, layer, block, path, kinds)
+        ]
+        found += sorted(in_block, key=lambda p: KINDS.index(p.kind))
+    return found
+
+
+def _of_module(model: Any, layer: int, block: nn.Module, path: str, kinds: tuple[str, ...]) -> Iterator[Projection]:
+    module = block.get_submodule(path)
+    if not isinstance(module, nn.Linear):
+        raise UserError(f"layer {layer}'s {path} is a {type(module).__name__}", where=model.config.name_or_path, expected="a plain linear layer", hint="quantised weights cannot be scored; use the unquantised model")  # fmt: skip
+    start = 0
+    for kind, n_rows in zip(kinds, _rows(model.config, module, kinds), strict=True):
+        yield Projection(f"{layer}.{kind}", layer, kind, module, start, start + n_rows)
+        start += n_rows
+
+
+def _rows(config: Any, module: nn.Linear, kinds: tuple[str, ...]) -> list[int]:
+    total = module.weight.shape[0]
+    if kinds == ("q", "k", "v"):
+        head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        keys = config.num_key_value_heads * head
+        return [total - 2 * keys, keys, keys]
+    return [total // len(kinds)] * len(kinds)
+
+
+def linears(matrices: list[Projection]) -> list[nn.Linear]:
+    """The distinct linear modules that hold these matrices, in order."""
+    return list(dict.fromkeys(p.module for p in matrices))

@@ -1,0 +1,3 @@
+"""The seven kinds of scored matrices, in the order in which a block uses them."""
+
+KINDS = ("q", "k", "v", "o", "gate", "up", "down")

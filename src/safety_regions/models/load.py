@@ -1,0 +1,99 @@
+"""A prepared model folder, loaded: weights, tokenizer, and how to talk to it."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from safety_regions import receipts
+from safety_regions.code import warn_if_changed
+from safety_regions.errors import UserError
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A causal language model in evaluation mode with frozen weights."""
+
+    model: Any
+    tokenizer: Any
+    plain_template: str | None
+    eos_ids: tuple[int, ...]
+    """Tokens that end a response; the first is the tokenizer's own."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the embeddings, and so the inputs, live."""
+        return self.model.get_input_embeddings().weight.device
+
+
+def pick_device(wanted: str) -> str:
+    """`auto` is a GPU where torch sees one. Raises `UserError` if `cuda` is asked for and there is none."""
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise UserError("no GPU is visible to torch", expected="a CUDA device, for machine.device: cuda", hint="set machine.device to auto or cpu, or run where a GPU is")  # fmt: skip
+    return ("cuda" if available else "cpu") if wanted == "auto" else wanted
+
+
+@cache
+def load_once(folder: Path, device: str, digest: str) -> LoadedModel:
+    """The model in a folder made by recipe `digest`, loaded at the first call of a process only."""
+    return load_model(folder, device, digest=digest)
+
+
+def load_model(
+    folder: Path | str, device: str = "cpu", dtype: str | None = None, digest: str | None = None
+) -> LoadedModel:
+    """Load a folder that `prepare_model` made (by recipe `digest`, if given), after its files were checked.
+
+    `dtype` overrides the recipe's. Nothing is downloaded: a Hub model must be in the local cache already.
+    """
+    folder = Path(folder)
+    receipt = receipts.check(folder, digest)
+    warn_if_changed(str(folder), receipt.code)
+    recipe = receipt.recipe
+    location, revision = _location(folder, recipe)
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from safety_regions.models.folder import without_bars
+
+    options = {"revision": revision, "local_files_only": True, "trust_remote_code": False}
+    try:
+        with without_bars():
+            tokenizer = AutoTokenizer.from_pretrained(location, **options)
+            model = AutoModelForCausalLM.from_pretrained(
+                location, dtype=getattr(torch, dtype or recipe["dtype"]), use_safetensors=True, **options
+            )  # fmt: skip
+    except OSError as error:
+        raise UserError(f"the model cannot be loaded: {str(error).splitlines()[0]}", where=f"{location} @ {revision or 'local'}", hint=f"delete {folder} and run snakemake again where there is a network") from None  # fmt: skip
+    model.requires_grad_(False).eval().to(pick_device(device))
+    return LoadedModel(model, tokenizer, recipe.get("plain_template"), eos_ids(model, tokenizer))
+
+
+def _location(folder: Path, recipe: dict) -> tuple[str, str | None]:
+    """Where the weights are: in the folder itself, or where its pointer says; a local model's files are checked again."""
+    source = folder / "source.json"
+    if not source.is_file():
+        return str(folder), None
+    pointer = json.loads(source.read_text(encoding="utf-8"))
+    if "path" not in pointer:
+        return pointer["id"], pointer["revision"]
+    from safety_regions.models.sources import folder_digest
+
+    found, expected = folder_digest(pointer["path"]), recipe["source"]["sha256"]
+    if found != expected:
+        raise UserError(f"the files of this model have digest {found}: changed since it was prepared", where=pointer["path"], expected=expected, hint="restore them, or put the new digest into the model registry")  # fmt: skip
+    return pointer["path"], None
+
+
+def eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
+    """The tokenizer's end token first, then any other that the generation config names."""
+    named = model.generation_config.eos_token_id if model.generation_config is not None else None
+    named = [] if named is None else [named] if isinstance(named, int) else list(named)
+    own = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    ids = tuple(dict.fromkeys(own + named))
+    if not ids:
+        raise UserError("no end-of-sequence token", where=tokenizer.name_or_path, hint="set eos_token in tokenizer_config.json")  # fmt: skip
+    return ids

@@ -1,0 +1,128 @@
+"""From prompt and response to token ids, through the model's own chat template, and from samples to batches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from safety_regions.errors import UserError
+
+SENTINEL = "sentinel0response"
+# Some templates print today's date, as a variable or by a function, or ask for a reasoning mode; tokens then depend on
+# more than the recipe. A macro of the function's name takes its place.
+DATE = "01 Jan 2025"
+TEMPLATE_OPTIONS: dict[str, Any] = {"tokenize": False, "date_string": DATE, "enable_thinking": False}
+FIXED_DATE = f"{{%- macro strftime_now(pattern) -%}}{DATE}{{%- endmacro -%}}"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One prompt and its response as tokens; the response starts at position `n_prompt`."""
+
+    id: str
+    input_ids: tuple[int, ...]
+    n_prompt: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Right-padded samples. Causal attention never looks right, so no attention mask is needed."""
+
+    input_ids: Int[Tensor, "batch pos"]
+    is_response: Bool[Tensor, "batch pos"]
+    """True at the positions that hold response tokens."""
+
+    def to(self, device: str | torch.device) -> "Batch":
+        """The same batch on another device."""
+        return Batch(self.input_ids.to(device), self.is_response.to(device))
+
+
+def prompt_text(tokenizer: Any, prompt: str, plain_template: str | None = None) -> str:
+    """The text a model sees before it answers: chat template with generation prompt and no system prompt of ours.
+
+    A model without a chat template needs `plain_template`, a text with `{prompt}` in it.
+    """
+    if tokenizer.chat_template:
+        messages = [{"role": "user", "content": prompt}]
+        return _render(tokenizer, messages, add_generation_prompt=True)
+    if plain_template is None:
+        raise UserError("no chat template", where=tokenizer.name_or_path, hint='give the model `plain_template: "{prompt}\\n"` in the model registry')  # fmt: skip
+    return plain_template.replace("{prompt}", prompt)
+
+
+def encode_prompt(tokenizer: Any, prompt: str, plain_template: str | None = None) -> list[int]:
+    """Token ids of `prompt_text`. Templates write the BOS token themselves; a plain text gets what the tokenizer adds."""
+    text = prompt_text(tokenizer, prompt, plain_template)
+    return tokenizer(text, add_special_tokens=not tokenizer.chat_template)["input_ids"]
+
+
+def encode_pair(
+    tokenizer: Any, prompt: str, response: str, *, eos_ids: Sequence[int], finished: bool = True, plain_template: str | None = None, id: str = ""
+) -> Sample:  # fmt: skip
+    """Tokens of a prompt followed by its response; a finished response ends with the model's end-of-turn token.
+
+    The prompt's tokens are those the model answers to in generation. The response is encoded behind the prompt's text
+    and the prompt's tokens taken off, or by itself where the two do not split at a token boundary.
+    """
+    before = encode_prompt(tokenizer, prompt, plain_template)
+    lead, end = _around_response(tokenizer, tuple(eos_ids))
+    special = not tokenizer.chat_template
+    both = tokenizer(prompt_text(tokenizer, prompt, plain_template) + lead + response.strip(), add_special_tokens=special)["input_ids"]  # fmt: skip
+    if both[: len(before)] == before and len(both) > len(before):
+        after = both[len(before) :]
+    else:
+        after = tokenizer(lead + response.strip(), add_special_tokens=False)["input_ids"]
+    if special and after and after[-1] in eos_ids:
+        after = after[:-1]
+    return Sample(id, tuple(before + after + (list(end) if finished else [])), len(before))
+
+
+def _around_response(tokenizer: Any, eos_ids: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+    """What the template writes between prompt and response, and the tokens with which a response ends."""
+    if not tokenizer.chat_template:
+        return "", eos_ids[:1]
+    user = [{"role": "user", "content": "a"}]
+    prompt = _render(tokenizer, user, add_generation_prompt=True)
+    full = _render(tokenizer, [*user, {"role": "assistant", "content": SENTINEL}])
+    head, found, tail = full.partition(SENTINEL)
+    if not found:
+        raise UserError("the chat template does not show the assistant's message", where=tokenizer.name_or_path)
+    lead = head[len(prompt) :] if head.startswith(prompt) else ""
+    ids = tokenizer(tail, add_special_tokens=False)["input_ids"]
+    stop = next((i for i, token in enumerate(ids) if token in eos_ids), None)
+    return lead, tuple(ids[: stop + 1]) if stop is not None else eos_ids[:1]
+
+
+def _render(tokenizer: Any, messages: list[dict], **options: bool) -> str:
+    template = tokenizer.get_chat_template()
+    if "strftime_now" in template:
+        template = FIXED_DATE + template
+    return tokenizer.apply_chat_template(messages, chat_template=template, **TEMPLATE_OPTIONS, **options)
+
+
+def batches(samples: Sequence[Sample], max_tokens: int) -> list[list[Sample]]:
+    """Samples in buckets of similar length, each of at most `max_tokens` padded tokens (or a single longer sample).
+
+    Every sample is in exactly one bucket; equal input gives equal buckets.
+    """
+    ordered = sorted(samples, key=lambda s: (len(s.input_ids), s.input_ids, s.id))
+    buckets: list[list[Sample]] = []
+    for sample in ordered:
+        if not buckets or len(sample.input_ids) * (len(buckets[-1]) + 1) > max_tokens:
+            buckets.append([])
+        buckets[-1].append(sample)
+    return buckets
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """One right-padded batch. The padding id is 0: it is never attended to from a real position, nor counted."""
+    length = max(len(s.input_ids) for s in samples)
+    input_ids = torch.zeros(len(samples), length, dtype=torch.long)
+    is_response = torch.zeros(len(samples), length, dtype=torch.bool)
+    for row, sample in enumerate(samples):
+        input_ids[row, : len(sample.input_ids)] = torch.tensor(sample.input_ids)
+        is_response[row, sample.n_prompt : len(sample.input_ids)] = True
+    return Batch(input_ids, is_response)
