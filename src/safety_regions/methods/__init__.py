@@ -1,0 +1,1 @@
+"""Identification methods, one module each, behind one interface (`interface.py`); what the plan must know: `catalogue.py`."""

@@ -1,0 +1,193 @@
+"""The region file: nested masks of every matrix as compressed bit planes in one safetensors file.
+
+The format is written down in docs/region-format.md. A region never sits in memory as bools: `Region.mask` gives the mask of
+one matrix at one level as packed 64-bit words.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zstandard
+from jaxtyping import UInt8, UInt64
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from safety_regions.errors import UserError
+from safety_regions.store import atomic_path, canonical_json
+
+SCOPES = ("row", "matrix", "layer", "model")
+FORMAT, VERSION, COMPRESSION_LEVEL = "safety-regions/region", 1, 1
+Words = UInt64[np.ndarray, " words"]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a region file says about itself."""
+
+    recipe_digest: str
+    grid: tuple[float, ...]
+    """Ascending fractions; an element of level k is inside the k largest of them counted from the largest."""
+    scope: str
+    shapes: dict[str, tuple[int, int]]
+    """(rows, columns) of each matrix, in the order of the model."""
+    counts: dict[str, tuple[int, ...]]
+    """Elements of each matrix inside each fraction of the grid."""
+
+    @property
+    def n_planes(self) -> int:
+        """Bits needed for the levels 0 to len(grid)."""
+        return len(self.grid).bit_length()
+
+
+def pack(bits: np.ndarray) -> Words:
+    """Bits in row-major order as 64-bit little-endian words: element i is bit i % 64 of word i // 64; zeros behind the last."""
+    octets = np.packbits(bits.reshape(-1), bitorder="little")
+    return np.pad(octets, (0, -len(octets) % 8)).view("<u8")
+
+
+def write_region(
+    path: Path | str, levels: Iterable[tuple[str, UInt8[np.ndarray, "out in"]]], *, recipe_digest: str, grid: Sequence[float], scope: str
+) -> Header:  # fmt: skip
+    """Write the levels of all matrices, one at a time, atomically; equal input gives equal bytes."""
+    compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
+    shapes, counts, tensors = {}, {}, {}
+    for name, matrix in levels:
+        shapes[name] = matrix.shape
+        at_level = np.bincount(matrix.reshape(-1), minlength=len(grid) + 1)
+        counts[name] = tuple(int(at_level[len(grid) - i :].sum()) for i in range(len(grid)))
+        for plane in range(len(grid).bit_length()):
+            octets = compressor.compress(pack((matrix >> plane) & 1).tobytes())
+            tensors[f"{name}/{plane}"] = np.frombuffer(octets, np.uint8)
+    header = Header(recipe_digest, tuple(grid), scope, shapes, counts)
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={"region": canonical_json(_to_json(header))})
+    return header
+
+
+class Region:
+    """A region file, open for reading. Use `open_region`."""
+
+    def __init__(self, path: Path, file: Any, header: Header):
+        self.path, self.header, self._file = path, header, file
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the matrices, in the order of the model."""
+        return list(self.header.shapes)
+
+    def planes(self, name: str) -> list[Words]:
+        """The bit planes of a matrix's levels, least significant first. Raises `UserError` if they are damaged."""
+        rows, columns = self.header.shapes[name]
+        n_bytes = -(-rows * columns // 64) * 8
+        decompressor = zstandard.ZstdDecompressor()
+        planes = []
+        for plane in range(self.header.n_planes):
+            try:
+                octets = self._file.get_tensor(f"{name}/{plane}").tobytes()
+                if zstandard.frame_content_size(octets) != n_bytes:
+                    raise ValueError(f"a plane of {zstandard.frame_content_size(octets)} bytes, expected {n_bytes}")
+                planes.append(np.frombuffer(decompressor.decompress(octets), "<u8"))
+            except (SafetensorError, zstandard.ZstdError, ValueError) as error:
+                raise _damaged(self.path, f"matrix {name}, plane {plane}: {error}") from None
+        self._check_counts(name, planes)
+        return planes
+
+    def _check_counts(self, name: str, planes: list[Words]) -> None:
+        """The masks hold as many elements as the header says, none behind the last element, and no level is above K."""
+        rows, columns = self.header.shapes[name]
+        n_levels = len(self.header.grid)
+        padding = np.uint64(0) if rows * columns % 64 == 0 else ~np.uint64(0) << np.uint64(rows * columns % 64)
+        held = tuple(int(np.bitwise_count(at_least(planes, n_levels - i)).sum()) for i in range(n_levels))
+        above = n_levels + 1 < 2 ** len(planes) and bool(at_least(planes, n_levels + 1).any())
+        if above or held != self.header.counts[name] or any(plane[-1] & padding for plane in planes):
+            raise _damaged(self.path, f"matrix {name}: its levels do not fit the header's counts")
+
+
+def at_least(planes: Sequence[Words], level: int) -> Words:
+    """The mask `levels >= level` from bit planes (least significant first), on whole words, for level >= 1."""
+    above = np.zeros_like(planes[0])
+    equal = np.full_like(planes[0], np.iinfo(np.uint64).max)
+    for bit in reversed(range(len(planes))):
+        if (level >> bit) & 1:
+            equal &= planes[bit]
+        else:
+            above |= equal & planes[bit]
+            equal &= ~planes[bit]
+    return above | equal
+
+
+def read_levels(region: Region, name: str) -> UInt8[np.ndarray, "out in"]:
+    """The levels of one matrix, unpacked."""
+    shape = region.header.shapes[name]
+    size = shape[0] * shape[1]
+    levels = np.zeros(size, np.uint8)
+    for bit, words in enumerate(region.planes(name)):
+        levels |= np.unpackbits(words.view(np.uint8), count=size, bitorder="little") << bit
+    return levels.reshape(shape)
+
+
+@contextmanager
+def open_region(path: Path | str) -> Iterator[Region]:
+    """Open a region file and check its header. Raises `UserError` if it is missing or not a sound region file."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError("region file missing", where=str(path))
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield Region(path, file, _header(path, file))
+    except SafetensorError as error:
+        raise _damaged(path, str(error)) from None
+
+
+def _header(path: Path, file: Any) -> Header:
+    try:
+        content = json.loads((file.metadata() or {})["region"])
+        if (content["format"], content["version"]) != (FORMAT, VERSION):
+            raise ValueError(f"format {content['format']!r} version {content['version']!r}")
+        header = Header(
+            recipe_digest=str(content["recipe_digest"]),
+            grid=tuple(float(f) for f in content["grid"]),
+            scope=str(content["scope"]),
+            shapes={name: (int(rows), int(columns)) for name, (rows, columns) in content["shapes"]},
+            counts={name: tuple(int(c) for c in content["counts"][name]) for name, _ in content["shapes"]},
+        )
+        _check_header(header, set(file.keys()))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, f"header: {error}") from None
+    return header
+
+
+def _check_header(header: Header, tensors: set[str]) -> None:
+    if not 1 <= len(header.grid) <= 15 or list(header.grid) != sorted(set(header.grid)) or not 0 < header.grid[0] <= header.grid[-1] <= 1:  # fmt: skip
+        raise ValueError(f"grid {list(header.grid)}")
+    if header.scope not in SCOPES or not re.fullmatch("[0-9a-f]{64}", header.recipe_digest):
+        raise ValueError(f"scope {header.scope!r}, recipe digest {header.recipe_digest!r}")
+    if any(rows < 1 or columns < 1 for rows, columns in header.shapes.values()):
+        raise ValueError("a matrix without elements")
+    if any(len(c) != len(header.grid) or list(c) != sorted(c) for c in header.counts.values()):
+        raise ValueError("counts do not fit the grid")
+    wanted = {f"{name}/{plane}" for name in header.shapes for plane in range(header.n_planes)}
+    if wanted != tensors:
+        raise ValueError(f"planes missing or foreign: {', '.join(sorted(wanted ^ tensors)[:5])}")
+
+
+def _to_json(header: Header) -> dict:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "recipe_digest": header.recipe_digest,
+        "grid": list(header.grid),
+        "scope": header.scope,
+        "shapes": [[name, list(shape)] for name, shape in header.shapes.items()],
+        "counts": {name: list(counts) for name, counts in header.counts.items()},
+    }
+
+
+def _damaged(path: Path, reason: str) -> UserError:
+    return UserError(f"not a sound region file: {reason}", where=str(path), hint="restore it from where it was published, or delete it with its receipt and run snakemake again")  # fmt: skip
