@@ -1,0 +1,56 @@
+"""The regions of one model and method in, three tables out: pairs, nway, sizes."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from safety_regions import receipts
+from safety_regions.code import warn_if_changed
+from safety_regions.counts import count, sample_orders
+from safety_regions.errors import UserError
+from safety_regions.overlap import nway_table, pair_table, size_table
+from safety_regions.regions import open_region
+from safety_regions.store import atomic_path
+
+
+def overlap(recipe: dict, regions: dict[str, Path], output: Path) -> None:
+    """Write pairs.parquet, nway.parquet and sizes.parquet (see `safety_regions.overlap`) and the folder's receipt."""
+    safety = {name: _checked(regions, name, digest) for name, digest in recipe["safety"]}
+    utility = {name: _checked(regions, name, digest) for name, digest in recipe["utility"]}
+    orders = sample_orders(len(safety), recipe["orders"]["n_orders"], recipe["orders"]["seed"])
+    counts = count(safety, utility, recipe["p"], orders)
+    tables = {
+        "pairs": pair_table(counts, recipe["p"]),
+        "nway": nway_table(counts),
+        "sizes": size_table(counts, recipe["p"]),
+    }
+    for name, table in tables.items():
+        write_parquet(table, output / f"{name}.parquet")
+    receipts.write(output, recipe, _facts({**safety, **utility}), versions=("numpy", "pandas", "pyarrow"))
+
+
+def _facts(regions: dict[str, Path]) -> dict:
+    """What the report says of each set without asking for its prompts or its model again."""
+    keys = ("n_samples", "share_refused", "n_cut", "n_empty", "mean_response_tokens", "n_elements")
+    facts = {name: receipts.read(path).facts for name, path in regions.items()}
+    return {"sets": {name: {key: of[key] for key in keys} for name, of in facts.items()}}
+
+
+def write_parquet(table: pd.DataFrame, path: Path) -> None:
+    """Write a table atomically, with equal bytes for equal tables."""
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, engine="pyarrow", compression="zstd", index=False)
+
+
+def _checked(regions: dict[str, Path], name: str, digest: str) -> Path:
+    if name not in regions:
+        raise UserError(
+            f"no region given for {name}", where="--regions", expected="NAME=PATH for every set of the recipe"
+        )
+    path = regions[name]
+    receipt = receipts.check(path, digest)
+    warn_if_changed(str(path), receipt.code)
+    with open_region(path) as region:
+        if region.header.recipe_digest != digest:
+            raise UserError(f"this file says it was made by recipe {region.header.recipe_digest[:12]}", where=str(path), expected=f"recipe {digest[:12]}", hint="delete it with its receipt and run snakemake again")  # fmt: skip
+    return path

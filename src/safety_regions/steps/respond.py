@@ -1,0 +1,49 @@
+"""Prompts in, (prompt, response) pairs out, by one policy for all sets; the share of refusals goes into the receipt."""
+
+from safety_regions import receipts
+from safety_regions.errors import UserError
+from safety_regions.jobs import Entry
+from safety_regions.models.load import load_once
+from safety_regions.refusals import is_refusal
+from safety_regions.responses import Answer, generate
+from safety_regions.store import read_jsonl, write_jsonl
+
+
+def respond(entry: Entry, device: str) -> None:
+    """Write the pairs of one set and their receipt. Raises `UserError` if the set has no responses of its own to give."""
+    prompts = read_jsonl(entry.checked("prompts"))
+    answers = _answers(entry, prompts, device)
+    rows = [
+        {"id": row["id"], "prompt": row["prompt"], "response": a.text, "finished": a.finished, "refused": is_refusal(a.text)}
+        for row, a in zip(prompts, answers, strict=True)
+    ]  # fmt: skip
+    write_jsonl(entry.path, rows)
+    receipts.write(entry.path, entry.recipe, _facts(rows), versions=("torch", "transformers", "tokenizers"))
+
+
+def _answers(entry: Entry, prompts: list[dict], device: str) -> list[Answer]:
+    policy = entry.recipe["policy"]
+    if policy == "template":
+        return [Answer(entry.recipe["template"], finished=True) for _ in prompts]
+    if policy == "dataset":
+        return [Answer(_own_response(entry, row), finished=True) for row in prompts]
+    loaded = load_once(entry.inputs["model"], device, entry.recipe["model"])
+    return generate(loaded, [row["prompt"] for row in prompts], entry.recipe["max_new_tokens"], doing=entry.path.name)
+
+
+def _own_response(entry: Entry, row: dict) -> str:
+    if not row["response"]:
+        raise UserError("no response of the set's own", where=f"{entry.inputs['prompts']}, row {row['id']}", expected="a `response` column in the dataset registry, for responses.policy: dataset", hint="use responses.policy: model or template")  # fmt: skip
+    return row["response"]
+
+
+def _facts(rows: list[dict]) -> dict:
+    empty = [row["id"] for row in rows if not row["response"]]
+    return {
+        "n_samples": len(rows),
+        "n_empty": len(empty),
+        "empty_ids": empty,
+        "n_cut": sum(not row["finished"] for row in rows),
+        "share_refused": round(sum(row["refused"] for row in rows) / len(rows), 6),
+        "mean_characters": round(sum(len(row["response"]) for row in rows) / len(rows), 2),
+    }
