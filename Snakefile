@@ -1,0 +1,29 @@
+# Do safety-aligned language models hold safety regions?
+#
+#   datasets -> prompts -> responses -> statistics and regions -> overlap tables -> figures -> report
+#
+# config/ is about science, profiles/ about machines. Every output's path carries the digest of its recipe, so what is on
+# disk is never out of date: another recipe is another path. See docs/incrementality.md.
+
+if not workflow.configfiles:
+
+    configfile: "config/demo.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/models.smk"
+include: "rules/identify.smk"
+include: "rules/overlap.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        [target.receipt for target in PLAN.targets],
+
+
+onsuccess:
+    sweep()
+    show_report()

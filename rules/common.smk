@@ -1,0 +1,148 @@
+# The plan of the run, and the helpers with which rules ask it for inputs and recipes.
+
+import functools
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from safety_regions.config.load import load_registries, load_run
+from safety_regions.errors import UserError
+from safety_regions.plan import make_plan
+from safety_regions.store import canonical_json, remove_leftovers
+
+
+def planned():
+    """The validated configuration's plan; a mistake in it ends the run with one message and no traceback."""
+    overrides = workflow.config_settings.config
+    try:
+        run = load_run(config, workflow.configfiles, overrides)
+        return make_plan(run, load_registries(run, workflow.configfiles, overrides))
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+PLAN = planned()
+if workflow.is_main_process:
+    # Said also when nothing is to be done: it is how one finds the figures again.
+    for target in PLAN.targets:
+        logger.info(f"Report: {target.path}/ ({'in place' if target.exists() else 'to be made'})")
+MACHINE = PLAN.run.machine
+# A GPU is asked for where one is used, so that two jobs never start on one card.
+GPU = int(MACHINE.device == "cuda" or (MACHINE.device == "auto" and shutil.which("nvidia-smi") is not None))
+# The interpreter that runs snakemake, with one thread per job: results then do not depend on how many cores there are.
+PYTHON = f"OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false {shlex.quote(sys.executable)}"
+
+
+wildcard_constraints:
+    key="[0-9a-f]{12}",
+    round="[0-9]+",
+    name="[A-Za-z0-9_-]+",
+    model="[A-Za-z0-9_-]+",
+    method="[a-z0-9]+",
+
+
+def artifact(wildcards):
+    """The artifact that this output belongs to."""
+    if wildcards.key not in PLAN.made:
+        raise WorkflowError(
+            f"{wildcards.key}: no artifact of this run has this digest; the configuration is another than the one it was planned with"
+        )
+    return PLAN.made[wildcards.key]
+
+
+def batch(wildcards):
+    """The batch that this manifest belongs to."""
+    if wildcards.key not in PLAN.batches:
+        raise WorkflowError(
+            f"{wildcards.key}: no batch of this run has this digest; the configuration is another than the one it was planned with"
+        )
+    return PLAN.batches[wildcards.key]
+
+
+def sources(wildcards):
+    """What must be there first, for an artifact that is missing; nothing for one in place: it is never made again.
+
+    `ancient`, since paths say what is up to date, not times.
+    """
+    wanted = artifact(wildcards)
+    return [] if wanted.exists() else [ancient(path) for path in PLAN.needs([wanted])]
+
+
+@functools.cache
+def note_asked():
+    """Tell the plan which files the command line asks for: their missing sources are made even if the report is there."""
+    for target in workflow.dag_settings.targets:
+        PLAN.ask(str(target))
+
+
+def batch_sources(wildcards):
+    """What must be there first, for those members of a batch that this run makes."""
+    note_asked()
+    return [ancient(path) for path in PLAN.needs(PLAN.to_make(batch(wildcards)))]
+
+
+def recipe(wildcards):
+    """The recipe as a plain string, the only kind of value whose changes Snakemake sees."""
+    return canonical_json(artifact(wildcards).recipe)
+
+
+def paths(wildcards):
+    """The paths of the artifact's inputs by role, as JSON."""
+    return canonical_json({role: source.path for role, source in artifact(wildcards).inputs.items()})
+
+
+def job(wildcards):
+    """The entries of a batch, as JSON."""
+    note_asked()
+    return PLAN.job(batch(wildcards))
+
+
+def model_mib(wildcards, attempt):
+    """Memory for one model and its scores, more where a profile's `retries` start a failed job again."""
+    return 6000 * attempt
+
+
+def registry_options(spec):
+    """What a registry says that is no part of a recipe: licence and citation, and where a file or folder of this machine lies."""
+    options = ["--licence", spec.licence, "--citation", spec.citation]
+    return shlex.join(options + (["--local", spec.source.path] if spec.source.kind == "local" else []))
+
+
+def dataset_options(wildcards):
+    """Options of the dataset's registry entry."""
+    return registry_options(PLAN.registries.datasets[wildcards.name])
+
+
+def model_options(wildcards):
+    """Options of the model's registry entry."""
+    return registry_options(PLAN.registries.models[wildcards.model])
+
+
+def earlier_rows(wildcards):
+    """The rows of the sets listed before this one, whose prompts it must not repeat."""
+    inputs = artifact(wildcards).inputs
+    return [source.path for role, source in inputs.items() if role != "rows"]
+
+
+def model_inputs(wildcards):
+    """What an aligned model is made from: a base model and data."""
+    inputs = artifact(wildcards).inputs
+    base = ["--base", inputs["base"].path] if "base" in inputs else []
+    data = [f"{role.removeprefix('data/')}={source.path}" for role, source in inputs.items() if role != "base"]
+    return shlex.join(base + (["--data", *data] if data else []))
+
+
+def show_report():
+    """Print the summary of this run, if the run got that far."""
+    for target in PLAN.targets:
+        if target.exists():
+            print(Path(target.path, "summary.md").read_text(encoding="utf-8"))
+
+
+def sweep():
+    """Remove what killed jobs left half-written; this run's own jobs are done."""
+    for made in [*PLAN.made.values(), *PLAN.batches.values()]:
+        remove_leftovers(made.path)

@@ -1,0 +1,61 @@
+# In: the dataset registry. Out: all rows of each set, and the sampled prompts of each set, as JSONL with receipts.
+
+
+rule fetch_dataset:
+    input:
+        sources,
+    output:
+        rows="results/datasets/{name}.{key}.jsonl",
+        receipt="results/datasets/{name}.{key}.jsonl.receipt.json",
+    log:
+        "logs/fetch_dataset/{name}.{key}.log",
+    benchmark:
+        "logs/benchmarks/fetch_dataset/{name}.{key}.tsv"
+    params:
+        recipe=recipe,
+        options=dataset_options,
+    message:
+        "Fetch the dataset {wildcards.name}"
+    shell:
+        "exec &> >(tee {log:q}); {PYTHON} scripts/fetch_dataset.py --recipe {params.recipe:q} {params.options} --output {output.rows:q}"
+
+
+rule sample_prompts:
+    input:
+        sources,
+    output:
+        prompts="results/prompts/{name}.{key}.jsonl",
+        receipt="results/prompts/{name}.{key}.jsonl.receipt.json",
+    log:
+        "logs/sample_prompts/{name}.{key}.log",
+    benchmark:
+        "logs/benchmarks/sample_prompts/{name}.{key}.tsv"
+    params:
+        recipe=recipe,
+        rows=lambda wildcards: artifact(wildcards).inputs["rows"].path,
+        earlier=earlier_rows,
+    message:
+        "Sample the prompts of {wildcards.name}"
+    shell:
+        "exec &> >(tee {log:q}); {PYTHON} scripts/sample_prompts.py --recipe {params.recipe:q} --rows {params.rows:q}"
+        " --earlier {params.earlier:q} --output {output.prompts:q}"
+
+
+rule prompt_overlap:
+    input:
+        sources,
+    output:
+        table="results/prompt_overlap/prompt_overlap.{key}.csv",
+        receipt="results/prompt_overlap/prompt_overlap.{key}.csv.receipt.json",
+    log:
+        "logs/prompt_overlap/{key}.log",
+    benchmark:
+        "logs/benchmarks/prompt_overlap/{key}.tsv"
+    params:
+        recipe=recipe,
+        prompts=lambda wildcards: [f"{name}={a.path}" for name, a in artifact(wildcards).inputs.items()],
+    message:
+        "Count the prompts that the sets share"
+    shell:
+        "exec &> >(tee {log:q}); {PYTHON} scripts/prompt_overlap.py --recipe {params.recipe:q} --prompts {params.prompts:q}"
+        " --output {output.table:q}"

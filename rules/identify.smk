@@ -1,0 +1,69 @@
+# In: models and (prompt, response) pairs. Out: one region per model, method and set, nested over the grid of fractions.
+#
+# One job per model and method makes the regions of all its sets (machine.datasets_per_job at most) and leaves alone those
+# in place, so the model is loaded once and adding a set computes that set only.
+
+
+rule measure:
+    input:
+        batch_sources,
+    output:
+        manifest="results/manifests/measure/{model}.{method}.{key}.{round}.json",
+    log:
+        "logs/measure/{model}.{method}.{key}.{round}.log",
+    benchmark:
+        "logs/benchmarks/measure/{model}.{method}.{key}.{round}.tsv"
+    resources:
+        mem_mb=model_mib,
+        gpu=GPU,
+    params:
+        job=job,
+        device=MACHINE.device,
+        batch_tokens=MACHINE.batch_tokens,
+    message:
+        "Measure the statistics of {wildcards.method} on {wildcards.model}"
+    shell:
+        "exec &> >(tee {log:q}); {PYTHON} scripts/measure.py --job {params.job:q} --device {params.device}"
+        " --batch-tokens {params.batch_tokens} --manifest {output.manifest:q}"
+
+
+rule select_regions:
+    input:
+        batch_sources,
+    output:
+        manifest="results/manifests/select/{model}.{method}.{key}.{round}.json",
+    log:
+        "logs/select_regions/{model}.{method}.{key}.{round}.log",
+    benchmark:
+        "logs/benchmarks/select_regions/{model}.{method}.{key}.{round}.tsv"
+    resources:
+        mem_mb=model_mib,
+    params:
+        job=job,
+    message:
+        "Select the regions of {wildcards.method} on {wildcards.model} from its statistics"
+    shell:
+        "exec &> >(tee {log:q}); {PYTHON} scripts/select_regions.py --job {params.job:q} --manifest {output.manifest:q}"
+
+
+rule identify:
+    input:
+        batch_sources,
+    output:
+        manifest="results/manifests/identify/{model}.{method}.{key}.{round}.json",
+    log:
+        "logs/identify/{model}.{method}.{key}.{round}.log",
+    benchmark:
+        "logs/benchmarks/identify/{model}.{method}.{key}.{round}.tsv"
+    resources:
+        mem_mb=model_mib,
+        gpu=GPU,
+    params:
+        job=job,
+        device=MACHINE.device,
+        batch_tokens=MACHINE.batch_tokens,
+    message:
+        "Identify the regions of {wildcards.method} on {wildcards.model}"
+    shell:
+        "exec &> >(tee {log:q}); {PYTHON} scripts/identify.py --job {params.job:q} --device {params.device}"
+        " --batch-tokens {params.batch_tokens} --manifest {output.manifest:q}"

@@ -1,0 +1,47 @@
+# In: the model registry, rows and prompts. Out: a checked model folder per model, and each model's answers to each prompt set.
+
+
+rule prepare_model:
+    input:
+        sources,
+    output:
+        receipt="results/models/{model}.{key}/receipt.json",
+    log:
+        "logs/prepare_model/{model}.{key}.log",
+    benchmark:
+        "logs/benchmarks/prepare_model/{model}.{key}.tsv"
+    resources:
+        mem_mb=model_mib,
+        gpu=GPU,
+    params:
+        recipe=recipe,
+        folder="results/models/{model}.{key}",
+        inputs=model_inputs,
+        options=model_options,
+        device=MACHINE.device,
+    message:
+        "Prepare the model {wildcards.model}"
+    shell:
+        "exec &> >(tee {log:q}); {PYTHON} scripts/prepare_model.py --recipe {params.recipe:q} {params.inputs} {params.options} --device {params.device}"
+        " --output {params.folder:q}"
+
+
+rule respond:
+    input:
+        batch_sources,
+    output:
+        manifest="results/manifests/respond/{model}.{key}.{round}.json",
+    log:
+        "logs/respond/{model}.{key}.{round}.log",
+    benchmark:
+        "logs/benchmarks/respond/{model}.{key}.{round}.tsv"
+    resources:
+        mem_mb=model_mib,
+        gpu=GPU,
+    params:
+        job=job,
+        device=MACHINE.device,
+    message:
+        "Answer the prompts of all sets: {wildcards.model}"
+    shell:
+        "exec &> >(tee {log:q}); {PYTHON} scripts/respond.py --job {params.job:q} --device {params.device} --manifest {output.manifest:q}"

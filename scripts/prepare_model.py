@@ -1,0 +1,46 @@
+"""Prepare a model folder from its recipe: train, convert, align, or point to a pinned model of the Hub or this machine."""
+
+import argparse
+from pathlib import Path
+
+from safety_regions.errors import run_main
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--digest", type=Path, metavar="FOLDER", help="print the digest that pins a local model, and stop"
+    )
+    parser.add_argument("--recipe", metavar="JSON|@FILE", help="the model's recipe, as text or in a file")
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="folder to make; absent, empty or a failed attempt's"
+    )
+    parser.add_argument("--base", type=Path, metavar="FOLDER", help="prepared base model (kind aligned)")
+    parser.add_argument("--data", action="extend", nargs="+", default=[], metavar="NAME=PATH", help="fetched rows of datasets (kind aligned)")  # fmt: skip
+    parser.add_argument("--local", metavar="FOLDER", help="the model's own folder (kind local)")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where an adapter is trained")
+    parser.add_argument("--licence", default="", help="licence, for the receipt")
+    parser.add_argument("--citation", default="", help="whom to cite, for the receipt")
+    arguments = parser.parse_args()
+    if not arguments.digest and not (arguments.recipe and arguments.output):
+        parser.error("--recipe and --output are required (or --digest alone)")
+    return arguments
+
+
+def main() -> None:
+    arguments = parse()
+    if arguments.digest:
+        from safety_regions.models.sources import folder_digest
+
+        print(folder_digest(arguments.digest))
+        return
+    from safety_regions.models.prepare import Inputs, prepare_model, read_data
+    from safety_regions.recipes import read_recipe
+
+    inputs = Inputs(arguments.base, read_data(arguments.data), arguments.local, arguments.device)
+    recipe = read_recipe(arguments.recipe, "model")
+    prepare_model(recipe, arguments.output, inputs, arguments.licence, arguments.citation)
+
+
+if __name__ == "__main__":
+    run_main(main)
