@@ -1,0 +1,54 @@
+"""Small models with random weights, of each family, and samples for them: enough to check what scoring computes."""
+
+import random
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+from safety_regions.models.load import LoadedModel
+from safety_regions.models.tokens import Sample
+
+SIZES = {
+    "vocab_size": 260, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 256, "pad_token_id": 0, "bos_token_id": None,
+    "eos_token_id": 1, "tie_word_embeddings": True,
+}  # fmt: skip
+FAMILIES = ["llama", "qwen2", "gemma2", "mistral", "phi3"]
+TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% if m.role == 'assistant' %}<eos>{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+
+
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """One token per byte, and an end token."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {"<pad>": 0, "<eos>": 1} | {letter: i + 2 for i, letter in enumerate(alphabet)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<eos>", pad_token="<pad>", chat_template=TEMPLATE
+    )
+
+
+def random_model(family: str, seed: int = 0, dtype: torch.dtype = torch.float32, **sizes) -> LoadedModel:
+    """A model of this family with random weights, frozen."""
+    torch.manual_seed(seed)
+    config = AutoConfig.for_model(family, **(SIZES | sizes))
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    # The default initialisation is so small that layers are almost linear; larger weights exercise them.
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.dim() == 2 and "embed" not in name:
+                weight.normal_(0, 0.2)
+    return LoadedModel(model.requires_grad_(False).eval(), byte_tokenizer(), None, (1,))
+
+
+def random_samples(n: int, seed: int = 0, shortest: int = 4, longest: int = 20) -> list[Sample]:
+    """Samples of random tokens, of various lengths."""
+    draw = random.Random(seed)
+    samples = []
+    for number in range(n):
+        length = draw.randint(shortest, longest)
+        ids = tuple(draw.randint(2, 257) for _ in range(length))
+        samples.append(Sample(f"s{number}", ids, draw.randint(1, length - 1)))
+    return samples

@@ -1,0 +1,72 @@
+"""Near duplicates are exactly those that comparing all pairs finds."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from safety_regions.data.duplicates import NearIndex, first_of_each, jaccard, normalise, words_of
+
+word_sets = st.lists(st.frozensets(st.sampled_from("abcdefgh"), min_size=1), max_size=12)
+prompts = st.lists(st.lists(st.sampled_from(["red", "green", "blue", "old", "new"]), min_size=1, max_size=5).map(" ".join), max_size=10)  # fmt: skip
+thresholds = st.sampled_from([0.1, 0.25, 1 / 3, 0.5, 0.55, 0.6, 2 / 3, 0.7, 0.9, 1.0])
+
+
+@settings(deadline=None)
+@given(word_sets, word_sets, thresholds)
+def test_the_index_finds_what_comparing_all_pairs_finds(members, queries, threshold):
+    index = NearIndex(members, threshold)
+    for number, words in enumerate(members):
+        index.add(number, words)
+    for words in queries:
+        expected = {i for i, other in enumerate(members) if jaccard(words, other) >= threshold}
+        found = list(index.find(words))
+        assert set(found) == expected
+        assert len(found) == len(expected)
+
+
+def test_a_pair_at_the_threshold_is_found_where_the_product_is_rounded_up():
+    shared = frozenset(f"s{i}" for i in range(14))
+    a, b = shared, shared | {f"b{i}" for i in range(11)}
+    assert jaccard(a, b) == 0.56
+    assert 0.56 * 25 > 14
+    index = NearIndex([a, b], 0.56)
+    index.add("a", a)
+    assert list(index.find(b)) == ["a"]
+
+
+@settings(deadline=None)
+@given(word_sets)
+def test_jaccard_is_symmetric_and_one_only_for_equal_sets(sets):
+    for a in sets:
+        for b in sets:
+            assert jaccard(a, b) == jaccard(b, a)
+            assert (jaccard(a, b) == 1.0) == (a == b)
+
+
+@settings(deadline=None)
+@given(prompts, prompts, thresholds)
+def test_what_is_kept_repeats_nothing_and_what_is_dropped_repeats_something(texts, earlier, threshold):
+    kept = first_of_each(texts, earlier, threshold)
+    known = [words_of(text) for text in earlier]
+    for i, text in enumerate(texts):
+        repeats = any(jaccard(words_of(text), other) >= threshold for other in known)
+        assert (i in kept) == (not repeats)
+        if not repeats:
+            known.append(words_of(text))
+
+
+@pytest.mark.parametrize(
+    "same", ["Paint the fence!", "  paint\tTHE  fence ", "«Paint the fence.»", "ｐａｉｎｔ the fence"]
+)
+def test_case_width_punctuation_and_spaces_do_not_count(same):
+    assert normalise(same) == "paint the fence"
+
+
+@pytest.mark.parametrize("other", ["paint the fences", "paint fence", "2 + 3"])
+def test_words_and_symbols_do_count(other):
+    assert normalise(other) not in {"paint the fence", "2 3"}
+
+
+def test_texts_of_punctuation_alone_differ():
+    assert normalise("?") != normalise("!")
+    assert first_of_each(["?", "!", "?"], [], 0.6) == [0, 1]

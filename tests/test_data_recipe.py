@@ -1,0 +1,79 @@
+"""A recipe changes with what changes rows, and with nothing else."""
+
+import hashlib
+import subprocess
+import sys
+
+import pytest
+
+from safety_regions.config.datasets import DatasetSpec
+from safety_regions.data.recipe import dataset_recipe, prompt_overlap_recipe, prompts_recipe
+from safety_regions.errors import UserError
+from safety_regions.receipts import recipe_digest
+from safety_regions.recipes import read_recipe
+from safety_regions.store import canonical_json
+
+SPEC = {"source": {"kind": "synthetic", "name": "syn_build"}, "licence": "MIT", "citation": "us"}
+
+
+def recipe(**changes) -> dict:
+    return dataset_recipe("toy", DatasetSpec.model_validate({**SPEC, **changes}))
+
+
+def test_licence_and_citation_change_no_recipe():
+    assert recipe(licence="CC0", citation="them") == recipe()
+
+
+@pytest.mark.parametrize("change", [{"prompt": "q"}, {"response": "r"}, {"keep": {"a": ["b"]}}, {"extract": "single_turn"}, {"source": {"kind": "synthetic", "name": "syn_spy"}}])  # fmt: skip
+def test_what_changes_rows_changes_the_recipe(change):
+    assert recipe_digest(recipe(**change)) != recipe_digest(recipe())
+
+
+def test_a_default_that_is_written_out_changes_no_recipe():
+    assert recipe(prompt="prompt", drop_words=[], extract="none") == recipe()
+
+
+def test_a_local_file_enters_with_its_bytes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.txt").write_bytes(b"one\n")
+    local = {"kind": "local", "path": "mine.txt", "format": "txt"}
+    assert recipe(source=local)["sha256"] == hashlib.sha256(b"one\n").hexdigest()
+    with pytest.raises(UserError, match="file missing") as error:
+        recipe(source={**local, "path": "mien.txt"})
+    assert "'mine.txt'" in error.value.hint
+
+
+def test_an_unknown_synthetic_set_is_answered_with_the_nearest():
+    with pytest.raises(UserError, match=r"did you mean 'syn_build'\?"):
+        recipe(source={"kind": "synthetic", "name": "syn_biuld"})
+
+
+def test_a_recipe_survives_json():
+    made = recipe(keep={"a": ["b"]}, prompt=["x", "y"])
+    assert read_recipe(canonical_json(made), "dataset") == made
+
+
+def test_what_has_no_influence_on_a_sample_stays_out_of_its_recipe():
+    common = {"n_samples": 4, "seed": 0}
+    plain = prompts_recipe("toy", "d", **common)
+    assert plain == prompts_recipe("toy", "d", **common, near_duplicate=0.9, earlier=["e"])
+    within = prompts_recipe("toy", "d", **common, deduplicate="within", near_duplicate=0.9, earlier=["e"])
+    assert within["near_duplicate"] == 0.9
+    assert "earlier" not in within
+    assert prompts_recipe("toy", "d", **common, deduplicate="across", earlier=["e"])["earlier"] == ["e"]
+
+
+def test_the_order_of_sets_is_part_of_the_overlap_recipe():
+    there, back = {"a": "1", "b": "2"}, {"b": "2", "a": "1"}
+    assert recipe_digest(prompt_overlap_recipe(there, 0.6)) != recipe_digest(prompt_overlap_recipe(back, 0.6))
+
+
+@pytest.mark.parametrize("text", ['{"kind": "prompts", "version": 1}', '{"kind": "dataset", "version": 999}', "[]", "{", "@nowhere"])  # fmt: skip
+def test_a_recipe_of_another_kind_or_version_is_refused(text):
+    with pytest.raises(UserError):
+        read_recipe(text, "dataset")
+
+
+def test_making_recipes_imports_nothing_heavy():
+    code = "import sys, safety_regions.data.recipe as r; print(sorted({'torch', 'pandas', 'datasets', 'pyarrow', 'requests'} & set(sys.modules)))"  # fmt: skip
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,61 @@
+"""Batched jobs: what is in place is left alone, what failed can be resumed, the manifest comes last."""
+
+import json
+
+import pytest
+
+from safety_regions import receipts
+from safety_regions.errors import UserError
+from safety_regions.jobs import read_job, run_entries
+
+
+def entries(folder, n=3):
+    content = [{"path": str(folder / f"{i}.txt"), "recipe": {"kind": "t", "i": i}, "inputs": {}} for i in range(n)]
+    return read_job(json.dumps({"entries": content}))
+
+
+def make(entry):
+    entry.path.write_text(str(entry.recipe["i"]))
+    receipts.write(entry.path, entry.recipe, {})
+
+
+def test_every_entry_is_made_and_listed(tmp_path):
+    run_entries(entries(tmp_path), make, tmp_path / "manifest.json")
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert set(manifest) == {str(tmp_path / f"{i}.txt") for i in range(3)}
+
+
+def test_a_failed_job_resumes_where_it_was(tmp_path):
+    def fail_at_last(entry):
+        if entry.recipe["i"] == 2:
+            raise RuntimeError
+        make(entry)
+
+    with pytest.raises(RuntimeError):
+        run_entries(entries(tmp_path), fail_at_last, tmp_path / "manifest.json")
+    assert not (tmp_path / "manifest.json").exists()
+    made = []
+    run_entries(entries(tmp_path), lambda e: (made.append(e.recipe["i"]), make(e)), tmp_path / "manifest.json")
+    assert made == [2]
+
+
+def test_a_damaged_artifact_stops_the_job_and_is_named(tmp_path):
+    run_entries(entries(tmp_path), make, tmp_path / "manifest.json")
+    (tmp_path / "1.txt").write_text("damaged")
+    with pytest.raises(UserError, match=r"(?s)altered or damaged.*1\.txt"):
+        run_entries(entries(tmp_path), make, tmp_path / "manifest.json")
+
+
+def test_an_input_of_another_recipe_is_refused(tmp_path):
+    (source,) = entries(tmp_path, 1)
+    make(source)
+    consumer = {"path": "x", "recipe": {"kind": "c", "rows": "0" * 64}, "inputs": {"rows": str(source.path)}}
+    (entry,) = read_job(json.dumps({"entries": [consumer]}))
+    with pytest.raises(UserError, match="made by recipe"):
+        entry.checked("rows")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"entries": [{}]}', '{"entries": 3}', "@nowhere.json"])
+def test_what_is_not_a_job_is_refused(text):
+    with pytest.raises(UserError, match="not a job"):
+        read_job(text)

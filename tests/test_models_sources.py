@@ -1,0 +1,142 @@
+"""Models on the Hub and on this machine: pinned, pointed to, never unpickled."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from hub import TOKEN, Hub
+from random_models import random_model
+
+from safety_regions import receipts
+from safety_regions.config.models import ModelSpec
+from safety_regions.errors import UserError
+from safety_regions.models.folder import save
+from safety_regions.models.load import load_model
+from safety_regions.models.prepare import Inputs, prepare_model
+from safety_regions.models.recipe import model_recipe
+from safety_regions.models.sources import folder_digest
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model") / "random"
+    loaded = random_model("llama")
+    save(loaded.model, loaded.tokenizer, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hub(model_folder):
+    with Hub() as hub:
+        files = {path.name: path.read_bytes() for path in model_folder.iterdir()}
+        hub.good = hub.add("toys/good", files | {"pytorch_model.bin": b"pickle", "README.md": b"#", "original/x.safetensors": b""}, kind="models")  # fmt: skip
+        hub.add("toys/good", files | {"config.json": b"{}"}, kind="models")
+        hub.gated = hub.add("toys/gated", files, kind="models", gated=True)
+        pickled = {name: data for name, data in files.items() if name != "model.safetensors"}
+        hub.pickled = hub.add("toys/pickled", pickled | {"pytorch_model.bin": b"pickle"}, kind="models")
+        index = json.dumps({"weight_map": {"w": "model-1.safetensors", "v": "model-2.safetensors"}}).encode()
+        sharded = pickled | {"model-1.safetensors": b"", "model.safetensors.index.json": index}
+        hub.partial = hub.add("toys/partial", sharded, kind="models")
+        yield hub
+
+
+def fetch(hub, tmp_path, id, revision, home="home", **env):
+    spec = ModelSpec(source={"kind": "hub", "id": id, "revision": revision}, licence="L", citation="C")
+    command = [sys.executable, "scripts/prepare_model.py", "--recipe", json.dumps(model_recipe("m", spec)), "--output", str(tmp_path / "out")]  # fmt: skip
+    return subprocess.run(command, env=hub.environment(tmp_path / home, **env), capture_output=True, text=True)
+
+
+def test_a_hub_model_is_cached_at_its_commit_and_loads_offline(hub, tmp_path):
+    done = fetch(hub, tmp_path, "toys/good", hub.good)
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "out"
+    assert json.loads((out / "source.json").read_text()) == {"id": "toys/good", "revision": hub.good}
+    files = receipts.check(out).facts["files"]
+    assert "model.safetensors" in files
+    cached = {path.name for path in (tmp_path / "home").rglob("*") if path.is_file()}
+    assert not {"pytorch_model.bin", "README.md", "x.safetensors"} & cached
+    code = f"from safety_regions.models.load import load_model; print(load_model({str(out)!r}).model.num_parameters())"
+    offline = hub.environment(tmp_path / "home", HF_HUB_OFFLINE="1")
+    before = len(hub.requests)
+    loaded = subprocess.run([sys.executable, "-c", code], env=offline, capture_output=True, text=True)
+    assert int(loaded.stdout) == random_model("llama").model.num_parameters(), loaded.stderr
+    assert len(hub.requests) == before
+
+
+@pytest.mark.parametrize(
+    ("id", "commit", "message"),
+    [
+        ("toys/good", "missing", "no such commit"),
+        ("toys/nothing", "missing", "no such model"),
+        ("toys/gated", "gated", "gated.*set HF_TOKEN"),
+        ("toys/pickled", "pickled", r"no \*\.safetensors weights"),
+        ("toys/partial", "partial", r"weight files are missing, such as model-2\.safetensors"),
+    ],
+)
+def test_what_cannot_be_had_is_one_message_and_no_folder(hub, tmp_path, id, commit, message):
+    done = fetch(hub, tmp_path, id, getattr(hub, commit, "f" * 40))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert re.search(message, done.stderr, re.DOTALL), done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_gated_model_comes_with_a_token_that_is_never_shown(hub, tmp_path):
+    done = fetch(hub, tmp_path, "toys/gated", hub.gated, HF_TOKEN=TOKEN)
+    assert done.returncode == 0, done.stderr
+    wrong = fetch(hub, tmp_path / "other", "toys/gated", hub.gated, HF_TOKEN="hf_wrong")
+    assert wrong.returncode == 1 and "has no access" in wrong.stderr
+    texts = [done.stderr, wrong.stderr, *(p.read_text() for p in (tmp_path / "out").iterdir())]
+    assert not any(TOKEN in text or "hf_wrong" in text for text in texts)
+
+
+def test_offline_without_a_cache_says_so(hub, tmp_path):
+    done = fetch(hub, tmp_path, "toys/good", hub.good, HF_HUB_OFFLINE="1")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "not in the local cache" in done.stderr
+
+
+def local_recipe(folder, sha256):
+    spec = ModelSpec(source={"kind": "local", "path": str(folder), "sha256": sha256}, licence="L", citation="C")
+    return model_recipe("m", spec)
+
+
+def test_a_local_model_is_pinned_by_the_digest_that_the_script_prints(model_folder, tmp_path):
+    command = [sys.executable, "scripts/prepare_model.py", "--digest", str(model_folder)]
+    digest = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    prepare_model(local_recipe(model_folder, digest), tmp_path / "out", Inputs(local=str(model_folder)), "L", "C")
+    assert json.loads((tmp_path / "out" / "source.json").read_text()) == {"path": str(model_folder)}
+    assert load_model(tmp_path / "out").model.num_parameters() > 0
+
+
+def test_an_altered_local_model_is_refused(model_folder, tmp_path):
+    with pytest.raises(UserError, match=r"have digest [0-9a-f]{64}"):
+        prepare_model(local_recipe(model_folder, "0" * 64), tmp_path / "out", Inputs(local=str(model_folder)), "L", "C")
+
+
+def test_digest_follows_the_models_files_and_no_others(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    before = folder_digest(tmp_path)
+    (tmp_path / "README.md").write_text("notes")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
+    assert folder_digest(tmp_path) == before
+    (tmp_path / "tokenizer.json").write_text("{}")
+    changed = folder_digest(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"Weights")
+    assert len({before, changed, folder_digest(tmp_path)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [([], "no config.json"), (["config.json", "pytorch_model.bin"], r"no \*.safetensors weights")],
+)
+def test_a_folder_without_safetensors_or_configuration_is_refused(tmp_path, files, message):
+    for name in files:
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(UserError, match=message):
+        folder_digest(tmp_path)
+    with pytest.raises(UserError, match="no such folder"):
+        folder_digest(tmp_path / "absent")

@@ -1,0 +1,177 @@
+"""Overlap counts, tables and chance floors against Python sets and closed forms."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from safety_regions.counts import UNION, count, nway_counts, pair_counts, sample_orders
+from safety_regions.errors import UserError
+from safety_regions.overlap import nway_table, pair_table, size_table
+from safety_regions.regions import pack, write_region
+from safety_regions.select import level_of
+
+GRID = [0.05, 0.1, 0.3]
+SHAPES = {"0.q": (6, 9), "0.down": (5, 20), "1.q": (6, 9), "1.down": (5, 20)}
+
+
+def random_regions(folder, names, seed=0, shapes=SHAPES):
+    """Region files of random levels, and the same levels as arrays."""
+    generator = np.random.default_rng(seed)
+    paths, levels = {}, {}
+    for name in names:
+        levels[name] = {m: generator.integers(0, len(GRID) + 1, shape, dtype=np.uint8) for m, shape in shapes.items()}
+        paths[name] = folder / f"{name}.safetensors"
+        write_region(paths[name], levels[name].items(), recipe_digest="0" * 64, grid=GRID, scope="matrix")
+    return paths, levels
+
+
+def members(levels, fraction, matrices=SHAPES):
+    """The region as a Python set of (matrix, index)."""
+    level = level_of(GRID, fraction)
+    return {(m, i) for m in matrices for i in np.flatnonzero(levels[m].reshape(-1) >= level)}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("regions")
+    safety, safety_levels = random_regions(folder, ["a", "b", "c"])
+    utility, utility_levels = random_regions(folder, ["u", "v"], seed=1)
+    counts = count(safety, utility, p=0.1, orders=sample_orders(3, 6, 0))
+    return counts, safety_levels, utility_levels
+
+
+def removed(utility_levels, utility, p, matrices=SHAPES):
+    names = list(utility_levels) if utility == UNION else [utility]
+    return set().union(*(members(utility_levels[n], p, matrices) for n in names))
+
+
+def expected_region(row, name, safety_levels, utility_levels, matrices=SHAPES):
+    region = members(safety_levels[name], row.q, matrices)
+    return region - removed(utility_levels, row.utility, row.p, matrices) if row.utility else region
+
+
+def test_pair_table_equals_python_sets(tables):
+    counts, safety_levels, utility_levels = tables
+    table = pair_table(counts, p=0.1)
+    units = {"all": lambda unit: SHAPES, "module": lambda unit: [m for m in SHAPES if m.endswith(f".{unit}")], "layer": lambda unit: [m for m in SHAPES if m.startswith(f"{unit}.")]}  # fmt: skip
+    for row in table.itertuples():
+        matrices = units[row.scope](row.unit)
+        a, b = (expected_region(row, name, safety_levels, utility_levels, matrices) for name in (row.a, row.b))
+        assert (row.size_a, row.size_b, row.intersection, row.union) == (len(a), len(b), len(a & b), len(a | b))
+        assert row.iou == pytest.approx(len(a & b) / len(a | b), nan_ok=True)
+        assert row.overlap_coefficient == pytest.approx(len(a & b) / min(len(a), len(b)), nan_ok=True)
+
+
+def test_pair_table_has_every_condition_once(tables):
+    table = pair_table(tables[0], p=0.1)
+    whole = table[table.scope == "all"]
+    assert len(whole[whole.stage == "raw"]) == len(GRID) * 3
+    assert len(whole[whole.stage == "refined"]) == len(GRID) ** 2 * 3 * 3
+    assert set(whole.utility) == {"", "u", "v", UNION}
+    assert set(table[(table.stage == "refined") & (table.scope != "all")].p) == {0.1}
+    assert not table.duplicated(["utility", "scope", "unit", "a", "b", "q", "p"]).any()
+
+
+def test_nway_table_equals_python_sets(tables):
+    counts, safety_levels, utility_levels = tables
+    for row in nway_table(counts).itertuples():
+        names = [counts.safety[i] for i in counts.orders[row.order][: row.n]]
+        regions = [expected_region(row, name, safety_levels, utility_levels) for name in names]
+        assert (row.intersection, row.union) == (len(set.intersection(*regions)), len(set.union(*regions)))
+        assert row.added == names[-1]
+
+
+def test_two_way_nway_equals_the_pair(tables):
+    counts = tables[0]
+    pairs = pair_table(counts, p=0.1).query("scope == 'all' and stage == 'raw'")
+    by_pair = {(frozenset((r.a, r.b)), r.q): (r.iou, r.floor_iou) for r in pairs.itertuples()}
+    for row in nway_table(counts).query("n == 2 and stage == 'raw'").itertuples():
+        names = frozenset(counts.safety[i] for i in counts.orders[row.order][:2])
+        assert (row.iou, row.floor_iou) == pytest.approx(by_pair[names, row.q])
+
+
+def test_size_table_equals_python_sets(tables):
+    counts, safety_levels, utility_levels = tables
+    for row in size_table(counts, p=0.1).itertuples():
+        matrix = [f"{row.layer}.{row.module}"]
+        if row.role == "utility":
+            assert row.size == len(removed(utility_levels, row.dataset, row.q, matrix))
+        else:
+            assert row.size == len(expected_region(row, row.dataset, safety_levels, utility_levels, matrix))
+
+
+def test_floor_of_equal_densities_is_the_closed_form(tmp_path):
+    """Exactly 10% of every matrix in each region: q/(2-q) for a pair, q^n/(1-(1-q)^n) for n."""
+    paths = {}
+    generator = np.random.default_rng(0)
+    for name in "abcde":
+        levels = {m: np.zeros(200, np.uint8) for m in ("0.q", "0.k")}
+        for matrix in levels.values():
+            matrix[generator.choice(200, 20, replace=False)] = 1
+        paths[name] = tmp_path / name
+        write_region(paths[name], ((m, x.reshape(10, 20)) for m, x in levels.items()), recipe_digest="0" * 64, grid=[0.1], scope="matrix")  # fmt: skip
+    safety = {n: paths[n] for n in "abcd"}
+    counts = count(safety, {"e": paths["e"]}, p=0.1, orders=[[0, 1, 2, 3]])
+    q = 0.1
+    pairs = pair_table(counts, p=0.1).query("stage == 'raw' and scope == 'all'")
+    assert pairs.floor_iou.to_numpy() == pytest.approx(q / (2 - q))
+    for row in nway_table(counts).query("stage == 'raw'").itertuples():
+        assert row.floor_iou == pytest.approx(q**row.n / (1 - (1 - q) ** row.n))
+
+
+def test_floor_is_the_mean_iou_of_random_regions(tmp_path):
+    """Simulated: independent random regions, raw and refined, overlap as much as the floor says, within 3%."""
+    shapes = {"0.q": (60, 80), "0.down": (50, 200)}
+    safety, _ = random_regions(tmp_path, [f"s{i}" for i in range(6)], seed=3, shapes=shapes)
+    utility, _ = random_regions(tmp_path, ["u"], seed=4, shapes=shapes)
+    table = pair_table(count(safety, utility, p=0.1, orders=[list(range(6))]), p=0.1).query("scope == 'all'")
+    means = table.groupby(["stage", "q"])[["iou", "floor_iou"]].mean()
+    np.testing.assert_allclose(means.iou, means.floor_iou, rtol=0.03)
+
+
+words = st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(st.booleans(), min_size=100, max_size=100), min_size=n, max_size=n))  # fmt: skip
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(words)
+def test_counts_on_words_equal_counts_on_bools(rows):
+    bools = np.array(rows, bool)
+    packed = np.stack([pack(row) for row in bools])
+    pairs = pair_counts(packed)
+    for i, j in itertools.combinations_with_replacement(range(len(bools)), 2):
+        assert pairs[i, j] == (bools[i] & bools[j]).sum()
+    order = list(range(len(bools)))[::-1]
+    grown = nway_counts(packed, [order])[0]
+    for n in range(1, len(order) + 1):
+        chosen = bools[order[:n]]
+        assert grown[n - 1].tolist() == [chosen.all(axis=0).sum(), chosen.any(axis=0).sum()]
+
+
+def test_empty_regions_have_no_iou(tmp_path):
+    zeros = {"0.q": np.zeros((4, 8), np.uint8)}
+    paths = {n: tmp_path / n for n in "abu"}
+    for path in paths.values():
+        write_region(path, zeros.items(), recipe_digest="0" * 64, grid=[0.1], scope="matrix")
+    table = pair_table(count({n: paths[n] for n in "ab"}, {"u": paths["u"]}, p=0.1, orders=[[0, 1]]), p=0.1)
+    assert table.iou.isna().all() and table.overlap_coefficient.isna().all()
+    assert (table["union"] == 0).all()
+
+
+@pytest.mark.parametrize("change", [{"grid": [0.1, 0.2, 0.3]}, {"scope": "row"}])
+def test_regions_that_cannot_be_compared_are_refused(tmp_path, change):
+    paths, levels = random_regions(tmp_path, ["a", "b", "u"])
+    options = {"grid": GRID, "scope": "matrix", **change}
+    write_region(paths["b"], levels["b"].items(), recipe_digest="0" * 64, **options)
+    with pytest.raises(UserError, match=r"(?s)differs from that of .*a\.safetensors.*b\.safetensors"):
+        count({"a": paths["a"], "b": paths["b"]}, {"u": paths["u"]}, p=0.1, orders=[[0, 1]])
+
+
+@pytest.mark.parametrize(("n_sets", "n_orders", "expected"), [(2, 20, 2), (3, 20, 6), (5, 20, 20), (10, 3, 3)])
+def test_orders_are_distinct_permutations(n_sets, n_orders, expected):
+    orders = sample_orders(n_sets, n_orders, seed=0)
+    assert len(orders) == len({tuple(o) for o in orders}) == expected
+    assert all(sorted(o) == list(range(n_sets)) for o in orders)
+    assert orders == sample_orders(n_sets, n_orders, seed=0)

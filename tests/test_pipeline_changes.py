@@ -1,0 +1,94 @@
+"""A change of the configuration plans the jobs whose results depend on it, and no others."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import yaml
+from pipeline import MODELS, WorkingCopy, own_rows
+
+REPORT = {"write_report": 1}
+FIGURES = {"draw_figures": 2} | REPORT
+TABLES = {"overlap": 2} | FIGURES
+REGIONS = {"identify": 1, "select_regions": 1} | TABLES
+ANSWERS = {"respond": 1, "measure": 1} | REGIONS
+ONE_SET = {"fetch_dataset": 1, "sample_prompts": 1, "prompt_overlap": 1} | ANSWERS
+SAMPLES = {"sample_prompts": 4, "prompt_overlap": 1} | ANSWERS
+
+CHANGES: dict[str, tuple[dict, dict[str, int]]] = {
+    "set added": ({"datasets__safety": ["own_set", "syn_steal", "syn_trick", "syn_build"]}, ONE_SET),
+    "set removed": ({"datasets__safety": ["own_set", "syn_steal"]}, {"prompt_overlap": 1} | TABLES),
+    "sets in another order": ({"datasets__safety": ["syn_steal", "own_set", "syn_trick"]}, {"prompt_overlap": 1} | TABLES),
+    "n_samples": ({"datasets__n_samples": 4}, SAMPLES),
+    "seed of the sample": ({"datasets__seed": 1}, SAMPLES),
+    "near_duplicate": ({"datasets__near_duplicate": 0.7}, {"prompt_overlap": 1} | REPORT),
+    "response policy": ({"responses__policy": "template"}, ANSWERS),
+    "max_new_tokens": ({"responses__max_new_tokens": 8}, ANSWERS),
+    "grid": ({"thresholds__grid": [0.01, 0.05, 0.1, 0.2]}, REGIONS),
+    "scope": ({"thresholds__scope": "row"}, REGIONS),
+    "p": ({"thresholds__p": 0.1}, TABLES),
+    "n_orders": ({"overlap__n_orders": 4}, TABLES),
+    "q": ({"thresholds__q": 0.1}, FIGURES),
+    "method left out": ({"methods": {"wanda": None}}, REPORT),
+    "name": ({"name": "other"}, REPORT),
+    "device": ({"machine__device": "auto"}, {}),
+    "batch_tokens": ({"machine__batch_tokens": 64}, {}),
+    "datasets_per_job": ({"machine__datasets_per_job": 2}, {}),
+}  # fmt: skip
+"""Name -> what is changed, and the jobs that it asks for."""
+
+
+@pytest.fixture(scope="module")
+def plans(finished_run: WorkingCopy, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, int]]:
+    """What each change plans. Two dry runs at a time, since each keeps one core busy."""
+    folder = tmp_path_factory.mktemp("changes")
+
+    def plan(name: str) -> dict[str, int]:
+        copy = finished_run.copy_to(folder / name)
+        copy.change(**CHANGES[name][0])
+        return copy.planned_jobs()
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(CHANGES, pool.map(plan, CHANGES), strict=True))
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_plans_what_depends_on_it(plans: dict[str, dict[str, int]], name: str):
+    assert plans[name] == CHANGES[name][1]
+
+
+def test_a_second_model_plans_its_own_jobs_only(copy: WorkingCopy):
+    other = MODELS["micro"] | {"source": MODELS["micro"]["source"] | {"seed": 1}}
+    (copy.folder / "config/micro_models.yaml").write_text(yaml.safe_dump(MODELS | {"other": other}))
+    copy.change(models=["micro", "other"])
+    assert copy.planned_jobs() == {"prepare_model": 1} | ANSWERS
+
+
+def test_other_rows_in_a_local_file_plan_what_is_made_of_them(copy: WorkingCopy):
+    (copy.folder / "own.csv").write_text(own_rows("kettle"))
+    assert copy.planned_jobs() == ONE_SET
+
+
+def test_a_new_version_of_a_method_plans_its_regions(copy: WorkingCopy, source: Path):
+    path = source / "methods/catalogue.py"
+    path.write_text(path.read_text().replace('"snip": MethodInfo(version=', '"snip": MethodInfo(version=100'))
+    assert copy.planned_jobs() == {"identify": 1, "overlap": 1, "draw_figures": 1, "write_report": 1}
+
+
+def test_a_new_style_plans_the_figures(copy: WorkingCopy, source: Path):
+    path = source / "figures/paper.mplstyle"
+    path.write_text(path.read_text() + "\nlines.linewidth: 3\n")
+    assert copy.planned_jobs() == FIGURES
+
+
+def test_an_added_set_needs_nothing_old_but_what_the_new_one_is_made_with(copy: WorkingCopy):
+    copy.remove("models", "responses", "statistics", "manifests")
+    copy.add_safety_set("syn_build")
+    assert copy.planned_jobs() == {"prepare_model": 1} | ONE_SET
+
+
+def test_prompts_that_are_gone_while_their_receipts_are_there_are_sampled_again(copy: WorkingCopy):
+    for path in copy.results.glob("prompts/*.jsonl"):
+        path.unlink()
+    copy.change(datasets__near_duplicate=0.7)
+    assert copy.planned_jobs() == {"sample_prompts": 4, "prompt_overlap": 1} | REPORT

@@ -1,0 +1,51 @@
+"""A mistake ends `snakemake` before any job, with one message that says where it is and what is allowed."""
+
+import re
+
+from pipeline import WorkingCopy
+
+
+def message_of(copy: WorkingCopy, *arguments: str) -> str:
+    done = copy.snakemake("--dry-run", *arguments)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    return done.stdout
+
+
+def test_a_mistake_in_the_file_is_shown_with_file_line_and_key(copy: WorkingCopy):
+    copy.change(thresholds__q=0.3)
+    message = message_of(copy)
+    assert re.search(r"config/micro\.yaml, line \d+", message)
+    assert "0.3" in message
+
+
+def test_an_unknown_set_is_shown_with_the_nearest_known_one(copy: WorkingCopy):
+    copy.add_safety_set("syn_biuld")
+    message = message_of(copy)
+    assert "syn_biuld" in message
+    assert "did you mean 'syn_build'?" in message
+
+
+def test_a_value_from_the_command_line_is_checked_and_placed(copy: WorkingCopy):
+    assert "--config" in message_of(copy, "--config", 'thresholds={"q": 0.3}')
+
+
+def test_a_value_from_the_command_line_counts(copy: WorkingCopy):
+    assert copy.planned_jobs("--config", 'thresholds={"q": 0.1}') == {"draw_figures": 2, "write_report": 1}
+
+
+def test_a_missing_local_file_is_named(copy: WorkingCopy):
+    (copy.folder / "own.csv").rename(copy.folder / "owned.csv")
+    message = message_of(copy)
+    assert "own.csv" in message
+    assert "did you mean 'owned.csv'?" in message
+
+
+def test_lint_finds_nothing_but_the_choice_of_one_environment(finished_run: WorkingCopy):
+    """Every rule runs in the interpreter that runs snakemake, whose packages one lock pins: rules name no environment of
+    their own, and that interpreter is the one variable they share."""
+    findings = re.findall(r"^ +\* (.*)$", finished_run.snakemake("--lint").stdout, re.MULTILINE)
+    assert set(findings) == {
+        "Specify a conda environment or container for each rule.:",
+        "Shell command directly uses variable PYTHON from outside of the rule:",
+    }

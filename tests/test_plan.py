@@ -1,0 +1,93 @@
+"""The plan: what a run wants follows from its configuration alone, and digests change with science and with nothing else."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from safety_regions.config.load import load_registries
+from safety_regions.config.run import RunConfig
+from safety_regions.plan import Plan, make_plan
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def in_project(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def plan_of(**changes) -> Plan:
+    run = RunConfig.model_validate(changes)
+    return make_plan(run, load_registries(run))
+
+
+def paths(plan: Plan, kind: str) -> set[str]:
+    return {a.path for a in plan.made.values() if a.kind == kind}
+
+
+KINDS = ["dataset", "prompts", "model", "pairs", "statistics", "region", "overlap", "figures", "report"]
+DEFAULT_COUNTS = {"dataset": 12, "prompts": 12, "model": 4, "pairs": 48, "statistics": 48, "region": 96, "overlap": 8, "figures": 8, "report": 1}  # fmt: skip
+
+
+def test_the_default_run_wants_every_combination_once():
+    plan = plan_of()
+    assert {kind: len(paths(plan, kind)) for kind in KINDS} == DEFAULT_COUNTS
+
+
+@pytest.mark.parametrize(
+    ("changes", "moved"),
+    [
+        ({"machine": {"batch_tokens": 64, "datasets_per_job": 2, "device": "cpu"}}, []),
+        ({"thresholds": {"q": 0.01}}, ["figures", "report"]),
+        ({"thresholds": {"p": 0.01}}, ["overlap", "figures", "report"]),
+        ({"thresholds": {"scope": "row"}}, ["region", "overlap", "figures", "report"]),
+        ({"overlap": {"seed": 1}}, ["overlap", "figures", "report"]),
+        ({"name": "other"}, ["report"]),
+        ({"responses": {"max_new_tokens": 30}}, ["pairs", "statistics", "region", "overlap", "figures", "report"]),
+        ({"responses": {"template": "No."}}, ["report"]),
+        ({"datasets": {"seed": 1}}, ["prompts", "pairs", "statistics", "region", "overlap", "figures", "report"]),
+        ({"datasets": {"n_samples": 16}}, ["prompts", "pairs", "statistics", "region", "overlap", "figures", "report"]),
+    ],
+)
+def test_a_change_moves_exactly_what_depends_on_it(changes, moved):
+    before, after = plan_of(), plan_of(**changes)
+    assert [kind for kind in KINDS if paths(before, kind) != paths(after, kind)] == moved
+
+
+def test_one_more_set_adds_its_own_and_moves_only_what_compares():
+    sets = RunConfig().datasets.safety
+    before, after = plan_of(datasets={"safety": sets[:9]}), plan_of()
+    for kind in ("dataset", "prompts", "pairs", "statistics", "region"):
+        assert paths(before, kind) < paths(after, kind)
+        assert {Path(p).name.split(".")[0] for p in paths(after, kind) - paths(before, kind)} == {"syn_cheat"}
+
+
+@pytest.mark.parametrize("policy", ["template", "dataset"])
+def test_responses_that_are_not_the_models_own_are_shared_by_models(policy):
+    plan = plan_of(responses={"policy": policy})
+    assert len(paths(plan, "pairs")) == 12
+    assert all(f"/responses/{policy}/" in path for path in paths(plan, "pairs"))
+
+
+def test_batches_cover_every_member_once_and_know_nothing_of_files():
+    plan = plan_of(machine={"datasets_per_job": 5})
+    members = [a.path for batch in plan.batches.values() for a in batch.artifacts]
+    assert len(members) == len(set(members)) == 48 + 48 + 96
+    assert max(len(batch.artifacts) for batch in plan.batches.values()) == 5
+    assert len({batch.manifest for batch in plan.batches.values()}) == len(plan.batches)
+
+
+def test_no_path_is_wanted_by_two_recipes():
+    plan = plan_of()
+    assert len({a.path for a in plan.made.values()}) == len(plan.made) == len({a.digest for a in plan.made.values()})
+
+
+def test_planning_imports_nothing_heavy():
+    code = """
+import sys
+import safety_regions.plan, safety_regions.config.load
+print([m for m in ("torch", "transformers", "datasets", "pandas", "numpy", "matplotlib", "requests") if m in sys.modules])
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

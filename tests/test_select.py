@@ -1,0 +1,71 @@
+"""Selection: exactly round(fraction * size) elements, nested, ties to the lower index, against a literal sort."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from safety_regions.errors import UserError
+from safety_regions.select import level_of, select, top_levels
+
+GRIDS = st.lists(st.floats(0.001, 1), min_size=1, max_size=6, unique=True).map(sorted)
+# Few distinct values, so that ties at the cut are the rule.
+SCORES = hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.sampled_from([0, 1, 2, 3, np.inf]))  # fmt: skip
+
+
+def literal_mask(scores, fraction):
+    """Sort by score descending, then index; take round(fraction * size)."""
+    size = len(scores)
+    order = sorted(range(size), key=lambda i: (-scores[i], i))
+    mask = np.zeros(size, bool)
+    mask[order[: round(fraction * size)]] = True
+    return mask
+
+
+@given(SCORES, GRIDS)
+def test_levels_equal_a_literal_sort_of_each_unit(scores, grid):
+    levels = top_levels(scores, grid)
+    for unit in range(len(scores)):
+        for fraction in grid:
+            mask = levels[unit] >= level_of(grid, fraction)
+            np.testing.assert_array_equal(mask, literal_mask(scores[unit].tolist(), fraction))
+
+
+@given(SCORES, GRIDS)
+def test_masks_are_nested_and_exact_in_size(scores, grid):
+    levels = top_levels(scores, grid)
+    assert levels.max(initial=0) <= len(grid)
+    for fraction in grid:
+        inside = (levels >= level_of(grid, fraction)).sum(axis=1)
+        assert (inside == round(fraction * scores.shape[1])).all()
+
+
+@pytest.mark.parametrize(
+    ("scope", "unit_of"), [("matrix", lambda n: n), ("layer", lambda n: n.split(".")[0]), ("model", lambda n: "all")]
+)
+def test_each_unit_of_a_scope_holds_its_fraction(scope, unit_of):
+    generator = np.random.default_rng(0)
+    scores = {
+        f"{layer}.{kind}": generator.random((5 + layer, 7), np.float32) for layer in range(3) for kind in ("q", "down")
+    }
+    grid = [0.1, 0.3]
+    units: dict[str, list] = {}
+    for name, levels in select(list(scores), scores.__getitem__, grid, scope):
+        assert levels.shape == scores[name].shape
+        units.setdefault(unit_of(name), []).append(levels.reshape(-1))
+    for parts in units.values():
+        joined = np.concatenate(parts)
+        assert [(joined >= 2).sum(), (joined >= 1).sum()] == [round(f * joined.size) for f in grid]
+
+
+def test_rows_are_units_of_scope_row():
+    scores = np.random.default_rng(1).random((6, 50), np.float32)
+    ((_, levels),) = select(["0.q"], lambda _: scores, [0.1], "row")
+    assert (levels.sum(axis=1) == 5).all()
+
+
+def test_nan_scores_are_refused_with_the_matrix_named():
+    scores = np.array([[1, np.nan]], np.float32)
+    with pytest.raises(UserError, match=r"(?s)1 scores are NaN.*matrix 3\.up"):
+        list(select(["3.up"], lambda _: scores, [0.5], "matrix"))
