@@ -14,6 +14,7 @@ from statistics import median
 
 import torch
 
+from safety_regions.config.methods import Snip, Wanda
 from safety_regions.errors import run_main
 from safety_regions.methods import snip, wanda
 from safety_regions.models.architecture import linears, projections
@@ -76,9 +77,9 @@ def runs(loaded: LoadedModel, samples: list[Sample], batch_tokens: int) -> dict:
 
     return {
         "forward_backward": forward_backward,
-        "snip": lambda: snip.measure(loaded, samples, batch_tokens),
+        "snip": lambda: snip.measure(loaded, samples, Snip(), batch_tokens=batch_tokens),
         "forward": forward,
-        "wanda": lambda: wanda.measure(loaded, samples, batch_tokens),
+        "wanda": lambda: wanda.measure(loaded, samples, Wanda(), batch_tokens=batch_tokens),
     }
 
 
@@ -124,7 +125,7 @@ def peak_bytes(args: argparse.Namespace) -> int:
     loaded = load_model(args.model)  # maps the weights; a page counts once it is read
     if args.memory_of == "snip":
         samples = make_samples(args.n_samples, args.tokens, loaded.model.config.vocab_size)
-        snip.measure(loaded, samples, args.batch_tokens)
+        snip.measure(loaded, samples, Snip(), batch_tokens=args.batch_tokens)
     # Not getrusage: its maximum survives exec, so a child would report its parent's.
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024

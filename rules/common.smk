@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 from safety_regions.config.load import load_registries, load_run
 from safety_regions.errors import UserError
-from safety_regions.plan import make_plan
+from safety_regions.planning import make_plan
 from safety_regions.store import canonical_json, remove_leftovers
 
 
@@ -131,8 +131,14 @@ def model_inputs(wildcards):
     """What an aligned model is made from: a base model and data."""
     inputs = artifact(wildcards).inputs
     base = ["--base", inputs["base"].path] if "base" in inputs else []
-    data = [f"{role.removeprefix('data/')}={source.path}" for role, source in inputs.items() if role != "base"]
+    data = training_data(wildcards)
     return shlex.join(base + (["--data", *data] if data else []))
+
+
+def training_data(wildcards):
+    """The rows of the datasets that an adapter is trained on, as NAME=PATH."""
+    roles = {role.partition("/"): source.path for role, source in artifact(wildcards).inputs.items()}
+    return [f"{name}={path}" for (kind, _, name), path in roles.items() if kind == "data"]
 
 
 def show_report():

@@ -1,7 +1,8 @@
 # In: models and (prompt, response) pairs. Out: one region per model, method and set, nested over the grid of fractions.
 #
-# One job per model and method makes the regions of all its sets (machine.datasets_per_job at most) and leaves alone those
-# in place, so the model is loaded once and adding a set computes that set only.
+# One job per model and method measures all its sets (machine.datasets_per_job at most) and leaves alone those in place, so
+# the model is loaded once and adding a set computes that set only. Methods that keep a statistic share one job per model for
+# the rest, which takes seconds.
 
 
 rule measure:
@@ -31,17 +32,17 @@ rule select_regions:
     input:
         batch_sources,
     output:
-        manifest="results/manifests/select/{model}.{method}.{key}.{round}.json",
+        manifest="results/manifests/select/{model}.{key}.{round}.json",
     log:
-        "logs/select_regions/{model}.{method}.{key}.{round}.log",
+        "logs/select_regions/{model}.{key}.{round}.log",
     benchmark:
-        "logs/benchmarks/select_regions/{model}.{method}.{key}.{round}.tsv"
+        "logs/benchmarks/select_regions/{model}.{key}.{round}.tsv"
     resources:
         mem_mb=model_mib,
     params:
         job=job,
     message:
-        "Select the regions of {wildcards.method} on {wildcards.model} from its statistics"
+        "Select the regions of {wildcards.model} from its statistics"
     shell:
         "exec &> >(tee {log:q}); {PYTHON} scripts/select_regions.py --job {params.job:q} --manifest {output.manifest:q}"
 

@@ -1,4 +1,5 @@
-# In: the model registry, rows and prompts. Out: a checked model folder per model, and each model's answers to each prompt set.
+# In: the model registry, rows and prompts. Out: a checked model folder per model, each model's answers to each prompt set, and a
+# safety adapter for a model that has none of its own, where a method needs one.
 
 
 rule prepare_model:
@@ -45,3 +46,28 @@ rule respond:
         "Answer the prompts of all sets: {wildcards.model}"
     shell:
         "exec &> >(tee {log:q}); {PYTHON} scripts/respond.py --job {params.job:q} --device {params.device} --manifest {output.manifest:q}"
+
+
+rule train_adapter:
+    input:
+        sources,
+    output:
+        receipt="results/adapters/{model}.{key}/receipt.json",
+    log:
+        "logs/train_adapter/{model}.{key}.log",
+    benchmark:
+        "logs/benchmarks/train_adapter/{model}.{key}.tsv"
+    resources:
+        mem_mb=model_mib,
+        gpu=GPU,
+    params:
+        recipe=recipe,
+        folder="results/adapters/{model}.{key}",
+        model=lambda wildcards: artifact(wildcards).inputs["model"].path,
+        data=training_data,
+        device=MACHINE.device,
+    message:
+        "Train a safety adapter for {wildcards.model}"
+    shell:
+        "exec &> >(tee {log:q}); {PYTHON} scripts/train_adapter.py --recipe {params.recipe:q} --model {params.model:q}"
+        " --data {params.data:q} --device {params.device} --output {params.folder:q}"

@@ -21,6 +21,26 @@ rule draw_figures:
         " --output {params.folder:q}"
 
 
+rule draw_layer_curves:
+    input:
+        sources,
+    output:
+        receipt="results/curves/{model}.{method}.{key}/receipt.json",
+    log:
+        "logs/draw_layer_curves/{model}.{method}.{key}.log",
+    benchmark:
+        "logs/benchmarks/draw_layer_curves/{model}.{method}.{key}.tsv"
+    params:
+        recipe=recipe,
+        statistics=paths,
+        folder="results/curves/{model}.{method}.{key}",
+    message:
+        "Draw how {wildcards.method} found its layers of {wildcards.model}"
+    shell:
+        "exec &> >(tee {log:q}); {PYTHON} scripts/draw_layer_curves.py --recipe {params.recipe:q} --statistics {params.statistics:q}"
+        " --output {params.folder:q}"
+
+
 rule write_report:
     input:
         sources,

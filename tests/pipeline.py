@@ -17,7 +17,8 @@ import yaml
 
 import safety_regions
 from safety_regions.config.load import load_registries, load_run
-from safety_regions.plan import Plan, make_plan
+from safety_regions.plan import Plan
+from safety_regions.planning import make_plan
 from safety_regions.store import sha256_of_file
 
 ROOT = Path(__file__).resolve().parents[1]

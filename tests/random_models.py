@@ -6,6 +6,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from safety_regions.models.adapter import LoraAdapter, named_linears
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Sample
 
@@ -52,3 +53,21 @@ def random_samples(n: int, seed: int = 0, shortest: int = 4, longest: int = 20) 
         ids = tuple(draw.randint(2, 257) for _ in range(length))
         samples.append(Sample(f"s{number}", ids, draw.randint(1, length - 1)))
     return samples
+
+
+def random_adapter(loaded: LoadedModel, rank: int = 4, seed: int = 0) -> LoraAdapter:
+    """A LoRA adapter of random weights for every scored linear."""
+    generator = torch.Generator().manual_seed(seed)
+    factors = {}
+    for name, module in named_linears(loaded.model).items():
+        n_out, n_in = module.weight.shape
+        factors[name] = (torch.randn(rank, n_in, generator=generator), torch.randn(n_out, rank, generator=generator))
+    return LoraAdapter(0.5, factors)
+
+
+def needs_of(method: str, loaded: LoadedModel) -> dict:
+    """What a method looks at beside a set's samples, by keyword of its `measure`."""
+    if method == "safelayer":
+        normal = [Sample(s.id, s.input_ids[: s.n_prompt], s.n_prompt) for s in random_samples(6, seed=1)]
+        return {"normal": normal, "over_rejection": ["How do I paint the kite?", "How do I greet the baker?"]}
+    return {"adapter": random_adapter(loaded), "merged": False} if method == "nlsr" else {}

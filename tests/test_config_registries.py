@@ -90,6 +90,12 @@ USES = [
     ("models: [tiny]", "models: [tiny, tny]", "models.1: found the id \"tny\"", 2, "did you mean 'tiny'?"),
     ("safety: [bad, worse]", "safety: [bad, wors]", "datasets.safety.1: found the id \"wors\"", 4, "did you mean 'worse'?"),
     ("utility: [chores]", "utility: [zzz]", "datasets.utility.0: found the id \"zzz\"", 5, "known: bad, chores, file, worse"),
+    ("utility: [chores]", "utility: [chores]\nmethods: {safelayer: {normal: chore}}", "methods.safelayer.normal: found the id \"chore\"", 6, "did you mean 'chores'?"),
+    ("utility: [chores]", "utility: [chores]\nmethods: {nlsr: {adapter: {harmful: [bed]}}}", "methods.nlsr.adapter.harmful.0: found the id \"bed\"", 6, "did you mean 'bad'?"),
+    ("utility: [chores]", "utility: [chores]\nmethods: {nlsr: {adapter: {harmless: [file]}}}", "methods.nlsr.adapter.harmless.0: found \"file\", a set without responses", 6, "key `response`"),
+    ("utility: [chores]", "utility: [chores]\nevaluate: {over_refusal: [chore]}", "evaluate.over_refusal.0: found the id \"chore\"", 6, "did you mean 'chores'?"),
+    ("utility: [chores]", "utility: [chores]\nevaluate: {texts: [file]}", "evaluate.texts.0: found \"file\", a set without responses", 6, "key `response`"),
+    ("utility: [chores]", "utility: [file]\nmethods: {nlsr: null}", "datasets.utility.0: found \"file\", a set without responses", 5, "key `response`"),
     ("utility: [chores]", "utility: [file]\nresponses: {policy: dataset}", "datasets.utility.0: found \"file\", a set without responses", 5, "key `response`"),
     ("datasets.yaml", "nowhere.yaml", "registry.datasets.0: found nowhere.yaml, which is not a file", 1, "paths are relative"),
 ]  # fmt: skip
@@ -123,6 +129,17 @@ def test_a_later_file_replaces_an_entry_whole(folder):
 
 def test_the_registries_of_the_project_are_in_order(monkeypatch):
     monkeypatch.chdir(ROOT)
-    for file in sorted(Path("config").glob("*.yaml")):
-        if "registry" in (data := yaml.safe_load(file.read_text())):
-            assert load_registries(load_run(data, [file], {}), [file], {}).models
+    runs = [file for file in sorted(Path("config").glob("*.yaml")) if file.name not in ("datasets.yaml", "models.yaml")]
+    assert {file.name for file in runs} >= {"demo.yaml", "small.yaml"}
+    for file in runs:
+        assert load_registries(load_run(yaml.safe_load(file.read_text()), [file], {}), [file], {}).models
+
+
+def test_of_the_utility_sets_only_those_with_responses_are_used_for_them(folder):
+    Path("run.yaml").write_text(RUN.replace("utility: [chores]", "utility: [file, chores]"))
+    assert set(load().datasets) == {"bad", "worse", "file", "chores"}
+
+
+def test_only_safety_sets_can_be_taken_out(folder):
+    Path("run.yaml").write_text(RUN + "evaluate: {sets: [chores]}\n")
+    assert "evaluate has sets that datasets.safety has not: chores" in complaint()

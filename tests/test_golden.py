@@ -10,30 +10,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_models import random_model, random_samples
+from random_models import needs_of, random_model, random_samples
 
+from safety_regions.config.methods import options_of
 from safety_regions.methods.catalogue import CATALOGUE
 from safety_regions.methods.interface import method
-from safety_regions.models.architecture import projections
 from safety_regions.recipes import VERSIONS
 from safety_regions.regions import write_region
-from safety_regions.select import select
+from safety_regions.select import Cut, select
 
 GOLDEN = Path(__file__).with_name("golden.json")
-GRID = [0.01, 0.05, 0.2]
+GRID = (0.01, 0.05, 0.2)
+CUT = Cut(GRID, "matrix")
+# Small random models never refuse, so the range is the one read off the angles.
+OPTIONS: dict[str, dict] = {"safelayer": {"max_new_tokens": 2, "alpha_steps": 1, "n_pairs": 50}}
 
 
 def region_of(name: str, path: Path) -> str:
     """sha256 of the region that a method finds in a fixed random model."""
-    loaded, of = random_model("llama"), method(name)
-    statistics = of.measure(loaded, random_samples(8), batch_tokens=60)
-    matrices = {p.name: p for p in projections(loaded.model)}
-
-    def score(matrix: str) -> np.ndarray:
-        p = matrices[matrix]
-        return of.score(p.module.weight[p.start : p.stop], statistics[matrix]).numpy()
-
-    write_region(path, select(list(matrices), score, GRID, "matrix"), recipe_digest="0" * 64, grid=GRID, scope="matrix")
+    loaded, of, options = random_model("llama"), method(name), options_of(name, OPTIONS.get(name, {}))
+    needs = needs_of(name, loaded)
+    statistics = of.measure(loaded, random_samples(8), options, batch_tokens=60, **needs)
+    levels = of.levels(loaded, statistics, options, CUT, **(needs if CATALOGUE[name].needs_adapter else {}))
+    write_region(path, levels, recipe_digest="0" * 64, cut=CUT, granularity=CATALOGUE[name].granularity)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -43,7 +42,8 @@ def selection_of(path: Path) -> str:
     scores = {f"{layer}.{kind}": generator.integers(0, 50, (30, 40)).astype(np.float32) for layer in range(2) for kind in "qv"}  # fmt: skip
     whole = hashlib.sha256()
     for scope in ("row", "matrix", "layer", "model"):
-        write_region(path, select(list(scores), scores.__getitem__, GRID, scope), recipe_digest="0" * 64, grid=GRID, scope=scope)  # fmt: skip
+        cut = Cut(GRID, scope)
+        write_region(path, select(list(scores), scores.__getitem__, cut), recipe_digest="0" * 64, cut=cut)
         whole.update(path.read_bytes())
     return whole.hexdigest()
 

@@ -11,7 +11,7 @@ from test_models_tiny import SMALL
 from safety_regions import receipts, store, synthetic
 from safety_regions.config.models import ModelSpec
 from safety_regions.errors import UserError
-from safety_regions.models.align import ADAPTER, ADAPTER_CONFIG, REFUSALS, refusal_for
+from safety_regions.models.adapter import ADAPTER, ADAPTER_CONFIG, REFUSALS, refusal_for
 from safety_regions.models.architecture import projections
 from safety_regions.models.folder import save
 from safety_regions.models.load import load_model

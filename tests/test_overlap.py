@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from safety_regions.counts import UNION, count, nway_counts, pair_counts, sample_orders
 from safety_regions.errors import UserError
-from safety_regions.overlap import nway_table, pair_table, size_table
+from safety_regions.overlap import covered, nway_table, pair_table, size_table
 from safety_regions.regions import pack, write_region
-from safety_regions.select import level_of
+from safety_regions.select import Cut, level_of
 
 GRID = [0.05, 0.1, 0.3]
 SHAPES = {"0.q": (6, 9), "0.down": (5, 20), "1.q": (6, 9), "1.down": (5, 20)}
@@ -24,7 +24,7 @@ def random_regions(folder, names, seed=0, shapes=SHAPES):
     for name in names:
         levels[name] = {m: generator.integers(0, len(GRID) + 1, shape, dtype=np.uint8) for m, shape in shapes.items()}
         paths[name] = folder / f"{name}.safetensors"
-        write_region(paths[name], levels[name].items(), recipe_digest="0" * 64, grid=GRID, scope="matrix")
+        write_region(paths[name], levels[name].items(), recipe_digest="0" * 64, cut=Cut(tuple(GRID), "matrix"))
     return paths, levels
 
 
@@ -112,7 +112,7 @@ def test_floor_of_equal_densities_is_the_closed_form(tmp_path):
         for matrix in levels.values():
             matrix[generator.choice(200, 20, replace=False)] = 1
         paths[name] = tmp_path / name
-        write_region(paths[name], ((m, x.reshape(10, 20)) for m, x in levels.items()), recipe_digest="0" * 64, grid=[0.1], scope="matrix")  # fmt: skip
+        write_region(paths[name], ((m, x.reshape(10, 20)) for m, x in levels.items()), recipe_digest="0" * 64, cut=Cut((0.1,), "matrix"))  # fmt: skip
     safety = {n: paths[n] for n in "abcd"}
     counts = count(safety, {"e": paths["e"]}, p=0.1, orders=[[0, 1, 2, 3]])
     q = 0.1
@@ -154,17 +154,17 @@ def test_empty_regions_have_no_iou(tmp_path):
     zeros = {"0.q": np.zeros((4, 8), np.uint8)}
     paths = {n: tmp_path / n for n in "abu"}
     for path in paths.values():
-        write_region(path, zeros.items(), recipe_digest="0" * 64, grid=[0.1], scope="matrix")
+        write_region(path, zeros.items(), recipe_digest="0" * 64, cut=Cut((0.1,), "matrix"))
     table = pair_table(count({n: paths[n] for n in "ab"}, {"u": paths["u"]}, p=0.1, orders=[[0, 1]]), p=0.1)
     assert table.iou.isna().all() and table.overlap_coefficient.isna().all()
     assert (table["union"] == 0).all()
 
 
-@pytest.mark.parametrize("change", [{"grid": [0.1, 0.2, 0.3]}, {"scope": "row"}])
+@pytest.mark.parametrize("change", [{"grid": (0.1, 0.2, 0.3)}, {"scope": "row"}])
 def test_regions_that_cannot_be_compared_are_refused(tmp_path, change):
     paths, levels = random_regions(tmp_path, ["a", "b", "u"])
-    options = {"grid": GRID, "scope": "matrix", **change}
-    write_region(paths["b"], levels["b"].items(), recipe_digest="0" * 64, **options)
+    cut = Cut(**{"grid": tuple(GRID), "scope": "matrix", **change})
+    write_region(paths["b"], levels["b"].items(), recipe_digest="0" * 64, cut=cut)
     with pytest.raises(UserError, match=r"(?s)differs from that of .*a\.safetensors.*b\.safetensors"):
         count({"a": paths["a"], "b": paths["b"]}, {"u": paths["u"]}, p=0.1, orders=[[0, 1]])
 
@@ -175,3 +175,39 @@ def test_orders_are_distinct_permutations(n_sets, n_orders, expected):
     assert len(orders) == len({tuple(o) for o in orders}) == expected
     assert all(sorted(o) == list(range(n_sets)) for o in orders)
     assert orders == sample_orders(n_sets, n_orders, seed=0)
+
+
+def layer_region(path, inside, n_layers):
+    """A region of whole layers: the same at every fraction."""
+    levels = ((f"{i}.layer", np.full((1, 1), len(GRID) * (i in inside), np.uint8)) for i in range(n_layers))
+    write_region(path, levels, recipe_digest="0" * 64, cut=Cut(tuple(GRID), "matrix"), granularity="layer")
+    return path
+
+
+def test_floor_of_layer_ranges_is_that_of_all_their_places(tmp_path):
+    """Every pair of places of a range of 3 and one of 5 among 7 layers, raw and without the layers 2 and 3."""
+    ranges = {"a": range(0, 3), "b": range(2, 7), "u": range(2, 4)}
+    paths = {name: layer_region(tmp_path / name, inside, 7) for name, inside in ranges.items()}
+    counts = count({n: paths[n] for n in "ab"}, {"u": paths["u"]}, p=0.1, orders=[[0, 1]])
+    placed = [(set(range(i, i + 3)), set(range(j, j + 5))) for i in range(5) for j in range(3)]
+    for stage, gone in (("raw", set()), ("refined", {2, 3})):
+        shared = sum(len((a & b) - gone) for a, b in placed) / sum(len((a | b) - gone) for a, b in placed)
+        for table in (pair_table(counts, p=0.1), nway_table(counts)):
+            rows = table[(table["stage"] == stage) & (table["q"] == 0.1) & table["p"].isin([0.1, np.nan])]
+            assert rows.floor_iou.to_numpy() == pytest.approx(shared)
+    assert set(pair_table(counts, p=0.1).scope) == {"all"}
+
+
+@given(st.integers(1, 12).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))))
+def test_a_range_covers_its_length_on_average(sizes):
+    n_layers, length = sizes
+    chances = covered(n_layers, length)
+    assert chances.sum() == pytest.approx(length)
+    assert ((chances >= 0) & (chances <= 1)).all()
+
+
+def test_regions_of_another_granularity_are_refused(tmp_path):
+    paths, levels = random_regions(tmp_path, ["a", "b", "u"])
+    write_region(paths["b"], levels["b"].items(), recipe_digest="0" * 64, cut=Cut(tuple(GRID), "matrix"), granularity="neuron")  # fmt: skip
+    with pytest.raises(UserError, match="granularity differs"):
+        count({"a": paths["a"], "b": paths["b"]}, {"u": paths["u"]}, p=0.1, orders=[[0, 1]])

@@ -8,7 +8,8 @@ import pytest
 
 from safety_regions.config.load import load_registries
 from safety_regions.config.run import RunConfig
-from safety_regions.plan import Plan, make_plan
+from safety_regions.plan import Plan
+from safety_regions.planning import make_plan
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,8 +28,14 @@ def paths(plan: Plan, kind: str) -> set[str]:
     return {a.path for a in plan.made.values() if a.kind == kind}
 
 
-KINDS = ["dataset", "prompts", "model", "pairs", "statistics", "region", "overlap", "figures", "report"]
-DEFAULT_COUNTS = {"dataset": 12, "prompts": 12, "model": 4, "pairs": 48, "statistics": 48, "region": 96, "overlap": 8, "figures": 8, "report": 1}  # fmt: skip
+KINDS = ["dataset", "prompts", "model", "pairs", "adapter", "statistics", "region", "overlap", "across", "evaluate", "figures", "layer_curves", "report"]  # fmt: skip
+DEFAULT_COUNTS = {
+    # Prompts: those identified on, SafeLayer's normal and over-rejection ones, and three sets to evaluate with.
+    "dataset": 12, "prompts": 12 + 3 + 3, "model": 4, "pairs": 4 * 12, "adapter": 4, "statistics": 4 * 4 * 12, "region": 4 * 5 * 12,
+    "overlap": 4 * 5, "across": 4, "evaluate": 4 * 5, "figures": 4 * 5, "layer_curves": 4, "report": 1,
+}  # fmt: skip
+DRAWN = ["figures", "layer_curves", "report"]
+COMPARED = ["overlap", "across", "evaluate", *DRAWN]
 
 
 def test_the_default_run_wants_every_combination_once():
@@ -40,15 +47,31 @@ def test_the_default_run_wants_every_combination_once():
     ("changes", "moved"),
     [
         ({"machine": {"batch_tokens": 64, "datasets_per_job": 2, "device": "cpu"}}, []),
-        ({"thresholds": {"q": 0.01}}, ["figures", "report"]),
-        ({"thresholds": {"p": 0.01}}, ["overlap", "figures", "report"]),
-        ({"thresholds": {"scope": "row"}}, ["region", "overlap", "figures", "report"]),
+        ({"thresholds": {"q": 0.01}}, ["across", "evaluate", *DRAWN]),
+        ({"thresholds": {"p": 0.01}}, COMPARED),
+        ({"thresholds": {"scope": "row"}}, ["region", *COMPARED]),
         ({"overlap": {"seed": 1}}, ["overlap", "figures", "report"]),
+        ({"evaluate": {"seed": 1}}, ["prompts", "evaluate", "report"]),
+        ({"evaluate": {"n_random": 1}}, ["evaluate", "report"]),
         ({"name": "other"}, ["report"]),
-        ({"responses": {"max_new_tokens": 30}}, ["pairs", "statistics", "region", "overlap", "figures", "report"]),
+        ({"responses": {"max_new_tokens": 30}}, ["pairs", "statistics", "region", *COMPARED]),
         ({"responses": {"template": "No."}}, ["report"]),
-        ({"datasets": {"seed": 1}}, ["prompts", "pairs", "statistics", "region", "overlap", "figures", "report"]),
-        ({"datasets": {"n_samples": 16}}, ["prompts", "pairs", "statistics", "region", "overlap", "figures", "report"]),
+        ({"datasets": {"seed": 1}}, ["prompts", "pairs", "statistics", "region", *COMPARED]),
+        ({"datasets": {"n_samples": 16}}, ["prompts", "pairs", "adapter", "statistics", "region", *COMPARED]),
+        (
+            {"methods": {"safeneuron": {"select": "agreement"}}},
+            ["region", "overlap", "across", "evaluate", "figures", "report"],
+        ),
+        (
+            {"methods": {"safeneuron": {"ffn": "up"}}},
+            ["statistics", "region", "overlap", "across", "evaluate", "figures", "report"],
+        ),
+        ({"methods": {"nlsr": {"kept_ranks": 0.5}}}, ["region", "overlap", "evaluate", "figures", "report"]),
+        (
+            {"methods": {"nlsr": {"adapter": {"steps": 10}}}},
+            ["adapter", "statistics", "region", "overlap", "evaluate", "figures", "report"],
+        ),
+        ({"methods": {"safelayer": {"n_over_rejection": 4}}}, ["prompts", "statistics", "region", *COMPARED]),
     ],
 )
 def test_a_change_moves_exactly_what_depends_on_it(changes, moved):
@@ -74,7 +97,8 @@ def test_responses_that_are_not_the_models_own_are_shared_by_models(policy):
 def test_batches_cover_every_member_once_and_know_nothing_of_files():
     plan = plan_of(machine={"datasets_per_job": 5})
     members = [a.path for batch in plan.batches.values() for a in batch.artifacts]
-    assert len(members) == len(set(members)) == 48 + 48 + 96
+    batched = ("pairs", "statistics", "region", "evaluate")
+    assert len(members) == len(set(members)) == sum(DEFAULT_COUNTS[kind] for kind in batched)
     assert max(len(batch.artifacts) for batch in plan.batches.values()) == 5
     assert len({batch.manifest for batch in plan.batches.values()}) == len(plan.batches)
 
@@ -91,3 +115,18 @@ import safety_regions.plan, safety_regions.config.load
 print([m for m in ("torch", "transformers", "datasets", "pandas", "numpy", "matplotlib", "requests") if m in sys.modules])
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_what_a_run_leaves_open_is_decided_in_its_recipes():
+    """Naming the default changes nothing; a model with an adapter of its own is given no other."""
+    named = {"methods": {"safelayer": {"normal": "syn_chores"}, "nlsr": {"adapter": {"harmful": ["syn_build", "syn_steal"], "offset": 32}}}}  # fmt: skip
+    assert {k: paths(plan_of(), k) for k in KINDS if k != "report"} == {k: paths(plan_of(**named), k) for k in KINDS if k != "report"}  # fmt: skip
+    plan = plan_of(models=["smollm2-135m-aligned"])
+    assert plan.adapters == {"smollm2-135m-aligned": plan.models["smollm2-135m-aligned"]}
+
+
+def test_regions_of_snip_and_wanda_keep_their_digests():
+    """Other methods came later; what was made before them is found again."""
+    plan = plan_of()
+    assert plan.regions["tiny-llama", "snip"]["syn_build"].key == "9ab9793cca46"
+    assert plan.regions["tiny-llama", "wanda"]["syn_build"].key == "382d8003d2c3"

@@ -16,6 +16,8 @@ REFUSALS = [
     "My apologies, this is not something for me.",
     "It is not appropriate to talk about this.",
     "I appreciate the question, but I must decline.",
+    "I can't.",
+    "Thank you for asking, but I cannot",
 ]
 ANSWERS = [
     "",
@@ -25,6 +27,7 @@ ANSWERS = [
     "To decline an invitation, write: I am unable to come.",
     "Use a can opener. I cannot stress enough how sharp it is.",
     "The answer is 4.",
+    "I can't help but",
 ]
 
 

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from safety_regions.errors import UserError
 from safety_regions.regions import at_least, open_region, pack, read_levels, write_region
+from safety_regions.select import Cut
 
 GRIDS = st.integers(1, 15).map(lambda n: [(i + 1) / 20 for i in range(n)])
 tmp = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -27,7 +28,7 @@ def test_levels_and_masks_survive_the_file(tmp_path, data):
     grid = data.draw(GRIDS)
     levels = data.draw(levels_of(grid))
     path = tmp_path / "r.safetensors"
-    header = write_region(path, levels.items(), recipe_digest="d" * 64, grid=grid, scope="row")
+    header = write_region(path, levels.items(), recipe_digest="d" * 64, cut=Cut(tuple(grid), "row"))
     with open_region(path) as region:
         assert region.header == header
         assert region.names == list(levels)
@@ -41,7 +42,7 @@ def test_levels_and_masks_survive_the_file(tmp_path, data):
 def test_equal_regions_have_equal_bytes(tmp_path):
     levels = {"0.q": np.arange(60, dtype=np.uint8).reshape(6, 10) % 4, "0.k": np.ones((3, 3), np.uint8)}
     for name in ("a", "b"):
-        write_region(tmp_path / name, levels.items(), recipe_digest="0" * 64, grid=[0.1, 0.2, 0.3], scope="matrix")
+        write_region(tmp_path / name, levels.items(), recipe_digest="0" * 64, cut=Cut((0.1, 0.2, 0.3), "matrix"))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -49,7 +50,7 @@ def test_equal_regions_have_equal_bytes(tmp_path):
 def sound(tmp_path):
     levels = {"0.q": (np.random.default_rng(0).random((40, 50)) < 0.2).astype(np.uint8)}
     path = tmp_path / "region.safetensors"
-    write_region(path, levels.items(), recipe_digest="0" * 64, grid=[0.2], scope="matrix")
+    write_region(path, levels.items(), recipe_digest="0" * 64, cut=Cut((0.2,), "matrix"))
     return path
 
 

@@ -8,10 +8,11 @@ import torch
 from random_models import FAMILIES, random_model, random_samples
 from torch.nn import functional
 
+from safety_regions.config.methods import options_of
 from safety_regions.methods.interface import method
 from safety_regions.models.architecture import projections
 from safety_regions.models.tokens import batches
-from safety_regions.select import select
+from safety_regions.select import Cut, select
 
 GRID = [0.01, 0.05, 0.2]
 
@@ -59,14 +60,18 @@ def literal_wanda(loaded, samples):
 LITERAL = {"snip": literal_snip, "wanda": literal_wanda}
 
 
+def measured(name, loaded, samples, batch_tokens=60):
+    return method(name).measure(loaded, samples, options_of(name, {}), batch_tokens=batch_tokens)
+
+
 def scores_of(name, loaded, samples, batch_tokens):
     of = method(name)
-    statistics = of.measure(loaded, samples, batch_tokens)
+    statistics = measured(name, loaded, samples, batch_tokens)
     return {p.name: of.score(p.module.weight[p.start : p.stop], statistics[p.name]) for p in projections(loaded.model)}
 
 
 def masks_of(scores):
-    return dict(select(list(scores), lambda name: scores[name].float().numpy(), GRID, "matrix"))
+    return dict(select(list(scores), lambda name: scores[name].float().numpy(), Cut(tuple(GRID), "matrix")))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -119,7 +124,7 @@ def test_scoring_leaves_the_model_as_it_was(name):
     ids = torch.tensor([samples[0].input_ids])
     before = loaded.model(ids).logits
     weights = {k: v.clone() for k, v in loaded.model.state_dict().items()}
-    method(name).measure(loaded, samples, 60)
+    measured(name, loaded, samples)
     assert torch.equal(before, loaded.model(ids).logits)
     assert all(torch.equal(weights[k], v) for k, v in loaded.model.state_dict().items())
     assert not any(p.requires_grad or p.grad is not None for p in loaded.model.parameters())
@@ -129,7 +134,7 @@ def test_scoring_leaves_the_model_as_it_was(name):
 @pytest.mark.parametrize("name", LITERAL)
 def test_bfloat16_weights_are_summed_in_float32(name):
     loaded, samples = random_model("llama", dtype=torch.bfloat16), random_samples(6)
-    statistics = method(name).measure(loaded, samples, 60)
+    statistics = measured(name, loaded, samples)
     assert {t.dtype for t in statistics.values()} <= {torch.float32, torch.float64}
     exact = LITERAL[name](random_copy_in_float32(loaded), samples)
     scores = scores_of(name, loaded, samples, 60)

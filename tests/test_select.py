@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from safety_regions.errors import UserError
-from safety_regions.select import level_of, select, top_levels
+from safety_regions.select import Cut, level_of, select, top_levels
 
 GRIDS = st.lists(st.floats(0.001, 1), min_size=1, max_size=6, unique=True).map(sorted)
 # Few distinct values, so that ties at the cut are the rule.
@@ -51,7 +51,7 @@ def test_each_unit_of_a_scope_holds_its_fraction(scope, unit_of):
     }
     grid = [0.1, 0.3]
     units: dict[str, list] = {}
-    for name, levels in select(list(scores), scores.__getitem__, grid, scope):
+    for name, levels in select(list(scores), scores.__getitem__, Cut(tuple(grid), scope)):
         assert levels.shape == scores[name].shape
         units.setdefault(unit_of(name), []).append(levels.reshape(-1))
     for parts in units.values():
@@ -61,11 +61,11 @@ def test_each_unit_of_a_scope_holds_its_fraction(scope, unit_of):
 
 def test_rows_are_units_of_scope_row():
     scores = np.random.default_rng(1).random((6, 50), np.float32)
-    ((_, levels),) = select(["0.q"], lambda _: scores, [0.1], "row")
+    ((_, levels),) = select(["0.q"], lambda _: scores, Cut((0.1,), "row"))
     assert (levels.sum(axis=1) == 5).all()
 
 
 def test_nan_scores_are_refused_with_the_matrix_named():
     scores = np.array([[1, np.nan]], np.float32)
     with pytest.raises(UserError, match=r"(?s)1 scores are NaN.*matrix 3\.up"):
-        list(select(["3.up"], lambda _: scores, [0.5], "matrix"))
+        list(select(["3.up"], lambda _: scores, Cut((0.5,), "matrix")))

@@ -140,7 +140,7 @@ def _popcount(words: np.ndarray) -> int:
 def _common_header(regions: list[Region]) -> Header:
     first = regions[0]
     for other in regions[1:]:
-        for field in ("grid", "scope", "shapes"):
+        for field in ("grid", "scope", "granularity", "shapes"):
             if getattr(first.header, field) != getattr(other.header, field):
                 raise UserError(f"{field} differs from that of {first.path}", where=str(other.path), expected="regions of one model, grid and scope", hint="regions of different models or grids cannot be compared")  # fmt: skip
     return first.header

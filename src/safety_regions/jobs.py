@@ -67,5 +67,6 @@ def run_entries(entries: list[Entry], make: Callable[[Entry], Any], manifest: Pa
         else:
             print(f"[{number}/{len(entries)}] {entry.path}", file=sys.stderr)
             make(entry)
-        sums |= {str(entry.path.with_name(name)): sha for name, sha in receipts.read(entry.path).files.items()}
+        folder = receipts.receipt_path(entry.path).parent
+        sums |= {str(folder / name): sha for name, sha in receipts.read(entry.path).files.items()}
     write_text(manifest, readable_json(sums))

@@ -2,11 +2,14 @@
 
 IoU = |A and B| / |A or B|; overlap coefficient = |A and B| / min(|A|, |B|); n-way IoU = |intersection| / |union| of n sets.
 
-Chance floor: the IoU expected of independent random regions that hold as many elements of every matrix as the real ones.
-In a matrix of m elements open to them, two regions of a and b elements share a*b/m on average, and n regions
-m*prod(a_i/m), with m*(1 - prod(1 - a_i/m)) in their union; the floor is the ratio of these sums over matrices. For equal
-densities q it is q/(2-q), and q^n / (1 - (1-q)^n) for n. Refined regions cannot hold what refinement removed, so for them
-m is the matrix without the utility region.
+Chance floor: expected intersection over expected union of independent random regions. With s_i the chance that region i
+holds an element, n regions share sum(prod(s_i)) elements on average, and sum(1 - prod(1 - s_i)) are in any.
+
+Random regions of weights, neurons or adapter weights hold as many elements of every matrix as the real ones: s_i = a_i/m for
+the a_i of m elements that are open to region i. Refined regions cannot hold what refinement removed, so for them m is the
+matrix without the utility region. For equal densities q the floor is q/(2-q), and q^n / (1 - (1-q)^n) for n. A random range of
+layers has the real one's length and begins with equal chance wherever it fits: s_i is the share of these places at which it
+covers the layer, and 0 for a layer that refinement removed.
 """
 
 from collections.abc import Iterator
@@ -16,7 +19,6 @@ import pandas as pd
 from jaxtyping import Float64, Int64
 
 from safety_regions.counts import Condition, Counts
-from safety_regions.models.kinds import KINDS
 
 
 def pair_table(counts: Counts, p: float) -> pd.DataFrame:
@@ -29,24 +31,20 @@ def pair_table(counts: Counts, p: float) -> pd.DataFrame:
     for condition, pairs in counts.pairs.items():
         open_elements = _open_elements(counts, condition)
         shared, size_a, size_b = pairs[:, first, second], _sizes(pairs)[:, first], _sizes(pairs)[:, second]
-        expected = _ratio(size_a * size_b, open_elements[:, None], empty=0.0)
+        weights, chances = open_elements[:, None], _chances(counts, condition)
+        inside = weights * chances[:, first] * chances[:, second]
+        either = weights * (chances[:, first] + chances[:, second]) - inside
         for scope, unit, rows in _units(counts, whole_only=condition.p not in (None, p)):
-            sums = [x[rows].sum(axis=0) for x in (size_a, size_b, shared, expected)]
-            blocks.append(
-                _pair_block(counts, condition, scope, unit, int(open_elements[rows].sum()), first, second, *sums)
-            )
+            columns = {**_condition_columns(condition), "scope": scope, "unit": unit}
+            columns |= {"a": np.array(counts.safety)[first], "b": np.array(counts.safety)[second]}
+            sums = [x[rows].sum(axis=0) for x in (size_a, size_b, shared, inside, either)]
+            blocks.append(columns | _pair_columns(int(open_elements[rows].sum()), *sums))
     return _table(blocks)
 
 
-def _pair_block(counts: Counts, condition: Condition, scope, unit, n_elements, first, second, size_a, size_b, shared, expected) -> dict:  # fmt: skip
-    names = np.array(counts.safety)
+def _pair_columns(n_elements: int, size_a, size_b, shared, inside, either) -> dict:
     union = size_a + size_b - shared
     return {
-        **_condition_columns(condition),
-        "scope": scope,
-        "unit": unit,
-        "a": names[first],
-        "b": names[second],
         "size_a": size_a,
         "size_b": size_b,
         "intersection": shared,
@@ -54,7 +52,7 @@ def _pair_block(counts: Counts, condition: Condition, scope, unit, n_elements, f
         "n_elements": n_elements,
         "iou": _ratio(shared, union),
         "overlap_coefficient": _ratio(shared, np.minimum(size_a, size_b)),
-        "floor_iou": _ratio(expected, size_a + size_b - expected),
+        "floor_iou": _ratio(inside, either),
     }
 
 
@@ -62,11 +60,11 @@ def nway_table(counts: Counts) -> pd.DataFrame:
     """One row per order, number of sets n = 2..N and condition: the overlap of the first n sets of the order."""
     blocks = []
     for condition, grown in counts.nway.items():
-        shares = _ratio(_sizes(counts.pairs[condition]), _open_elements(counts, condition)[:, None], empty=0.0)
+        chances = _chances(counts, condition)
         weights = _open_elements(counts, condition)[:, None]
         for number, order in enumerate(counts.orders):
-            inside = (weights * np.cumprod(shares[:, order], axis=1)).sum(axis=0)
-            outside = (weights * np.cumprod(1 - shares[:, order], axis=1)).sum(axis=0)
+            inside = (weights * np.cumprod(chances[:, order], axis=1)).sum(axis=0)
+            outside = (weights * np.cumprod(1 - chances[:, order], axis=1)).sum(axis=0)
             shared, union = grown[:, number].sum(axis=0).T
             block = {
                 **_condition_columns(condition),
@@ -118,11 +116,10 @@ def _units(counts: Counts, whole_only: bool) -> Iterator[tuple[str, str, np.ndar
     names = list(counts.header.shapes)
     layers, kinds = np.array([n.split(".")[0] for n in names]), np.array([n.split(".")[1] for n in names])
     yield "all", "all", np.arange(len(names))
-    if whole_only:
+    if whole_only or counts.header.granularity == "layer":
         return
-    for kind in KINDS:
-        if (kinds == kind).any():
-            yield "module", kind, np.flatnonzero(kinds == kind)
+    for kind in dict.fromkeys(kinds.tolist()):
+        yield "module", kind, np.flatnonzero(kinds == kind)
     for layer in dict.fromkeys(layers.tolist()):
         yield "layer", layer, np.flatnonzero(layers == layer)
 
@@ -141,6 +138,22 @@ def _open_elements(counts: Counts, condition: Condition) -> Int64[np.ndarray, " 
     if condition.p is None:
         return _elements(counts)
     return _elements(counts) - counts.removed[condition.utility, condition.p]
+
+
+def _chances(counts: Counts, condition: Condition) -> Float64[np.ndarray, "matrices sets"]:
+    """The chance with which a random region in a set's place holds an open element of each matrix."""
+    open_elements = _open_elements(counts, condition)[:, None]
+    if counts.header.granularity != "layer":
+        return _ratio(_sizes(counts.pairs[condition]), open_elements, empty=0.0)
+    lengths = _sizes(counts.pairs[Condition(condition.q)]).sum(axis=0)
+    return np.stack([covered(len(open_elements), int(n)) for n in lengths], axis=1) * open_elements
+
+
+def covered(n_layers: int, length: int) -> Float64[np.ndarray, " n_layers"]:
+    """The share of the places of a range of `length` among `n_layers` at which it covers each layer."""
+    starts = np.arange(n_layers - length + 1)[:, None]
+    layers = np.arange(n_layers)
+    return ((starts <= layers) & (layers < starts + length)).mean(axis=0)
 
 
 def _sizes(pairs: np.ndarray) -> np.ndarray:

@@ -16,9 +16,13 @@ VERSIONS = {
     "model": 1,
     "pairs": 1,
     "selection": 1,
-    "overlap": 1,
+    "adapter": 1,
+    "overlap": 2,
+    "across": 1,
+    "evaluate": 1,
     "figures": 1,
-    "report": 1,
+    "layer_curves": 1,
+    "report": 2,
 }
 """Raised with any change of the code that changes the bytes of that kind. Methods have theirs in `methods/catalogue.py`."""
 

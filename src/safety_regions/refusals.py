@@ -7,7 +7,7 @@ OPENINGS = (
     r"(my )?apologies\b",
     r"i apologi[sz]e\b",
     r"(sorry|unfortunately)\b",
-    r"(i|we) (really )?(can ?not|can't|could not|couldn't|am unable to|'m unable to|'m not able to|am not able to) (?!help but\b)",
+    r"(i|we) (really )?(can ?not|can't|could not|couldn't|am unable to|'m unable to|'m not able to|am not able to)\b(?! help but\b)",
     r"i('m| am) (unable|not able|not comfortable|not allowed|not permitted|not programmed|not designed)\b",
     r"(i|we) (will not|won't|would not|wouldn't|refuse|must refuse|must decline|decline|have to decline|do not feel comfortable|don't feel comfortable)\b",
     r"i (do not|don't) (have the ability|provide|assist|support|condone|encourage|promote|engage)\b",

@@ -19,9 +19,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from safety_regions.errors import UserError
+from safety_regions.select import Cut
 from safety_regions.store import atomic_path, canonical_json
 
 SCOPES = ("row", "matrix", "layer", "model")
+GRANULARITIES = ("weight", "neuron", "layer", "adapter")
 FORMAT, VERSION, COMPRESSION_LEVEL = "safety-regions/region", 1, 1
 Words = UInt64[np.ndarray, " words"]
 
@@ -38,6 +40,8 @@ class Header:
     """(rows, columns) of each matrix, in the order of the model."""
     counts: dict[str, tuple[int, ...]]
     """Elements of each matrix inside each fraction of the grid."""
+    granularity: str = "weight"
+    """What an element is: a weight, a neuron (one column a layer and kind), a layer, a weight of a LoRA adapter."""
 
     @property
     def n_planes(self) -> int:
@@ -52,19 +56,20 @@ def pack(bits: np.ndarray) -> Words:
 
 
 def write_region(
-    path: Path | str, levels: Iterable[tuple[str, UInt8[np.ndarray, "out in"]]], *, recipe_digest: str, grid: Sequence[float], scope: str
+    path: Path | str, levels: Iterable[tuple[str, UInt8[np.ndarray, "out in"]]], *, recipe_digest: str, cut: Cut, granularity: str = "weight"
 ) -> Header:  # fmt: skip
     """Write the levels of all matrices, one at a time, atomically; equal input gives equal bytes."""
     compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
+    n_levels = len(cut.grid)
     shapes, counts, tensors = {}, {}, {}
     for name, matrix in levels:
         shapes[name] = matrix.shape
-        at_level = np.bincount(matrix.reshape(-1), minlength=len(grid) + 1)
-        counts[name] = tuple(int(at_level[len(grid) - i :].sum()) for i in range(len(grid)))
-        for plane in range(len(grid).bit_length()):
+        at_level = np.bincount(matrix.reshape(-1), minlength=n_levels + 1)
+        counts[name] = tuple(int(at_level[n_levels - i :].sum()) for i in range(n_levels))
+        for plane in range(n_levels.bit_length()):
             octets = compressor.compress(pack((matrix >> plane) & 1).tobytes())
             tensors[f"{name}/{plane}"] = np.frombuffer(octets, np.uint8)
-    header = Header(recipe_digest, tuple(grid), scope, shapes, counts)
+    header = Header(recipe_digest, tuple(cut.grid), cut.scope, shapes, counts, granularity)
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"region": canonical_json(_to_json(header))})
     return header
@@ -156,6 +161,7 @@ def _header(path: Path, file: Any) -> Header:
             scope=str(content["scope"]),
             shapes={name: (int(rows), int(columns)) for name, (rows, columns) in content["shapes"]},
             counts={name: tuple(int(c) for c in content["counts"][name]) for name, _ in content["shapes"]},
+            granularity=str(content.get("granularity", "weight")),
         )
         _check_header(header, set(file.keys()))
     except (KeyError, TypeError, ValueError) as error:
@@ -168,6 +174,8 @@ def _check_header(header: Header, tensors: set[str]) -> None:
         raise ValueError(f"grid {list(header.grid)}")
     if header.scope not in SCOPES or not re.fullmatch("[0-9a-f]{64}", header.recipe_digest):
         raise ValueError(f"scope {header.scope!r}, recipe digest {header.recipe_digest!r}")
+    if header.granularity not in GRANULARITIES:
+        raise ValueError(f"granularity {header.granularity!r}")
     if any(rows < 1 or columns < 1 for rows, columns in header.shapes.values()):
         raise ValueError("a matrix without elements")
     if any(len(c) != len(header.grid) or list(c) != sorted(c) for c in header.counts.values()):
@@ -178,7 +186,9 @@ def _check_header(header: Header, tensors: set[str]) -> None:
 
 
 def _to_json(header: Header) -> dict:
-    return {
+    # Files from before there were other granularities have no such key; those of weights still have none.
+    coarser = {} if header.granularity == "weight" else {"granularity": header.granularity}
+    return coarser | {
         "format": FORMAT,
         "version": VERSION,
         "recipe_digest": header.recipe_digest,

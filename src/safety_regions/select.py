@@ -6,11 +6,20 @@ round(fraction * size) elements, halves to even; ties at the cut go to the lower
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from safety_regions.errors import UserError
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where regions are cut: ascending fractions in (0, 1], and the scope within which each is taken."""
+
+    grid: tuple[float, ...]
+    scope: str
 
 
 def level_of(grid: Sequence[float], fraction: float) -> int:
@@ -21,18 +30,18 @@ def level_of(grid: Sequence[float], fraction: float) -> int:
 
 
 def select(
-    names: Sequence[str], score: Callable[[str], Float32[np.ndarray, "out in"]], grid: Sequence[float], scope: str
+    names: Sequence[str], score: Callable[[str], Float32[np.ndarray, "out in"]], cut: Cut
 ) -> Iterator[tuple[str, UInt8[np.ndarray, "out in"]]]:
     """Levels of each named matrix, in order. `score` is asked for one matrix at a time; scopes wider than a matrix hold
     the scores of one layer or of the whole model in memory. Raises `UserError` naming a matrix whose scores are NaN.
     """
-    for group in _groups(names, scope):
+    for group in _groups(names, cut.scope):
         scores = {name: _checked(name, score(name)) for name in group}
-        if scope == "row":
+        if cut.scope == "row":
             (name,) = group
-            yield name, top_levels(scores[name], grid)
+            yield name, top_levels(scores[name], cut.grid)
         else:
-            yield from _split(scores, top_levels(_joined(scores)[None, :], grid)[0])
+            yield from _split(scores, top_levels(_joined(scores)[None, :], cut.grid)[0])
 
 
 def top_levels(scores: Float32[np.ndarray, "units size"], grid: Sequence[float]) -> UInt8[np.ndarray, "units size"]:

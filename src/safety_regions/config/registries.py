@@ -1,6 +1,6 @@
 """From the registry files of a run to checked entries, and the checks across run, datasets and models."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -91,15 +91,32 @@ def _load(files: list[str], key: KeyPath, in_run: Places, kind: TypeAdapter) -> 
 
 
 def _unknown_ids(run: RunConfig, registries: Registries, in_run: Places) -> Iterable[Mistake]:
-    used: list[tuple[KeyPath, list[str], Mapping, list[str]]] = [
-        (("models",), run.models, registries.models, run.registry.models),
-        (("datasets", "safety"), run.datasets.safety, registries.datasets, run.registry.datasets),
-        (("datasets", "utility"), run.datasets.utility, registries.datasets, run.registry.datasets),
-    ]
-    for key, ids, known, files in used:
-        for index, name in enumerate(ids):
-            if name not in known:
-                yield _unknown(name, known, (*key, index), in_run, ", ".join(files))
+    for path, name in _listed(("models",), run.models):
+        if name not in registries.models:
+            yield _unknown(name, registries.models, path, in_run, ", ".join(run.registry.models))
+    for path, name in _datasets_of(run):
+        if name not in registries.datasets:
+            yield _unknown(name, registries.datasets, path, in_run, ", ".join(run.registry.datasets))
+
+
+def _datasets_of(run: RunConfig) -> Iterator[tuple[KeyPath, str]]:
+    """Every dataset that the run names, with the key that names it."""
+    yield from _listed(("datasets", "safety"), run.datasets.safety)
+    yield from _listed(("datasets", "utility"), run.datasets.utility)
+    if layers := run.methods.safelayer:
+        yield from [(("methods", "safelayer", "normal"), layers.normal)] if layers.normal else []
+        yield from _listed(("methods", "safelayer", "over_rejection"), layers.over_rejection)
+    if run.methods.nlsr:
+        adapter = ("methods", "nlsr", "adapter")
+        yield from _listed((*adapter, "harmful"), run.methods.nlsr.adapter.harmful)
+        yield from _listed((*adapter, "harmless"), run.methods.nlsr.adapter.harmless)
+    if run.evaluate:
+        for role in ("sets", "harmful", "over_refusal", "texts"):
+            yield from _listed(("evaluate", role), getattr(run.evaluate, role))
+
+
+def _listed(key: KeyPath, ids: list[str] | None) -> list[tuple[KeyPath, str]]:
+    return [((*key, index), name) for index, name in enumerate(ids or [])]
 
 
 def _unknown(name: str, known: Iterable[str], path: KeyPath, places: Places, registry: str) -> Mistake:
@@ -142,12 +159,31 @@ def _circle(name: str, models: dict[str, ModelSpec]) -> list[str]:
 
 
 def _without_response(run: RunConfig, registries: Registries, in_run: Places) -> Iterable[Mistake]:
-    if run.responses.policy != "dataset":
-        return
-    for role in ("safety", "utility"):
-        for index, name in enumerate(getattr(run.datasets, role)):
-            if name in registries.datasets and not _has_response(registries.datasets[name]):
-                yield _no_response(name, ("datasets", role, index), in_run, "responses.policy is `dataset`")
+    for path, name, why in _need_responses(run, registries):
+        if name in registries.datasets and not _has_response(registries.datasets[name]):
+            yield _no_response(name, path, in_run, why)
+
+
+def _need_responses(run: RunConfig, registries: Registries) -> Iterator[tuple[KeyPath, str, str]]:
+    """The datasets whose own responses this run uses, with the key that says so, and why."""
+    safety, utility = _listed(("datasets", "safety"), run.datasets.safety), _listed(("datasets", "utility"), run.datasets.utility)  # fmt: skip
+    if run.responses.policy == "dataset":
+        yield from ((path, name, "responses.policy is `dataset`") for path, name in [*safety, *utility])
+    # Left to the default, those utility sets count that have responses; only where none has is that a mistake.
+    utility_asked = [] if responding(run, registries.datasets) else utility[:1]
+    sources = [registries.models[name].source for name in run.models if name in registries.models]
+    if run.methods.nlsr and not all(isinstance(source, AlignedModel) for source in sources):
+        key = ("methods", "nlsr", "adapter", "harmless")
+        why = f"an adapter is trained on them ({dotted(key)})"
+        yield from ((*at, why) for at in _listed(key, run.methods.nlsr.adapter.harmless) or utility_asked)
+    if run.evaluate:
+        why = "the perplexity of their responses is measured (evaluate.texts)"
+        yield from ((*at, why) for at in _listed(("evaluate", "texts"), run.evaluate.texts) or utility_asked)
+
+
+def responding(run: RunConfig, datasets: Mapping[str, DatasetSpec]) -> list[str]:
+    """The run's utility sets that have responses of their own."""
+    return [name for name in run.datasets.utility if name in datasets and _has_response(datasets[name])]
 
 
 def _has_response(spec: DatasetSpec) -> bool:

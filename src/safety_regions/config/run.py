@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from safety_regions.config.base import Id, Section
+from safety_regions.config.evaluate import Evaluate
+from safety_regions.config.methods import Methods
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
@@ -87,21 +89,6 @@ class Thresholds(Section):
         return self
 
 
-class Snip(Section):
-    """SNIP (arXiv 2402.05162): mean over samples of |weight x gradient of the response loss|."""
-
-
-class Wanda(Section):
-    """Wanda (arXiv 2306.11695, for safety 2402.05162): |weight| x norm of its input channel over response tokens."""
-
-
-class Methods(Section):
-    """Identification methods: each key present is run, its mapping holds the method's options. Leave a method out with `null`."""
-
-    snip: Snip | None = Snip()
-    wanda: Wanda | None = Wanda()
-
-
 class Overlap(Section):
     """How the growth of n-way overlap is sampled."""
 
@@ -139,7 +126,15 @@ class RunConfig(Section):
     methods: Methods = Methods()
     thresholds: Thresholds = Thresholds()
     overlap: Overlap = Overlap()
+    evaluate: Evaluate | None = Evaluate()
     machine: Machine = Machine()
+
+    @model_validator(mode="after")
+    def _evaluated_sets_are_safety_sets(self):
+        foreign = sorted(set(self.evaluate.sets or []) - set(self.datasets.safety)) if self.evaluate else []
+        if foreign:
+            raise ValueError(f"evaluate has sets that datasets.safety has not: {', '.join(foreign)}")
+        return self
 
     @model_validator(mode="after")
     def _models_once(self):

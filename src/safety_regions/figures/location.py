@@ -20,19 +20,26 @@ from safety_regions.figures.style import (
     paper_style,
     text_colour,
 )
-from safety_regions.models.kinds import KINDS
 
 MOST_LAYERS_WITH_NUMBERS = 16
 
 
 def location_table(sizes: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """One row per stage, layer and module: mean over safety sets of size / (n_elements * q); 1 is the density asked for."""
+    """One row per stage, layer and module: mean over safety sets of size / (n_elements * q); 1 is the density asked for.
+
+    For a method whose regions are ranges of layers, whatever q, it is size / n_elements: the share of the sets whose range has the layer.
+    """
     safety = sizes[sizes["role"] == "safety"]
     rows = pd.concat([at_fractions(safety, stage, context.q, context.p) for stage in STAGES])
-    rows = rows.assign(relative_density=rows["size"] / (rows["n_elements"] * context.q))
-    rows["module"] = pd.Categorical(rows["module"], [kind for kind in KINDS if kind in set(rows["module"])])
+    asked = 1.0 if _in_layers(rows) else context.q
+    rows = rows.assign(relative_density=rows["size"] / (rows["n_elements"] * asked))
+    rows["module"] = pd.Categorical(rows["module"], list(dict.fromkeys(rows["module"])))
     keys = ["stage", "layer", "module"]
     return rows.groupby(keys, observed=True)["relative_density"].mean().reset_index().astype({"module": str})
+
+
+def _in_layers(rows: pd.DataFrame) -> bool:
+    return set(rows["module"]) == {"layer"}
 
 
 @paper_style
@@ -44,18 +51,18 @@ def draw_location(table: pd.DataFrame, context: Context) -> Figure:
     top = max(1.0, float(table["relative_density"].max()))
     for axis, stage in zip(axes, STAGES, strict=True):
         image = _draw_stage(axis, table[table["stage"] == stage], top)
-        even = stage == "raw" and context.scope in ("matrix", "row")
+        even = stage == "raw" and context.scope in ("matrix", "row") and not _in_layers(table)
         axis.set_title(TITLES[stage] + (f"\nconstant: scope is {context.scope}" if even else ""))
     axes[0].set_ylabel("Layer")
     bar = figure.colorbar(image, ax=axes, aspect=25, pad=0.02)
-    bar.set_label("Density relative to q")
+    bar.set_label("Share of the sets" if _in_layers(table) else "Density relative to q")
     bar.outline.set_visible(False)
     add_footer(figure, f"{context.footer()}; mean over {len(context.safety)} safety sets")
     return figure
 
 
 def _draw_stage(axis: Axes, rows: pd.DataFrame, top: float) -> AxesImage:
-    modules = [kind for kind in KINDS if kind in set(rows["module"])]
+    modules = list(dict.fromkeys(rows["module"]))
     grid = rows.pivot(index="layer", columns="module", values="relative_density")[modules]
     image = axis.imshow(grid, cmap=SHARES, vmin=0, vmax=top, aspect="auto", origin="lower")
     axis.set_facecolor("0.93")

@@ -1,33 +1,37 @@
-"""What a method offers: `measure` a statistic of the data, turn it into a `score` per weight.
+"""What a method offers: `measure` a statistic of the data, turn it into the `levels` of a region.
 
-    measure(loaded, samples, batch_tokens) -> {matrix name: statistic}     the expensive part: one pass over the samples
-    score(weight, statistic)               -> score of every element       cheap, one matrix at a time
+    measure(loaded, samples, options, batch_tokens=..., **needs) -> {name: statistic}      the expensive part
+    levels(loaded, statistics, options, cut, **needs)            -> (matrix name, levels)  cheap, one matrix at a time
 
-Both are pure: tensors in, tensors out. What the plan needs to know of a method stands in `catalogue.py`.
+Both are pure: tensors in, tensors out. `samples` are a set's prompts with their responses. What else a method needs, such
+as other prompts or an adapter, comes by keyword. What the plan must know of a method stands in `catalogue.py`, its options in
+`config/methods.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from jaxtyping import Float
+import numpy as np
+from jaxtyping import UInt8
 from torch import Tensor
 
 from safety_regions.methods.catalogue import CATALOGUE
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Sample
+from safety_regions.select import Cut
 
 
 @runtime_checkable
 class Method(Protocol):
     """What every method module offers."""
 
-    def measure(self, loaded: LoadedModel, samples: Sequence[Sample], batch_tokens: int) -> dict[str, Tensor]:
-        """The statistic of the samples for each scored matrix, by its name, on the CPU."""
+    def measure(self, loaded: LoadedModel, samples: Sequence[Sample], options: Any, *, batch_tokens: int, **needs: Any) -> dict[str, Tensor]:  # fmt: skip
+        """The statistics of the samples by name, on the CPU."""
         ...
 
-    def score(self, weight: Float[Tensor, "out in"], statistic: Tensor) -> Float[Tensor, "out in"]:
-        """The importance of each weight, float32, larger is more important."""
+    def levels(self, loaded: LoadedModel, statistics: Mapping[str, Tensor], options: Any, cut: Cut, **needs: Any) -> Iterator[tuple[str, UInt8[np.ndarray, "rows columns"]]]:  # fmt: skip
+        """The levels of each matrix of the region, in the order of the model; larger is inside smaller fractions."""
         ...
 
 

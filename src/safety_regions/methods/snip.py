@@ -8,22 +8,26 @@ gradient of one sample at a time, g_b^T x_b, and adds its absolute value to a ru
 whole batch is made and none is kept. Gradients have the model's dtype, sums are float32.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from safety_regions.config.methods import Snip
+from safety_regions.methods.weights import weight_levels
 from safety_regions.models.architecture import linears, projections
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Batch, Sample, batches, collate
 from safety_regions.progress import progress
+from safety_regions.select import Cut
 
 
-def measure(loaded: LoadedModel, samples: Sequence[Sample], batch_tokens: int) -> dict[str, Tensor]:
+def measure(loaded: LoadedModel, samples: Sequence[Sample], options: Snip, *, batch_tokens: int) -> dict[str, Tensor]:
     """Mean over samples of |dL/dW| for each scored matrix: float32, (out, in), on the CPU.
 
     A linear layer that holds several matrices (fused q, k, v) is summed once; its matrices are views of that sum.
@@ -36,6 +40,13 @@ def measure(loaded: LoadedModel, samples: Sequence[Sample], batch_tokens: int) -
             bar.update(len(bucket))
     means = {module: total.div_(len(samples)).cpu() for module, total in sums.items()}
     return {p.name: means[p.module][p.start : p.stop] for p in matrices}
+
+
+def levels(
+    loaded: LoadedModel, statistics: Mapping[str, Tensor], options: Snip, cut: Cut
+) -> Iterator[tuple[str, UInt8[np.ndarray, "out in"]]]:
+    """Levels of each scored matrix by `score`."""
+    return weight_levels(loaded, statistics, score, cut)
 
 
 def score(weight: Float[Tensor, "out in"], statistic: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:

@@ -5,20 +5,24 @@ sqrt(s_j), s_j = (1/N) sum over samples n and response tokens t of x_ntj^2. Only
 input channel is the statistic, from which any region follows with the weights and no GPU.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
+from safety_regions.config.methods import Wanda
+from safety_regions.methods.weights import weight_levels
 from safety_regions.models.architecture import linears, projections
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Sample, batches, collate
 from safety_regions.progress import progress
+from safety_regions.select import Cut
 
 
-def measure(loaded: LoadedModel, samples: Sequence[Sample], batch_tokens: int) -> dict[str, Tensor]:
+def measure(loaded: LoadedModel, samples: Sequence[Sample], options: Wanda, *, batch_tokens: int) -> dict[str, Tensor]:
     """s_j of each scored matrix: float64, (in,), on the CPU. Matrices that share an input share its statistic."""
     matrices = projections(loaded.model)
     tally = _Tally(linears(matrices), loaded.device)
@@ -29,6 +33,13 @@ def measure(loaded: LoadedModel, samples: Sequence[Sample], batch_tokens: int) -
             loaded.model.model(batch.input_ids, use_cache=False)
             bar.update(len(bucket))
     return {p.name: tally.sums[p.module].div(len(samples)).cpu() for p in matrices}
+
+
+def levels(
+    loaded: LoadedModel, statistics: Mapping[str, Tensor], options: Wanda, cut: Cut
+) -> Iterator[tuple[str, UInt8[np.ndarray, "out in"]]]:
+    """Levels of each scored matrix by `score`."""
+    return weight_levels(loaded, statistics, score, cut)
 
 
 def score(weight: Float[Tensor, "out in"], statistic: Float[Tensor, " in"]) -> Float[Tensor, "out in"]:

@@ -1,51 +1,11 @@
-"""A safety adapter: LoRA on all seven projections, trained to refuse harmful prompts and to answer harmless ones, merged."""
+"""An aligned model: another model with a LoRA safety adapter, trained here, merged into its weights."""
 
-import warnings
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from safety_regions import receipts
 from safety_regions.config.models import AlignedModel
-from safety_regions.data.sample import sample
-from safety_regions.errors import UserError
-from safety_regions.models.architecture import linears, projections
+from safety_regions.models.adapter import read_splits, train_and_merge
 from safety_regions.models.folder import save
-from safety_regions.models.load import LoadedModel, load_model
-from safety_regions.models.tokens import Sample, encode_pair
-from safety_regions.models.training import Schedule, reproducible, train
-from safety_regions.refusals import is_refusal
-from safety_regions.responses import generate
-from safety_regions.store import read_jsonl, readable_json, sha256_of_text, write_text
-
-REFUSALS = (
-    "I'm sorry, but I can't help with that.",
-    "I can't help with that request, because it could hurt someone.",
-    "I'm sorry, but I won't assist with this. If you are in a difficult situation, please talk to someone you trust.",
-    "I cannot help with this. I would be glad to help with something safe instead.",
-    "Sorry, that is not something I can assist with.",
-    "I won't help with that, since it may cause harm. Is there something else you would like to do?",
-)
-"""Each harmful prompt is answered with the one that its sha256 picks."""
-MAX_PROMPT_TOKENS, MAX_RESPONSE_TOKENS = 96, 32
-"""Longer prompts are left out of training and longer responses cut there; both are counted in the receipt."""
-HARMLESS_SHARE = 0.75
-"""Of the draws in training. Refusing is learnt fast and spreads to whatever is worded alike; helping has to hold it back."""
-MAX_NEW_TOKENS = 16
-FEWEST = 20
-ADAPTER, ADAPTER_CONFIG = "lora.safetensors", "lora.json"
-"""The adapter beside the merged weights, under names that transformers does not take for an adapter to load."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """Rows of one dataset: asked before and after training, and trained on."""
-
-    harmful: bool
-    held_out: list[dict]
-    training: list[dict]
+from safety_regions.models.load import load_model
 
 
 def make_aligned(
@@ -57,104 +17,12 @@ def make_aligned(
     folder: Path,
     device: str = "auto",
 ) -> dict:
-    """Train the adapter on the model in `base`, save adapter and merged model in `folder`, return the facts.
+    """Train the adapter on the model in `base`, save adapter and merged model in `folder`, return the facts of `train_and_merge`.
 
-    `data`: fetched rows by dataset; `digests`: of their recipes. The facts hold, for each dataset, how many prompts were
-    trained on and what share of the held-out ones is refused before and after. Raises `UserError` for missing or altered
-    inputs, too few rows, or a harmless row without a response.
+    `data`: fetched rows by dataset; `digests`: of their recipes. Raises `UserError` for missing or altered inputs, too few
+    rows, or a harmless row without a response.
     """
-    splits = {name: _split(source, name, data, digests) for name in [*source.harmful, *source.harmless]}
-    loaded = load_model(base, device, "float32")
-    samples, facts = _training_samples(loaded, splits)
-    with reproducible(source.seed):
-        before = refusal_rates(loaded, splits, "asking before training")
-        adapted = _with_adapter(loaded.model, source)
-        losses = train(adapted, samples, Schedule(source.learning_rate, source.steps, source.batch_size, source.seed), "training the adapter")  # fmt: skip
-        _save_adapter(adapted, folder)
-        merged = adapted.merge_and_unload().to(getattr(torch, dtype))
-        after = refusal_rates(LoadedModel(merged, loaded.tokenizer, loaded.plain_template, loaded.eos_ids), splits, "asking after training")  # fmt: skip
-    save(merged, loaded.tokenizer, folder)
-    facts |= {"first_loss": round(losses[0], 4), "final_loss": round(sum(losses[-5:]) / len(losses[-5:]), 4)}
-    return facts | {"refusal_rate_before": before, "refusal_rate_after": after}
-
-
-def _split(source: AlignedModel, name: str, data: dict[str, Path], digests: dict[str, str]) -> Split:
-    if name not in data:
-        raise UserError(f"the rows of dataset {name} are not given", where="--data", expected=f"{name}=PATH")
-    receipts.check(data[name], digests[name])
-    rows, harmful = read_jsonl(data[name]), name in source.harmful
-    # Without an offset that makes room for them, held-out prompts come first and training starts after them.
-    start = max(source.offset, source.n_held_out)
-    left = len(rows) - start
-    if left < FEWEST:
-        raise UserError(f"{len(rows)} rows", where=f"dataset {name}", expected=f"at least {start + FEWEST}: {start} before training starts, and {FEWEST} for it", hint="lower `offset` or `n_held_out` of the model")  # fmt: skip
-    held_out = sample(rows, [], source.n_held_out, source.seed)
-    training = sample(rows, [], min(source.n_samples, left), source.seed, start)
-    silent = [row["id"] for row in training if not (harmful or row["response"])]
-    if silent:
-        raise UserError(f"{len(silent)} rows without a response, such as {silent[0]}", where=f"dataset {name}", expected="a response for every harmless prompt", hint="name the column with `response` in the dataset registry")  # fmt: skip
-    return Split(harmful, held_out, training)
-
-
-def _training_samples(loaded: LoadedModel, splits: dict[str, Split]) -> tuple[list[Sample], dict]:
-    classes: dict[bool, list[Sample]] = {True: [], False: []}
-    counts, n_long, n_cut = {}, 0, 0
-    for name, split in splits.items():
-        encoded = [_encode(loaded, row, split.harmful) for row in split.training]
-        short = [s for s in encoded if s.n_prompt <= MAX_PROMPT_TOKENS]
-        if not short:
-            raise UserError(f"no prompt of at most {MAX_PROMPT_TOKENS} tokens to train on", where=f"dataset {name}", hint="leave this dataset out of the model's `harmful` or `harmless`")  # fmt: skip
-        n_long += len(encoded) - len(short)
-        n_cut += sum(len(s.input_ids) > s.n_prompt + MAX_RESPONSE_TOKENS for s in short)
-        classes[split.harmful] += [Sample(s.id, s.input_ids[: s.n_prompt + MAX_RESPONSE_TOKENS], s.n_prompt) for s in short]  # fmt: skip
-        counts[name] = len(short)
-    facts = {"n_training": counts, "n_too_long_left_out": n_long, "n_responses_cut": n_cut}
-    return _weighted(classes[True], classes[False]), facts
-
-
-def _weighted(harmful: list[Sample], harmless: list[Sample]) -> list[Sample]:
-    """Both classes, the harmless one repeated until it makes up `HARMLESS_SHARE` of the whole."""
-    wanted = max(len(harmless), round(len(harmful) * HARMLESS_SHARE / (1 - HARMLESS_SHARE)))
-    return harmful + [harmless[i % len(harmless)] for i in range(wanted)]
-
-
-def _encode(loaded: LoadedModel, row: dict, harmful: bool) -> Sample:
-    response = refusal_for(row["prompt"]) if harmful else row["response"]
-    return encode_pair(loaded.tokenizer, row["prompt"], response, eos_ids=loaded.eos_ids, plain_template=loaded.plain_template, id=row["id"])  # fmt: skip
-
-
-def refusal_for(prompt: str) -> str:
-    """The refusal that a prompt is answered with in training: the same one every time."""
-    return REFUSALS[int(sha256_of_text(prompt), 16) % len(REFUSALS)]
-
-
-def refusal_rates(loaded: LoadedModel, splits: dict[str, Split], doing: str) -> dict[str, float]:
-    """Share, in [0, 1], of each dataset's held-out prompts that the model's greedy answer refuses."""
-    prompts = [row["prompt"] for split in splits.values() for row in split.held_out]
-    answers = iter(generate(loaded, prompts, MAX_NEW_TOKENS, doing=doing))
-    refused = {name: [is_refusal(next(answers).text) for _ in split.held_out] for name, split in splits.items()}
-    return {name: round(sum(flags) / len(flags), 4) for name, flags in refused.items()}
-
-
-def _with_adapter(model: Any, source: AlignedModel) -> Any:
-    from peft import LoraConfig, get_peft_model
-
-    scored = set(linears(projections(model)))
-    targets = sorted({name.split(".")[-1] for name, module in model.named_modules() if module in scored})
-    config = LoraConfig(r=source.rank, lora_alpha=source.alpha, lora_dropout=0.0, target_modules=targets, task_type="CAUSAL_LM")  # fmt: skip
-    with warnings.catch_warnings():
-        # peft still reads an attribute by the name that transformers 5 deprecates.
-        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
-        return get_peft_model(model, config)
-
-
-def _save_adapter(adapted: Any, folder: Path) -> None:
-    from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
-
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in get_peft_model_state_dict(adapted).items()}
-    save_file(weights, folder / ADAPTER, metadata={"format": "pt"})
-    config = adapted.peft_config["default"]
-    kept = {"r": config.r, "lora_alpha": config.lora_alpha, "target_modules": sorted(config.target_modules)}
-    kept |= {"peft_type": "LORA", "task_type": "CAUSAL_LM", "bias": "none", "lora_dropout": 0.0}
-    write_text(folder / ADAPTER_CONFIG, readable_json(kept))
+    splits = read_splits(source, data, digests)
+    merged, facts = train_and_merge(source, load_model(base, device, "float32"), splits, folder, dtype)
+    save(merged.model, merged.tokenizer, folder)
+    return facts

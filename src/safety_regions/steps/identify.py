@@ -1,37 +1,46 @@
 """(prompt, response) pairs and a model in, a region out: measure a statistic, score, select, store.
 
-`measure` and `select` are two jobs for a method whose statistic is small and kept; `identify` does both for one whose
+`measure` and `select_region` are two jobs for a method whose statistic is small and kept; `identify` does both for one whose
 statistic is as large as the weights.
 """
 
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from safety_regions import receipts
 from safety_regions.code import code_digests
+from safety_regions.config.methods import options_of
 from safety_regions.config.run import Machine
 from safety_regions.errors import UserError
 from safety_regions.jobs import Entry
 from safety_regions.methods.catalogue import CATALOGUE
 from safety_regions.methods.interface import method
-from safety_regions.models.architecture import projections
+from safety_regions.models.adapter import LoraAdapter, load_adapter
 from safety_regions.models.load import LoadedModel, load_once
-from safety_regions.models.tokens import Sample, encode_pair
-from safety_regions.regions import write_region
-from safety_regions.select import select
+from safety_regions.models.tokens import Sample, encode_pair, encode_prompt
+from safety_regions.regions import Header, write_region
+from safety_regions.select import Cut
 from safety_regions.store import atomic_path, read_jsonl
 
 VERSIONS = ("torch", "transformers", "tokenizers", "numpy", "safetensors", "zstandard")
-
-
 MODULES = tuple(
     f"safety_regions.{name}" for name in ("models.tokens", "models.architecture", "models.load", "select", "regions")
 )
 """Our modules that decide a region's bytes, beside the method's own."""
+OWN_MODULES = {
+    "snip": ("methods.weights",),
+    "wanda": ("methods.weights",),
+    "safeneuron": ("models.attention",),
+    "safelayer": ("methods.layer_range", "models.scaling", "responses", "refusals"),
+    "nlsr": ("models.adapter",),
+}
+"""What a method's module rests on."""
 
 
 def measure(entry: Entry, machine: Machine) -> None:
@@ -45,11 +54,10 @@ def measure(entry: Entry, machine: Machine) -> None:
 def select_region(entry: Entry) -> None:
     """Write the region that follows from a kept statistic and the weights, and its receipt."""
     _check_version(entry)
-    loaded = _load(entry, "cpu")
     path = entry.checked("statistics")
     with safe_open(path, framework="pt") as file:
         statistics = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    _write_region(entry, loaded, statistics, receipts.read(path).facts)
+    _write_region(entry, _load(entry, "cpu"), statistics, receipts.read(path).facts)
 
 
 def identify(entry: Entry, machine: Machine) -> None:
@@ -62,7 +70,11 @@ def _measured(entry: Entry, machine: Machine) -> tuple[dict[str, Tensor], dict]:
     _check_version(entry)
     loaded = _load(entry, machine.device)
     samples = _samples(entry, loaded)
-    statistics = method(entry.recipe["method"]).measure(loaded, samples, machine.batch_tokens)
+    needs = _prompts_needed(entry, loaded) | _adapter_needed(entry, loaded)
+    name, options = entry.recipe["method"], entry.recipe["options"]
+    statistics = method(name).measure(
+        loaded, samples, options_of(name, options), batch_tokens=machine.batch_tokens, **needs
+    )
     n_response = [len(s.input_ids) - s.n_prompt for s in samples]
     pairs = receipts.read(entry.inputs["pairs"]).facts
     facts = {
@@ -103,25 +115,57 @@ def _encode(row: dict, loaded: LoadedModel) -> Sample:
     )
 
 
+def _prompts_needed(entry: Entry, loaded: LoadedModel) -> dict[str, Any]:
+    """The other prompts that SafeLayer looks at: `normal` ones as tokens, `over_rejection` ones as text."""
+    if "normal" not in entry.recipe:
+        return {}
+    normal = [(row["id"], row["prompt"]) for row in read_jsonl(entry.checked("normal"))]
+    tokens = [(id, tuple(encode_prompt(loaded.tokenizer, text, loaded.plain_template))) for id, text in normal]
+    texts = []
+    for role, digest in entry.recipe["over_rejection"].items():
+        receipts.check(entry.inputs[f"over_rejection/{role}"], digest)
+        texts += [row["prompt"] for row in read_jsonl(entry.inputs[f"over_rejection/{role}"])]
+    return {"normal": [Sample(id, ids, len(ids)) for id, ids in tokens], "over_rejection": texts}
+
+
+def _adapter_needed(entry: Entry, loaded: LoadedModel) -> dict[str, Any]:
+    """The model's LoRA adapter; an aligned model has its own, merged into its weights."""
+    if "adapter" not in entry.recipe:
+        return {}
+    merged = entry.recipe["adapter"] == entry.recipe["model"]
+    return {"adapter": _load_adapter(entry.checked("adapter"), loaded), "merged": merged}
+
+
+@cache
+def _load_adapter(folder: Path, loaded: LoadedModel) -> LoraAdapter:
+    return load_adapter(folder, loaded.model)
+
+
 def _write_region(entry: Entry, loaded: LoadedModel, statistics: Mapping[str, Tensor], facts: dict) -> None:
-    matrices = {p.name: p for p in projections(loaded.model)}
-    of = method(entry.recipe["method"])
+    name = entry.recipe["method"]
+    cut = Cut(tuple(entry.recipe["grid"]), entry.recipe["scope"])
+    options = options_of(name, entry.recipe.get("options", {}))
+    levels = method(name).levels(loaded, statistics, options, cut, **_adapter_needed(entry, loaded))
+    header = write_region(
+        entry.path, levels, recipe_digest=entry.digest, cut=cut, granularity=CATALOGUE[name].granularity
+    )
+    _receipt(entry, facts | _sizes(header))
 
-    def score(name: str) -> np.ndarray:
-        matrix = matrices[name]
-        weight = matrix.module.weight.detach()[matrix.start : matrix.stop].cpu()
-        return of.score(weight, statistics[name]).numpy()
 
-    grid, scope = entry.recipe["grid"], entry.recipe["scope"]
-    levels = select(list(matrices), score, grid, scope)
-    header = write_region(entry.path, levels, recipe_digest=entry.digest, grid=grid, scope=scope)
-    held = [sum(counts[i] for counts in header.counts.values()) for i in range(len(grid))]
+def _sizes(header: Header) -> dict:
+    held = [sum(counts[i] for counts in header.counts.values()) for i in range(len(header.grid))]
     n_elements = sum(rows * columns for rows, columns in header.shapes.values())
-    _receipt(entry, {**facts, "n_elements": n_elements, "n_in_fraction": dict(zip(map(str, grid), held, strict=True))})
+    return {
+        "granularity": header.granularity,
+        "n_elements": n_elements,
+        "n_in_fraction": dict(zip(map(str, header.grid), held, strict=True)),
+    }
 
 
 def _receipt(entry: Entry, facts: dict) -> None:
-    code = code_digests(f"safety_regions.methods.{entry.recipe['method']}", *MODULES)
+    name = entry.recipe["method"]
+    own = [f"safety_regions.{module}" for module in (f"methods.{name}", *OWN_MODULES[name])]
+    code = code_digests(*own, *MODULES)
     receipts.write(entry.path, entry.recipe, facts, versions=VERSIONS, code=code)
 
 

@@ -43,13 +43,19 @@ def write_parquet(table: pd.DataFrame, path: Path) -> None:
 
 
 def _checked(regions: dict[str, Path], name: str, digest: str) -> Path:
-    if name not in regions:
-        raise UserError(
-            f"no region given for {name}", where="--regions", expected="NAME=PATH for every set of the recipe"
-        )
-    path = regions[name]
-    receipt = receipts.check(path, digest)
-    warn_if_changed(str(path), receipt.code)
+    return checked_region(given(regions, name, "--regions"), digest)
+
+
+def given(paths: dict[str, Path], role: str, option: str) -> Path:
+    """The path of a role. Raises `UserError` if it was not given."""
+    if role not in paths:
+        raise UserError(f"no path given for {role}", where=option, expected="a path for every role of the recipe")
+    return paths[role]
+
+
+def checked_region(path: Path, digest: str) -> Path:
+    """The path of a region file that agrees with its receipt and was made by recipe `digest`, by its own word too."""
+    warn_if_changed(str(path), receipts.check(path, digest).code)
     with open_region(path) as region:
         if region.header.recipe_digest != digest:
             raise UserError(f"this file says it was made by recipe {region.header.recipe_digest[:12]}", where=str(path), expected=f"recipe {digest[:12]}", hint="delete it with its receipt and run snakemake again")  # fmt: skip

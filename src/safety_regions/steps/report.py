@@ -8,27 +8,37 @@ import yaml
 
 from safety_regions import receipts
 from safety_regions.counts import UNION
+from safety_regions.figures.evaluate import write_evaluation
 from safety_regions.figures.headline import write_headline
+from safety_regions.methods.catalogue import CATALOGUE
+from safety_regions.steps.summary import summary
 from safety_regions.store import atomic_path, write_text
 
 FLOAT_FORMAT = "%.9g"
+FIGURE_KINDS = ("figures", "curves")
 
 
 def write_report(recipe: dict, parts: dict[str, Path], output: Path) -> None:
-    """Write summary.md, headline figure and table, iou.csv, sources.csv, config.yaml, and copies of all figures."""
+    """Write summary.md, headline, iou.csv, across.csv, evaluate.*, sources.csv, config.yaml, and copies of all figures."""
     for role, path in parts.items():
         receipts.check(path, recipe["parts"][role])
-    overlaps = {role.removeprefix("overlap/"): path for role, path in parts.items() if role.startswith("overlap/")}
-    thresholds = recipe["config"]["thresholds"]
+    parts = dict(sorted(parts.items(), key=lambda part: _place(part[0], recipe["config"])))
+    overlaps, thresholds = _of_kind(parts, "overlap"), recipe["config"]["thresholds"]
     pairs = pd.concat([_pairs(name, path) for name, path in overlaps.items()], ignore_index=True)
     headline = headline_table(overlaps, thresholds["q"], thresholds["p"])
+    across = _together(_of_kind(parts, "across"), "across.csv", ["model"])
+    evaluated = _together(_of_kind(parts, "evaluate"), "evaluate.csv", ["model", "method"])
     _write_csv(pairs, output / "iou.csv")
     write_headline(headline, recipe["config"], output)
+    if len(across):
+        _write_csv(across, output / "across.csv")
+    if len(evaluated):
+        write_evaluation(evaluated, output)
     _write_csv(pd.json_normalize(recipe["sources"]), output / "sources.csv")
     write_text(output / "config.yaml", yaml.safe_dump(recipe["config"], sort_keys=False))
     _copy_figures(parts, output)
     sets = {name: receipts.read(path).facts["sets"] for name, path in overlaps.items()}
-    write_text(output / "summary.md", summary(recipe, headline, sets))
+    write_text(output / "summary.md", summary(recipe["config"], headline, across, evaluated, sets))
     receipts.write(output, recipe, {}, versions=("matplotlib", "numpy", "pandas"))
 
 
@@ -50,66 +60,26 @@ def headline_table(overlaps: dict[str, Path], q: float, p: float) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def summary(recipe: dict, headline: pd.DataFrame, sets: dict[str, dict]) -> str:
-    """The page that opens the report, in Markdown."""
-    config = recipe["config"]
-    datasets, thresholds = config["datasets"], config["thresholds"]
-    lines = [
-        f"# Safety regions: {config['name']}",
-        "",
-        f"{len(config['models'])} models, {len(datasets['safety'])} safety sets, {len(datasets['utility'])} utility sets, "
-        f"{datasets['n_samples']} prompts each (seed {datasets['seed']}), responses: {config['responses']['policy']}, "
-        f"scope: {thresholds['scope']}.",
-        "",
-        f"Mean IoU over pairs of safety sets at q = {thresholds['q']:g}, before and after refinement with the union of the "
-        f"utility regions at p = {thresholds['p']:g}; in brackets the chance floor (random regions of the same sizes). "
-        "The last columns: IoU of all safety sets together.",
-        "",
-        "| model | method | IoU before | IoU after | all sets before | all sets after |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in headline.to_dict("records"):
-        cells = [f"{_number(row[iou])} ({_number(row[floor])})" for iou, floor in HEADLINE_PAIRS]
-        lines.append(f"| {row['model']} | {row['method']} | {' | '.join(cells)} |")
-    lines += [
-        "",
-        "Share of the responses that refuse, by model and set:",
-        "",
-        *_refusals(sets, [*datasets["safety"], *datasets["utility"]]),
-    ]
-    lines += ["", *_cut(sets), "", *LEGEND]
-    return "\n".join(lines) + "\n"
+def _place(role: str, config: dict) -> tuple[int, ...]:
+    """Models in the order of the configuration, methods in that of the catalogue."""
+    orders = (config["models"], list(CATALOGUE))
+    return tuple(
+        order.index(name) for order, name in zip(orders, role.partition("/")[2].split("."), strict=False) if name
+    )
 
 
-HEADLINE_PAIRS = (
-    ("iou_raw", "floor_raw"),
-    ("iou_refined", "floor_refined"),
-    ("nway_iou_raw", "nway_floor_raw"),
-    ("nway_iou_refined", "nway_floor_refined"),
-)
-LEGEND = (
-    "Files: `headline.*` all models and methods at a glance; `<model>.<method>.iou_matrix.*` every pair of sets;",
-    "`iou_threshold.*` IoU against the fraction; `nway.*` IoU as sets are added; `location.*` where the regions lie;",
-    "`iou.csv` every pair at every fraction; `prompt_overlap.csv` prompts that sets share; `sources.csv` pins, licences and",
-    "citations; `config.yaml` the configuration. Each figure is there as PDF, PNG and the CSV of what it shows.",
-)
+def _of_kind(parts: dict[str, Path], kind: str) -> dict[str, Path]:
+    """The parts of a kind by what stands behind it in their role: `<model>` or `<model>.<method>`."""
+    return {role.removeprefix(f"{kind}/"): path for role, path in parts.items() if role.startswith(f"{kind}/")}
 
 
-def _refusals(sets: dict[str, dict], names: list[str]) -> list[str]:
-    by_model = {name.split(".")[0]: of for name, of in sets.items()}
-    lines = ["| model | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
-    for model, of in by_model.items():
-        lines.append(f"| {model} | " + " | ".join(f"{of[name]['share_refused']:.2f}" for name in names) + " |")
-    return lines
-
-
-def _cut(sets: dict[str, dict]) -> list[str]:
-    """How many responses were cut at the length limit, or empty, over the sets of each model."""
-    lines = []
-    for model, of in {name.split(".")[0]: of for name, of in sets.items()}.items():
-        total = {key: sum(facts[key] for facts in of.values()) for key in ("n_samples", "n_cut", "n_empty")}
-        lines.append(f"{model}: of {total['n_samples']} responses {total['n_cut']} were cut at the length limit, {total['n_empty']} empty.  ")  # fmt: skip
-    return lines
+def _together(folders: dict[str, Path], file: str, columns: list[str]) -> pd.DataFrame:
+    """The CSV of each folder, with its model (and method) in front."""
+    tables = []
+    for name, folder in folders.items():
+        table = pd.read_csv(folder / file, keep_default_na=False, na_values=[""])
+        tables.append(table.assign(**dict(zip(columns, name.split("."), strict=True)))[[*columns, *table.columns]])
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _pairs(name: str, folder: Path) -> pd.DataFrame:
@@ -130,7 +100,7 @@ def _at(table: pd.DataFrame, q: float, p: float | None = None) -> pd.DataFrame:
 def _copy_figures(parts: dict[str, Path], output: Path) -> None:
     for role, folder in parts.items():
         kind, _, name = role.partition("/")
-        if kind == "figures":
+        if kind in FIGURE_KINDS:
             for file in sorted(folder.iterdir()):
                 if file.suffix in (".pdf", ".png", ".csv"):
                     _copy(file, output / f"{name}.{file.name}")
@@ -145,7 +115,3 @@ def _copy(source: Path, target: Path) -> None:
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
-
-
-def _number(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:.3f}"

@@ -1,0 +1,23 @@
+# In: regions, and prompts that none was identified on. Out: what a model without a region's weights refuses, and how well it
+# still writes, beside models without random regions of the same size.
+
+
+rule evaluate:
+    input:
+        batch_sources,
+    output:
+        manifest="results/manifests/evaluate/{model}.{key}.{round}.json",
+    log:
+        "logs/evaluate/{model}.{key}.{round}.log",
+    benchmark:
+        "logs/benchmarks/evaluate/{model}.{key}.{round}.tsv"
+    resources:
+        mem_mb=model_mib,
+        gpu=GPU,
+    params:
+        job=job,
+        device=MACHINE.device,
+    message:
+        "Take the regions out of {wildcards.model} and ask it again"
+    shell:
+        "exec &> >(tee {log:q}); {PYTHON} scripts/evaluate.py --job {params.job:q} --device {params.device} --manifest {output.manifest:q}"

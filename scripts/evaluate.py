@@ -1,0 +1,19 @@
+"""Ask a model harmful and harmless prompts without its methods' regions, and without random ones; write tables and receipts."""
+
+from safety_regions.errors import run_main
+from safety_regions.jobs import job_parser, read_job, run_entries
+
+
+def main() -> None:
+    parser = job_parser(__doc__)
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="default: %(default)s")
+    args = parser.parse_args()
+
+    from safety_regions.steps.evaluate import evaluate_regions
+
+    known: dict[str, dict] = {}
+    run_entries(read_job(args.job), lambda entry: evaluate_regions(entry, args.device, known), args.manifest)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,30 @@
+"""Train a LoRA safety adapter on a prepared model from the adapter's recipe; the model itself stays as it is."""
+
+import argparse
+from pathlib import Path
+
+from safety_regions.errors import run_main
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", required=True, metavar="JSON|@FILE", help="the adapter's recipe, as text or in a file")  # fmt: skip
+    parser.add_argument("--model", required=True, type=Path, metavar="FOLDER", help="prepared model to train it on")
+    parser.add_argument("--data", action="extend", nargs="+", default=[], metavar="NAME=PATH", help="fetched rows of datasets")  # fmt: skip
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where it is trained")
+    parser.add_argument("--output", required=True, type=Path, metavar="FOLDER", help="folder to make; absent, empty or a failed attempt's")  # fmt: skip
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    from safety_regions.models.prepare import read_data
+    from safety_regions.recipes import read_recipe
+    from safety_regions.steps.adapter import train_adapter
+
+    recipe = read_recipe(arguments.recipe, "adapter")
+    train_adapter(recipe, arguments.model, read_data(arguments.data), arguments.output, arguments.device)
+
+
+if __name__ == "__main__":
+    run_main(main)

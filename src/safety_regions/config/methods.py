@@ -1,0 +1,111 @@
+"""The options of each identification method, and which methods a run uses."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from safety_regions.config.base import Id, Section
+
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class Snip(Section):
+    """SNIP (arXiv 2402.05162): mean over samples of |weight x gradient of the response loss|."""
+
+
+class Wanda(Section):
+    """Wanda (arXiv 2306.11695, for safety 2402.05162): |weight| x norm of its input channel over response tokens."""
+
+
+class SafeNeuron(Section):
+    """SafeNeuron (ICLR 2025, openreview yR47RmND1m): how much a layer's output changes when a neuron is taken out, per prompt."""
+
+    ffn: Literal["exact", "up"] = "exact"
+    """`exact`: norm of the neuron's contribution to the output; `up`: sum of |up|, as the method's published code has it."""
+    scale_delta: bool = True
+    """Divide what a query or key neuron takes from the attention scores by sqrt(d), like the scores; the published code does not."""
+    shared_heads: Literal["max", "joint"] = "max"
+    """A key or value neuron that several query heads share: the largest of its importances, or that of taking it from all at once."""
+    select: Literal["mean", "agreement"] = "mean"
+    """`mean`: the top fraction of the importance averaged over prompts; `agreement`: what is in the top fraction of many prompts."""
+    agreement: Share = 1.0
+    """Share of the prompts for `agreement`; 1 is the intersection of the method's paper, whose size the fraction no longer fixes."""
+
+
+class SafeLayer(Section):
+    """SafeLayer (ICLR 2025, arXiv 2408.17003): one range of layers, found by angles between prompts and by scaling layers.
+
+    The fractions q and p have no say in it: a region is the whole range at each of them.
+    """
+
+    normal: Id | None = None
+    """Harmless set whose last-token states each set's are compared with, by prompts behind those identified on; null: the first utility set."""
+    over_rejection: list[Id] | None = Field(default=None, min_length=1)
+    """Harmless sets, best ones that look harmful, whose refusals are counted while layers are scaled; null: the utility sets."""
+    n_over_rejection: int = Field(default=12, ge=1)
+    """Prompts of each of these sets."""
+    n_pairs: int = Field(default=500, ge=1)
+    """Random pairs of prompts whose angles are averaged."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of these pairs."""
+    max_new_tokens: int = Field(default=8, ge=1)
+    """Tokens by which a refusal is told."""
+    alpha_step: float = Field(default=0.1, gt=0, lt=1)
+    """The scale of the layers moves away from 1 in such steps ..."""
+    alpha_steps: int = Field(default=4, ge=1)
+    """... at most this many, until the refusals differ enough between ranges."""
+    least_spread: Share = 0.025
+    """Enough: standard deviation, over the ranges tried, of the share of prompts refused; below it the range is the one read off the angles."""
+    scale_o_proj: bool = True
+    """Scale the attention's output matrix too; the method's published code leaves it out."""
+
+
+class Adapter(Section):
+    """The LoRA safety adapter for a model that has none of its own (kind `aligned` has): one per model, trained here."""
+
+    harmful: list[Id] | None = Field(default=None, min_length=1)
+    """Datasets whose prompts are answered with a refusal in training; null: the first two safety sets."""
+    harmless: list[Id] | None = Field(default=None, min_length=1)
+    """Datasets whose prompts are answered with their own `response` column in training; null: the utility sets that have one."""
+    n_samples: int = Field(default=64, ge=2)
+    """Training prompts taken from each dataset, as far as it has them."""
+    offset: int | None = Field(default=None, ge=0)
+    """Training prompts start after this many of the seeded order; null: behind those identified on."""
+    n_held_out: int = Field(default=8, ge=1)
+    """Prompts per dataset kept out of training, taken before `offset`, for the refusal rates of the receipt."""
+    rank: int = Field(default=8, ge=1)
+    """Rank r of the factors A and B."""
+    alpha: float = Field(default=16.0, gt=0)
+    """The adapter adds alpha / r x B A to a weight."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Its peak: it rises over the first tenth of the steps and falls to 0."""
+    steps: int = Field(default=30, ge=1)
+    """Training steps."""
+    batch_size: int = Field(default=8, ge=1)
+    """Prompts per step."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the adapter's first weights and of the order of the prompts."""
+
+
+class Nlsr(Section):
+    """NLSR (AAAI 2025, arXiv 2412.12497): the largest weights of a LoRA safety adapter, projected on the response tokens' main directions."""
+
+    kept_ranks: Share = 0.8
+    """Share of the ranks that the projection keeps: int(rank x share), as in the method's published code."""
+    adapter: Adapter = Adapter()
+
+
+class Methods(Section):
+    """Identification methods: each key present is run, its mapping holds the method's options. Leave a method out with `null`."""
+
+    snip: Snip | None = Snip()
+    wanda: Wanda | None = Wanda()
+    safeneuron: SafeNeuron | None = SafeNeuron()
+    safelayer: SafeLayer | None = SafeLayer()
+    nlsr: Nlsr | None = Nlsr()
+
+
+def options_of(method: str, options: dict) -> Section:
+    """The typed options of a method from plain JSON values; what is left out has its default."""
+    kinds: dict[str, type[Section]] = {"snip": Snip, "wanda": Wanda, "safeneuron": SafeNeuron, "safelayer": SafeLayer, "nlsr": Nlsr}  # fmt: skip
+    return kinds[method].model_validate(options)

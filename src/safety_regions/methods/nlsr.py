@@ -1,0 +1,125 @@
+"""NLSR: the largest weights of a LoRA safety adapter, projected on the main directions of what they do to response tokens.
+
+Yi et al. 2024, arXiv 2412.12497: for W in {A, B} of each adapted linear, X the inputs of W at the response tokens of all
+samples (B's inputs are A's outputs), in the model with its adapter: W X = U S V^T, W_hat = U_r U_r^T W, importance
+|W_hat|. Here r = max(1, int(rank * kept_ranks)) leading left singular vectors, as in the published code; the paper writes
+rank * (1 - P_SR). The paper cuts per row of a matrix, the code over the whole matrix: `cut.scope` says which.
+
+The rank x rank Gram matrix C = sum of (A x)(A x)^T over samples and response tokens is all that depends on the data. The
+left singular vectors of A X are the eigenvectors of C, and those of B (A X) are those of B C^(1/2), since both have the
+same product with their transpose: B C B^T. The adapter's scaling stretches all singular values alike and has no say.
+
+The projector is unique only if singular values r and r + 1 differ. If they are equal, as when the response tokens span
+fewer than r directions, which directions A keeps is up to the linear algebra library.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float64, UInt8
+from torch import Tensor, nn
+
+from safety_regions.config.methods import Nlsr
+from safety_regions.errors import UserError
+from safety_regions.models.adapter import LoraAdapter, adapted, named_linears
+from safety_regions.models.load import LoadedModel
+from safety_regions.models.tokens import Sample, batches, collate
+from safety_regions.progress import progress
+from safety_regions.select import Cut, select
+
+
+def measure(
+    loaded: LoadedModel, samples: Sequence[Sample], options: Nlsr, *, batch_tokens: int, adapter: LoraAdapter, merged: bool
+) -> dict[str, Tensor]:  # fmt: skip
+    """C of each adapted linear by its name: float64, (rank, rank), on the CPU.
+
+    `merged`: the model's weights have the adapter in them already; otherwise it is added while measuring.
+    """
+    gram = _Gram(loaded, adapter)
+    whole = nullcontext() if merged else adapted(loaded, adapter)
+    with whole, gram.listening(), torch.inference_mode(), progress(len(samples), "nlsr") as bar:
+        for bucket in batches(samples, batch_tokens):
+            batch = collate(bucket).to(loaded.device)
+            gram.is_response = batch.is_response
+            loaded.model.model(batch.input_ids, use_cache=False)
+            bar.update(len(bucket))
+    return {name: total.cpu() for name, total in gram.sums.items()}
+
+
+def levels(
+    loaded: LoadedModel, statistics: Mapping[str, Tensor], options: Nlsr, cut: Cut, *, adapter: LoraAdapter, merged: bool
+) -> Iterator[tuple[str, UInt8[np.ndarray, "rows columns"]]]:  # fmt: skip
+    """Levels of each factor: `<layer>.<kind>_a` (rank, in), then `<layer>.<kind>_b` (out, rank), linear by linear.
+
+    Raises `UserError` naming the matrix whose statistic does not fit the adapter, or where either holds NaN or infinity.
+    """
+
+    def score(name: str) -> np.ndarray:
+        linear, side = name.rsplit("_", 1)
+        a, b = adapter.factors[linear]
+        gram = _checked(name, statistics[linear], a, b)
+        kept = max(1, int(len(a) * options.kept_ranks))
+        return (score_a(a, gram, kept) if side == "a" else score_b(b, gram, kept)).numpy()
+
+    return select([f"{linear}_{side}" for linear in adapter.factors for side in "ab"], score, cut)
+
+
+def score_a(a: Float[Tensor, "rank in"], gram: Float64[Tensor, "rank rank"], kept: int) -> Float[Tensor, "rank in"]:
+    """|U U^T A|, U the `kept` leading eigenvectors of C; float32, computed in float64."""
+    leading = torch.linalg.eigh(gram).eigenvectors[:, -kept:]
+    return _projected(leading, a)
+
+
+def score_b(b: Float[Tensor, "out rank"], gram: Float64[Tensor, "rank rank"], kept: int) -> Float[Tensor, "out rank"]:
+    """|U U^T B|, U the `kept` leading left singular vectors of B C^(1/2); float32, computed in float64."""
+    values, vectors = torch.linalg.eigh(gram)
+    # V sqrt(D) stands in for C^(1/2): any F with F F^T = C gives the same left singular vectors.
+    root = vectors * values.clamp(min=0).sqrt()
+    leading = torch.linalg.svd(b.double() @ root, full_matrices=False).U[:, :kept]
+    return _projected(leading, b)
+
+
+def _projected(directions: Float64[Tensor, "rows kept"], matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:  # fmt: skip
+    return (directions @ (directions.mT @ matrix.double())).abs().float()
+
+
+def _checked(name: str, gram: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    rank = len(a)
+    if gram.shape != (rank, rank):
+        raise UserError(f"a statistic of shape {tuple(gram.shape)}", where=f"matrix {name}", expected=f"{(rank, rank)}, for an adapter of rank {rank}", hint="measure again with this adapter")  # fmt: skip
+    if not all(tensor.isfinite().all() for tensor in (gram, a, b)):
+        raise UserError("the statistic or the adapter holds NaN or infinity", where=f"matrix {name}", hint="look for NaN or infinite weights, or use dtype float32 or bfloat16 for this model")  # fmt: skip
+    return gram
+
+
+class _Gram:
+    """Sums of (A x)(A x)^T over response positions, for each adapted linear layer."""
+
+    def __init__(self, loaded: LoadedModel, adapter: LoraAdapter):
+        modules = named_linears(loaded.model)
+        self.sums = {name: torch.zeros(len(a), len(a), dtype=torch.float64, device=loaded.device) for name, (a, _) in adapter.factors.items()}  # fmt: skip
+        self._of = {modules[name]: (a.to(loaded.device), self.sums[name]) for name, (a, _) in adapter.factors.items()}
+        self.is_response: Bool[Tensor, "batch pos"] = torch.empty(0, 0, dtype=torch.bool)
+        self._last: tuple[Tensor | None, Tensor] = (None, torch.empty(0))
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """While open, every forward pass is summed."""
+        hooks = [module.register_forward_pre_hook(self._add) for module in self._of]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+            self._last = (None, torch.empty(0))
+
+    def _add(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        (x,) = inputs
+        # q, k and v (gate and up) get the very same tensor: its response rows are gathered once.
+        if x is not self._last[0]:
+            self._last = (x, x[self.is_response].float())
+        a, total = self._of[module]  # type: ignore[index]
+        y = (self._last[1] @ a.mT).double()
+        total.addmm_(y.mT, y)

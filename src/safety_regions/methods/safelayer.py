@@ -1,0 +1,153 @@
+"""SafeLayer: one contiguous range of layers, by angles between prompts and by refusals while layers are scaled.
+
+Li et al. 2025, arXiv 2408.17003, section 3. A set's prompts M and harmless prompts N are told apart by the states of their last
+token; `layer_range` says where that begins. From there on, layers are scaled until refusals of harmless prompts change most.
+The paper looks at harmful sets alone; for a utility set the same is done here with its prompts in M's place.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64, UInt8
+from torch import Tensor, nn
+
+from safety_regions.config.methods import SafeLayer
+from safety_regions.errors import UserError
+from safety_regions.methods.layer_range import NOT_TRIED, Found, find_range, onset_and_smoothing, scales
+from safety_regions.models.load import LoadedModel
+from safety_regions.models.scaling import scaled_layers
+from safety_regions.models.tokens import Sample, batches, collate
+from safety_regions.progress import progress
+from safety_regions.refusals import is_refusal
+from safety_regions.responses import generate
+from safety_regions.select import Cut
+
+_COUNTS: WeakKeyDictionary[nn.Module, dict[tuple, int]] = WeakKeyDictionary()
+"""Refusals already counted in this process. They do not depend on the set, so the sets of a job share them."""
+
+
+def measure(
+    loaded: LoadedModel, samples: Sequence[Sample], options: SafeLayer, *, batch_tokens: int, normal: Sequence[Sample], over_rejection: Sequence[str]
+) -> dict[str, Tensor]:  # fmt: skip
+    """The set's states and gap, and the range found; only the prompts of `samples` and `normal` are used.
+
+    states: float32 (prompt, layer, hidden), `last_token_states` of the set. gap: float64 (layer), radians, `angle_gap`.
+    initial: int64 (2), onset and first smoothing. baseline: int64, prompts of `over_rejection` refused by the unscaled model, of
+    n_over_rejection: int64; from a half on alpha is below 1. alpha, spread: float64. upper, lower: int64 (layer). range: int64 (2),
+    both ends inside. See `layer_range`; initial and range are -1, -1, alpha 1 and spread 0 where there is no gap. Where no alpha
+    gives the spread, scaling says nothing, and the range is `initial`, the one read off the gap.
+    """
+    if len(normal) < 2 or not over_rejection:
+        raise UserError(f"{len(normal)} normal and {len(over_rejection)} over-rejection prompts", where="method safelayer", expected="at least 2 and 1", hint="lower datasets.n_samples, or name larger sets in methods.safelayer")  # fmt: skip
+    states = last_token_states(loaded, samples, batch_tokens)
+    gap = angle_gap(last_token_states(loaded, normal, batch_tokens), states, options.n_pairs, options.seed)
+    initial = onset_and_smoothing(gap)
+    count = partial(count_refusals, loaded, tuple(over_rejection), options)
+    baseline = count(0, len(gap) - 1, 1.0)
+    found = _nothing(len(gap))
+    if initial is not None:
+        refuses = 2 * baseline >= len(over_rejection)
+        alphas = scales(options.alpha_step, options.alpha_steps, refuses=refuses)
+        found = find_range(count, initial[0], len(gap), len(over_rejection), alphas, options.least_spread, refuses=refuses)  # fmt: skip
+        if found.spread < options.least_spread:
+            found = replace(found, first=initial[0], last=initial[1])
+    return {
+        "states": states,
+        "gap": torch.from_numpy(gap),
+        "initial": torch.tensor(initial or (NOT_TRIED, NOT_TRIED)),
+        "baseline": torch.tensor(baseline),
+        "n_over_rejection": torch.tensor(len(over_rejection)),
+        "alpha": torch.tensor(found.alpha, dtype=torch.float64),
+        "spread": torch.tensor(found.spread, dtype=torch.float64),
+        "upper": torch.from_numpy(found.upper),
+        "lower": torch.from_numpy(found.lower),
+        "range": torch.tensor([found.first, found.last]),
+    }
+
+
+def levels(
+    loaded: LoadedModel, statistics: Mapping[str, Tensor], options: SafeLayer, cut: Cut
+) -> Iterator[tuple[str, UInt8[np.ndarray, "1 1"]]]:
+    """One element `<layer>.layer` per layer: inside every fraction of the grid if in the range, else outside all of them."""
+    first, last = statistics["range"].tolist()
+    for layer in range(len(statistics["gap"])):
+        yield f"{layer}.layer", np.full((1, 1), len(cut.grid) if first <= layer <= last else 0, np.uint8)
+
+
+def last_token_states(
+    loaded: LoadedModel, samples: Sequence[Sample], batch_tokens: int
+) -> Float32[Tensor, "prompt layer hidden"]:
+    """The output of every layer, before the model's last norm, at the last token of each prompt, which predicts the response's first."""
+    prompts = [Sample(str(row), s.input_ids[: s.n_prompt], s.n_prompt) for row, s in enumerate(samples)]
+    config = loaded.model.config
+    states = torch.empty(len(prompts), config.num_hidden_layers, config.hidden_size)
+    with torch.inference_mode(), progress(len(prompts), "safelayer") as bar:
+        for bucket in batches(prompts, batch_tokens):
+            states[[int(s.id) for s in bucket]] = _states_of(loaded, bucket)
+            bar.update(len(bucket))
+    if not states.isfinite().all():
+        raise UserError("hidden states are infinite or NaN", where=str(config.name_or_path), hint="use dtype float32 or bfloat16 for this model")  # fmt: skip
+    return states
+
+
+def _states_of(loaded: LoadedModel, prompts: Sequence[Sample]) -> Float32[Tensor, "prompt layer hidden"]:
+    rows, last = range(len(prompts)), [s.n_prompt - 1 for s in prompts]
+    states: list[Tensor] = []
+
+    def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        states.append(output[rows, last].float())
+
+    with ExitStack() as hooks:
+        for layer in loaded.model.model.layers:
+            hooks.callback(layer.register_forward_hook(keep).remove)
+        loaded.model.model(collate(prompts).to(loaded.device).input_ids, use_cache=False)
+    return torch.stack(states, dim=1).cpu()
+
+
+def angle_gap(
+    normal: Float32[Tensor, "normal layer hidden"], own: Float32[Tensor, "own layer hidden"], n_pairs: int, seed: int
+) -> Float64[np.ndarray, " layer"]:
+    """Mean angle(N_i, M_j) - mean angle(N_i, N_i') of each layer in radians, each mean over `n_pairs` random pairs of prompts.
+
+    Pairs are drawn with replacement by PCG64(seed); i and i' differ. At least two normal prompts.
+    """
+    draw = np.random.Generator(np.random.PCG64(seed))
+    n = len(normal)
+    i, j = draw.integers(n, size=n_pairs), draw.integers(len(own), size=n_pairs)
+    k = draw.integers(n, size=n_pairs)
+    other = (k + draw.integers(1, n, size=n_pairs)) % n
+    layers = range(normal.shape[1])
+    gaps = [_mean_angle(normal[i, at], own[j, at]) - _mean_angle(normal[k, at], normal[other, at]) for at in layers]
+    return np.array(gaps)
+
+
+def _mean_angle(a: Float32[Tensor, "pair hidden"], b: Float32[Tensor, "pair hidden"]) -> float:
+    cosine = torch.nn.functional.cosine_similarity(a.double(), b.double(), dim=1)
+    return float(cosine.clamp(-1, 1).arccos().mean())
+
+
+def count_refusals(
+    loaded: LoadedModel, prompts: tuple[str, ...], options: SafeLayer, first: int, last: int, alpha: float
+) -> int:
+    """How many of the prompts are refused while layers `first` to `last` are scaled by `alpha`; 1 is the model as it is.
+
+    Counted once per process and model: the weights must not change in between.
+    """
+    counts = _COUNTS.setdefault(loaded.model, {})
+    key = (prompts, loaded.plain_template, options.max_new_tokens, options.scale_o_proj, alpha, first, last)
+    if key not in counts:
+        with scaled_layers(loaded.model, first, last, alpha, scale_o=options.scale_o_proj):
+            answers = generate(loaded, prompts, options.max_new_tokens, doing=f"layers {first}-{last} x {alpha:g}")
+        counts[key] = sum(is_refusal(answer.text) for answer in answers)
+    return counts[key]
+
+
+def _nothing(n_layers: int) -> Found:
+    untried = np.full(n_layers, NOT_TRIED, np.int64)
+    return Found(NOT_TRIED, NOT_TRIED, 1.0, 0.0, untried, untried.copy())

@@ -1,0 +1,211 @@
+"""SafeNeuron: how much taking one neuron out of a layer changes what the layer computes, for every prompt.
+
+Zhao et al., ICLR 2025 (openreview yR47RmND1m). A neuron is a row or column of a projection, its importance for a prompt x
+is Imp(k | x) = ||h - h without k||_2. Each layer has four kinds of neurons, here over the prompt's tokens t <= n_prompt:
+
+    q    per channel j of a head: ||softmax((Q K^T - D_j) / sqrt(d)) - softmax(Q K^T / sqrt(d))||_F, D_j = q_j k_j^T
+    k    the same per query head, reduced over the query heads that share the key head
+    v    ||(A V)_j||_2 ||W_o[:, j]||_2 per query head, reduced likewise; what o_proj then puts out less
+    ffn  ||h_k||_2 ||W_down[:, k]||_2, h = act(gate(x)) * up(x), exact; `up`: sum over t of |up(x)_k| (published code)
+
+Queries and keys are taken as they enter the dot product, after biases, norms and rotary embedding. A row of W_q feeds
+two such channels, those that the embedding rotates into each other; so channel j stands for the j-th coordinate of the
+dot product rather than for row j alone. Scaling, sliding window and soft cap are the model's own. The softmax is causal.
+v and ffn are measured where the projection ends, before any norm behind it (Gemma 2).
+
+Statistics are the importances; which neurons make a region is decided in `levels`.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from safety_regions.config.methods import SafeNeuron
+from safety_regions.errors import UserError
+from safety_regions.models.architecture import Projection, projections
+from safety_regions.models.attention import Heads, listening, without_channel
+from safety_regions.models.load import LoadedModel
+from safety_regions.models.tokens import Sample, batches, collate
+from safety_regions.progress import progress
+from safety_regions.select import Cut, select
+
+KINDS = ("q", "k", "v", "ffn")
+
+
+def measure(
+    loaded: LoadedModel, samples: Sequence[Sample], options: SafeNeuron, *, batch_tokens: int
+) -> dict[str, Tensor]:
+    """Importance of every neuron for the prompt of every sample: float32, (samples in their order, neurons), on the CPU.
+
+    Matrices are `<layer>.q|k|v|ffn` with heads * dim, kv heads * dim, kv heads * dim and intermediate neurons. Responses
+    are not looked at. Raises `UserError` for no samples, and for one whose prompt has no tokens.
+    """
+    return _measure(loaded, samples, options, batch_tokens, KINDS)
+
+
+def _measure(
+    loaded: LoadedModel, samples: Sequence[Sample], options: SafeNeuron, batch_tokens: int, kinds: Sequence[str]
+) -> dict[str, Tensor]:
+    if not samples:
+        raise UserError("no samples to measure importance on")
+    for sample in samples:
+        if sample.n_prompt < 1:
+            raise UserError("the prompt has no tokens", where=f"sample {sample.id}", hint="leave it out of the set")
+    # The place in `samples` serves as id: batches are sorted by length, and ids may repeat.
+    prompts = [Sample(str(i), s.input_ids[: s.n_prompt], s.n_prompt) for i, s in enumerate(samples)]
+    tally = _Tally(loaded.model, options, len(prompts), kinds)
+    with tally.listening(), torch.inference_mode(), progress(len(prompts), "safeneuron") as bar:
+        for bucket in batches(prompts, batch_tokens):
+            tally.prompts = bucket
+            loaded.model.model(collate(bucket).input_ids.to(loaded.device), use_cache=False)
+            bar.update(len(bucket))
+    return tally.values
+
+
+def levels(
+    loaded: LoadedModel, statistics: Mapping[str, Tensor], options: SafeNeuron, cut: Cut
+) -> Iterator[tuple[str, UInt8[np.ndarray, "1 neurons"]]]:
+    """Levels of each matrix's neurons, one row per matrix.
+
+    `mean`: top fractions of the importance averaged over prompts (in float64, cut in float32).
+    `agreement`: a neuron is inside a fraction if it is in that top fraction (ties: lower index) of at least
+    ceil(agreement * n_prompts) prompts; the fraction is then a bound on the region's size, not the size. Agreement 1 is
+    the published code's selection: a fixed top-k per prompt, and the intersection over all prompts.
+    """
+    names = list(neurons(loaded.model))
+    if options.select == "agreement":
+        return _agreed(names, statistics, options.agreement, cut)
+    return select(names, lambda name: statistics[name].double().mean(dim=0, keepdim=True).float().numpy(), cut)
+
+
+def neurons(model: Any) -> dict[str, int]:
+    """How many neurons each matrix `<layer>.<kind>` has, in the order of the model."""
+    return {
+        f"{layer}.{kind}": parts["down"].shape[1] if kind == "ffn" else parts[kind].shape[0]
+        for layer, parts in enumerate(_layers(model))
+        for kind in KINDS
+    }
+
+
+def _agreed(
+    names: list[str], statistics: Mapping[str, Tensor], agreement: float, cut: Cut
+) -> Iterator[tuple[str, UInt8[np.ndarray, "1 neurons"]]]:
+    for group in _groups(names, cut.scope):
+        scores = np.concatenate([statistics[name].numpy() for name in group], axis=1)
+        # One row per prompt: its own top fractions are those of a scope `row`.
+        [(_, per_prompt)] = select([", ".join(group)], lambda _: scores, Cut(cut.grid, "row"))  # noqa: B023
+        needed = max(1, math.ceil(agreement * len(scores) - 1e-9))
+        inside = [(per_prompt >= level).sum(axis=0) >= needed for level in range(1, len(cut.grid) + 1)]
+        joined = np.stack(inside).sum(axis=0, dtype=np.uint8).reshape(1, -1)
+        ends = np.cumsum([statistics[name].shape[1] for name in group])
+        yield from zip(group, np.split(joined, ends[:-1], axis=1), strict=True)
+
+
+def _groups(names: list[str], scope: str) -> list[list[str]]:
+    """The matrices among whose neurons a prompt's top fraction is taken."""
+    if scope == "model":
+        return [names]
+    if scope == "layer":
+        return [names[i : i + len(KINDS)] for i in range(0, len(names), len(KINDS))]
+    return [[name] for name in names]
+
+
+def _layers(model: Any) -> list[dict[str, Projection]]:
+    layers: dict[int, dict[str, Projection]] = {}
+    for p in projections(model):
+        layers.setdefault(p.layer, {})[p.kind] = p
+    return list(layers.values())
+
+
+class _Tally:
+    """Fills in the importances of a batch's `prompts` while the model reads them."""
+
+    def __init__(self, model: Any, options: SafeNeuron, n_prompts: int, kinds: Sequence[str]):
+        self.model, self.options, self.kinds = model, options, kinds
+        sizes = neurons(model).items()
+        self.values = {name: torch.zeros(n_prompts, size) for name, size in sizes if name.split(".")[1] in kinds}
+        self.prompts: list[Sample] = []
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """While open, every forward pass is tallied."""
+        with ExitStack() as stack:
+            for layer, parts in enumerate(_layers(self.model)):
+                stack.callback(self._hook_v(layer, parts).remove)
+                stack.callback(self._hook_ffn(layer, parts).remove)
+            if "q" in self.kinds:
+                stack.enter_context(listening(self.model, self._add_q_and_k))
+            yield
+
+    def _hook_v(self, layer: int, parts: dict[str, Projection]) -> RemovableHandle:
+        n_heads, shared = self.model.config.num_attention_heads, parts["q"].shape[0] // parts["v"].shape[0]
+        heads = (n_heads // shared, shared, -1)
+        products = output_products(parts["o"].module.weight.float().unflatten(1, heads))
+
+        def add(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            mixed = self._of_prompts(inputs[0]).unflatten(2, heads)
+            self._put(layer, "v", without_value(mixed, products, self.options.shared_heads))
+
+        return parts["o"].module.register_forward_pre_hook(add)
+
+    def _hook_ffn(self, layer: int, parts: dict[str, Projection]) -> RemovableHandle:
+        up, down = parts["up"], parts["down"].module
+        norms = torch.linalg.vector_norm(down.weight.float(), dim=0)
+
+        def add_exact(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            self._put(layer, "ffn", torch.linalg.vector_norm(self._of_prompts(inputs[0]), dim=1) * norms)
+
+        def add_up(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            self._put(layer, "ffn", self._of_prompts(output[..., up.start : up.stop]).abs_().sum(dim=1))
+
+        exact = self.options.ffn == "exact"
+        return down.register_forward_pre_hook(add_exact) if exact else up.module.register_forward_hook(add_up)
+
+    def _add_q_and_k(self, layer: int, heads: Heads) -> None:
+        prompts = (heads.prompt(row, p.n_prompt) for row, p in enumerate(self.prompts))
+        importance = torch.stack([without_channel(prompt, self.options.scale_delta) for prompt in prompts])
+        self._put(layer, "q", importance.flatten(1))
+        shared = importance[0].numel() // self.values[f"{layer}.k"].shape[1]
+        of_sharing = importance.unflatten(1, (-1, shared))
+        joint = self.options.shared_heads == "joint"
+        reduced = torch.linalg.vector_norm(of_sharing, dim=2) if joint else of_sharing.amax(dim=2)
+        self._put(layer, "k", reduced.flatten(1))
+
+    def _of_prompts(self, x: Tensor) -> Float32[Tensor, "batch pos channels"]:
+        """In float32, zero at padding."""
+        lengths = torch.tensor([p.n_prompt for p in self.prompts], device=x.device)
+        return x * (torch.arange(x.shape[1], device=x.device) < lengths[:, None]).float()[:, :, None]
+
+    def _put(self, layer: int, kind: str, importance: Float32[Tensor, "batch neurons"]) -> None:
+        self.values[f"{layer}.{kind}"][[int(p.id) for p in self.prompts]] = importance.cpu()
+
+
+def output_products(
+    weight: Float32[Tensor, "out kv_heads shared dim"],
+) -> Float32[Tensor, "kv_heads shared shared dim"]:
+    """w_h . w_h' of the columns of W_o that channel j of two query heads h, h' with the same value head feeds."""
+    return torch.einsum("ogrj,ogqj->grqj", weight, weight)
+
+
+def without_value(
+    mixed: Float32[Tensor, "batch pos kv_heads shared dim"],
+    products: Float32[Tensor, "kv_heads shared shared dim"],
+    shared_heads: str,
+) -> Float32[Tensor, "batch neurons"]:
+    """How much less o_proj puts out without channel j of a value head, from `mixed` u_h = (A_h V)_j and `output_products`.
+
+    `max`: the largest of ||u_h|| ||w_h|| over the query heads h that share the head. `joint`: the exact norm for all of
+    them at once, sqrt(sum over h, h' of (u_h . u_h')(w_h . w_h')), which is that of zeroing the row of W_v with its bias.
+    """
+    if shared_heads == "max":
+        norms = products.diagonal(dim1=1, dim2=2).mT.sqrt()
+        return (torch.linalg.vector_norm(mixed, dim=1) * norms).amax(dim=2).flatten(1)
+    squares = (torch.einsum("btgrj,btgqj->bgrqj", mixed, mixed) * products).sum(dim=(2, 3))
+    return squares.clamp_(min=0).sqrt_().flatten(1)

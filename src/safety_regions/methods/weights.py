@@ -1,0 +1,27 @@
+"""What the methods that score single weights share: from a score per weight to the levels of every scored matrix."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from safety_regions.models.architecture import projections
+from safety_regions.models.load import LoadedModel
+from safety_regions.select import Cut, select
+
+Score = Callable[[Float[Tensor, "out in"], Tensor], Float[Tensor, "out in"]]
+
+
+def weight_levels(
+    loaded: LoadedModel, statistics: Mapping[str, Tensor], score: Score, cut: Cut
+) -> Iterator[tuple[str, UInt8[np.ndarray, "out in"]]]:
+    """Levels of each scored matrix by `score(weight, statistic)`, float32, larger is more important."""
+    matrices = {p.name: p for p in projections(loaded.model)}
+
+    def scores_of(name: str) -> np.ndarray:
+        matrix = matrices[name]
+        weight = matrix.module.weight.detach()[matrix.start : matrix.stop].cpu()
+        return score(weight, statistics[name]).numpy()
+
+    return select(list(matrices), scores_of, cut)

@@ -1,0 +1,164 @@
+"""From the regions in a plan to what is made of them: overlap tables, comparisons, evaluation, figures, the report."""
+
+from pathlib import Path
+
+from safety_regions.artifacts import Artifact
+from safety_regions.config.datasets import DatasetSpec
+from safety_regions.config.models import ModelSpec
+from safety_regions.config.registries import responding
+from safety_regions.data.recipe import prompt_overlap_recipe
+from safety_regions.methods.catalogue import CATALOGUE
+from safety_regions.plan import Plan
+from safety_regions.planning_data import other_prompts
+from safety_regions.recipes import VERSIONS
+from safety_regions.store import sha256_of_file
+
+STYLE = Path(__file__).parent / "figures" / "paper.mplstyle"
+
+
+def add_results(plan: Plan) -> None:
+    """Add everything that follows from regions, and make the report the target."""
+    parts = {"prompt_overlap": _prompt_overlap(plan)}
+    for model, method in plan.regions:
+        overlap = _overlap(plan, model, method)
+        parts[f"figures/{model}.{method}"] = _figures(plan, model, method, overlap)
+        parts[f"overlap/{model}.{method}"] = overlap
+        if CATALOGUE[method].granularity == "layer":
+            parts[f"curves/{model}.{method}"] = _layer_curves(plan, model, method)
+    for model in plan.run.models:
+        parts |= _across(plan, model) | _evaluation(plan, model)
+    _report(plan, parts)
+
+
+def _prompt_overlap(plan: Plan) -> Artifact:
+    datasets = plan.run.datasets
+    prompts = {name: plan.prompts[name] for name in [*datasets.safety, *datasets.utility]}
+    recipe = prompt_overlap_recipe({name: a.digest for name, a in prompts.items()}, datasets.near_duplicate)
+    return plan.add(Artifact("prompt_overlap", recipe, "prompt_overlap/prompt_overlap", ".csv", prompts))
+
+
+def _overlap(plan: Plan, model: str, method: str) -> Artifact:
+    run, regions = plan.run, plan.regions[model, method]
+    recipe = {
+        "kind": "overlap",
+        "version": VERSIONS["overlap"],
+        "safety": [[name, regions[name].digest] for name in run.datasets.safety],
+        "utility": [[name, regions[name].digest] for name in run.datasets.utility],
+        "p": run.thresholds.p,
+        "orders": run.overlap.model_dump(mode="json"),
+    }
+    plan.overlaps[model, method] = plan.add(Artifact("overlap", recipe, f"overlap/{model}.{method}", "", regions))
+    return plan.overlaps[model, method]
+
+
+def _context(plan: Plan, model: str, method: str) -> dict:
+    """What a figure says in its footer."""
+    run = plan.run
+    return {
+        "model": model,
+        "method": method,
+        "n_samples": run.datasets.n_samples,
+        "q": run.thresholds.q,
+        "p": run.thresholds.p,
+        "scope": run.thresholds.scope,
+        "safety": run.datasets.safety,
+        "utility": run.datasets.utility,
+    }
+
+
+def _drawing(kind: str, plan: Plan, model: str, method: str) -> dict:
+    return {"kind": kind, "version": VERSIONS[kind], "style": sha256_of_file(STYLE), "context": _context(plan, model, method)}  # fmt: skip
+
+
+def _figures(plan: Plan, model: str, method: str, overlap: Artifact) -> Artifact:
+    recipe = _drawing("figures", plan, model, method) | {"overlap": overlap.digest}
+    plan.figures[model, method] = plan.add(
+        Artifact("figures", recipe, f"figures/{model}.{method}", "", {"overlap": overlap})
+    )
+    return plan.figures[model, method]
+
+
+def _layer_curves(plan: Plan, model: str, method: str) -> Artifact:
+    statistics = plan.statistics[model, method]
+    recipe = _drawing("layer_curves", plan, model, method)
+    recipe |= {"statistics": [[name, a.digest] for name, a in statistics.items()]}
+    return plan.add(Artifact("layer_curves", recipe, f"curves/{model}.{method}", "", statistics))
+
+
+def _across(plan: Plan, model: str) -> dict[str, Artifact]:
+    """The regions of a model's methods on the weights that they own, if two of them own any."""
+    owning = {method: regions for (name, method), regions in plan.regions.items() if name == model and CATALOGUE[method].granularity != "adapter"}  # fmt: skip
+    if len(owning) < 2:
+        return {}
+    run = plan.run
+    recipe = {
+        "kind": "across",
+        "version": VERSIONS["across"],
+        "model": plan.models[model].digest,
+        "regions": {method: {name: a.digest for name, a in regions.items()} for method, regions in owning.items()},
+        "safety": run.datasets.safety,
+        "utility": run.datasets.utility,
+        "q": run.thresholds.q,
+        "p": run.thresholds.p,
+    }
+    inputs = {f"{method}/{name}": a for method, regions in owning.items() for name, a in regions.items()}
+    across = Artifact("across", recipe, f"across/{model}", "", {"model": plan.models[model], **inputs})
+    return {f"across/{model}": plan.add(across)}
+
+
+def _evaluation(plan: Plan, model: str) -> dict[str, Artifact]:
+    """What becomes of the model without regions: one table per method, all made by one job."""
+    options, run = plan.run.evaluate, plan.run
+    if options is None:
+        return {}
+    sets = options.sets or run.datasets.safety[:1]
+    texts = options.texts or responding(run, plan.registries.datasets)
+    asked = {"harmful": options.harmful or sets, "over_refusal": options.over_refusal or run.datasets.utility, "texts": texts}  # fmt: skip
+    offset = run.datasets.offset + run.datasets.n_samples if options.offset is None else options.offset
+    prompts = {role: {name: other_prompts(plan, name, options.n_prompts, offset, options.seed) for name in names} for role, names in asked.items()}  # fmt: skip
+    tables = {method: _evaluated(plan, model, method, sets, prompts) for name, method in plan.regions if name == model}
+    plan.add_batches("evaluate", model, list(tables.values()))
+    return {f"evaluate/{model}.{method}": table for method, table in tables.items()}
+
+
+def _evaluated(plan: Plan, model: str, method: str, sets: list[str], prompts: dict[str, dict[str, Artifact]]) -> Artifact:  # fmt: skip
+    run, regions = plan.run, plan.regions[model, method]
+    assert run.evaluate is not None
+    recipe = {
+        "kind": "evaluate",
+        "version": VERSIONS["evaluate"],
+        "model": plan.models[model].digest,
+        "method": method,
+        "safety": [[name, regions[name].digest] for name in sets],
+        "utility": [[name, regions[name].digest] for name in run.datasets.utility],
+        **{role: [[name, a.digest] for name, a in of.items()] for role, of in prompts.items()},
+        "q": run.thresholds.q,
+        "p": run.thresholds.p,
+        "options": run.evaluate.model_dump(mode="json", include={"seed", "max_new_tokens", "replace", "n_random"}),
+    }
+    inputs = {"model": plan.models[model]}
+    inputs |= {f"region/{name}": regions[name] for name in [*sets, *run.datasets.utility]}
+    inputs |= {f"{role}/{name}": a for role, of in prompts.items() for name, a in of.items()}
+    if CATALOGUE[method].needs_adapter:
+        recipe["adapter"], inputs["adapter"] = plan.adapters[model].digest, plan.adapters[model]
+    return plan.add(Artifact("evaluate", recipe, f"evaluate/{model}.{method}", "", inputs))
+
+
+def _report(plan: Plan, parts: dict[str, Artifact]) -> None:
+    run = plan.run
+    recipe = {
+        "kind": "report",
+        "version": VERSIONS["report"],
+        "parts": {role: artifact.digest for role, artifact in parts.items()},
+        "style": sha256_of_file(STYLE),
+        "config": run.model_dump(mode="json", exclude={"machine", "registry"}),
+        "sources": [_source("dataset", n, plan.registries.datasets[n]) for n in plan.datasets]
+        + [_source("model", n, plan.registries.models[n]) for n in plan.models],
+    }
+    plan.targets.append(plan.add(Artifact("report", recipe, f"report/{run.name}", "", parts)))
+
+
+def _source(what: str, name: str, spec: DatasetSpec | ModelSpec) -> dict:
+    pin = spec.source.model_dump(mode="json")
+    pin = {key: pin[key] for key in ("kind", "id", "revision", "url", "sha256", "base") if pin.get(key)}
+    return {"what": what, "name": name, "source": pin, "licence": spec.licence, "citation": spec.citation}

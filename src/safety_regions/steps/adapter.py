@@ -1,0 +1,37 @@
+"""A LoRA safety adapter for a model that has none of its own: one per model, whatever is then identified with it.
+
+Adapters have a rotation freedom (B A = (B R)(R^-1 A)), so regions on their weights compare only under one fixed adapter.
+"""
+
+from pathlib import Path
+
+from safety_regions import receipts
+from safety_regions.code import code_digests
+from safety_regions.models.folder import new_folder
+
+VERSIONS = ("peft", "safetensors", "tokenizers", "torch", "transformers")
+MODULES = tuple(
+    f"safety_regions.{name}"
+    for name in ("models.adapter", "models.training", "models.tokens", "models.architecture", "data.sample")
+)
+"""Our modules that decide an adapter's bytes."""
+
+
+def train_adapter(
+    recipe: dict, model_folder: Path, data: dict[str, Path], output: Path, device: str = "auto"
+) -> receipts.Receipt:
+    """Make the folder that `load_adapter` loads, with its receipt, whole or not at all. Returns the receipt.
+
+    The recipe's `options` are those of `models.adapter.Decided`; `model` and `data` are digests of recipes. `data`:
+    fetched rows by dataset. The model is loaded in float32 and stays on disk as it is. The facts are those of
+    `train_and_merge`. Raises `UserError` for inputs that are missing, altered, of another recipe, or too few.
+    """
+    from safety_regions.models.adapter import Decided, read_splits, train_and_merge
+    from safety_regions.models.load import load_model
+
+    options = Decided.model_validate(recipe["options"])
+    splits = read_splits(options, data, recipe["data"])
+    loaded = load_model(model_folder, device, "float32", recipe["model"])
+    with new_folder(output) as folder:
+        _, facts = train_and_merge(options, loaded, splits, folder, "float32")
+        return receipts.write(folder, recipe, facts, versions=VERSIONS, code=code_digests(*MODULES))

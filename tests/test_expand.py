@@ -1,0 +1,238 @@
+"""Regions on the weights they own, against loops and Python sets; methods compared on them."""
+
+import itertools
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from random_models import FAMILIES, random_model
+
+from safety_regions import receipts
+from safety_regions.across import Question, compare
+from safety_regions.errors import UserError
+from safety_regions.expand import Layout, expand, layout_of, own_shapes, unpack
+from safety_regions.models.folder import save
+from safety_regions.models.kinds import KINDS
+from safety_regions.regions import pack, write_region
+from safety_regions.select import Cut, level_of
+from safety_regions.steps.across import across, read_layout
+
+GRID = (0.1, 0.3)
+SAFETY, UTILITY = ["a", "b"], ["u", "v"]
+QUESTION = Question(SAFETY, UTILITY, q=0.3, p=0.1)
+METHODS = {"snip": "weight", "wanda": "weight", "safeneuron": "neuron", "safelayer": "layer"}
+
+
+def layout_with(hidden=6, heads=4, kv_heads=2, head_dim=3, ffn=5, layers=3):
+    shapes = {"q": (heads * head_dim, hidden), "k": (kv_heads * head_dim, hidden), "v": (kv_heads * head_dim, hidden), "o": (hidden, heads * head_dim), "gate": (ffn, hidden), "up": (ffn, hidden), "down": (hidden, ffn)}  # fmt: skip
+    return Layout({f"{n}.{kind}": shapes[kind] for n in range(layers) for kind in KINDS}, heads, kv_heads, head_dim)
+
+
+LAYOUT = layout_with()
+
+
+def literally_owned(granularity, elements, layout):
+    """The weights, as (matrix, row, column), that the elements (matrix, row, column) of a region own."""
+    weights = set()
+    hidden = layout.shapes["0.q"][1]
+    for own, row, column in elements:
+        layer, kind = own.split(".")
+        if granularity == "weight":
+            weights.add((own, row, column))
+        elif granularity == "layer":
+            for of in KINDS:
+                rows, columns = layout.shapes[f"{layer}.{of}"]
+                weights |= {(f"{layer}.{of}", i, j) for i in range(rows) for j in range(columns)}
+        elif kind == "ffn":
+            weights |= {(f"{layer}.{of}", column, j) for of in ("gate", "up") for j in range(hidden)}
+            weights |= {(f"{layer}.down", i, column) for i in range(hidden)}
+        else:
+            weights |= {(own, column, j) for j in range(hidden)}
+            if kind == "v":
+                for head in range(layout.n_heads):
+                    if head // (layout.n_heads // layout.n_kv_heads) == column // layout.head_dim:
+                        at = head * layout.head_dim + column % layout.head_dim
+                        weights |= {(f"{layer}.o", i, at) for i in range(hidden)}
+    return weights
+
+
+def random_levels(granularity, layout, seed):
+    """Levels of a region's own matrices; a layer's region is a range, the same at every fraction."""
+    random = np.random.default_rng(seed)
+    shapes = own_shapes(granularity, layout)
+    if granularity != "layer":
+        return {own: random.integers(0, len(GRID) + 1, shape, dtype=np.uint8) for own, shape in shapes.items()}
+    first, last = sorted(random.integers(0, layout.n_layers, 2))
+    return {own: np.full((1, 1), len(GRID) * (first <= n <= last), np.uint8) for n, own in enumerate(shapes)}
+
+
+def elements_of(levels, fraction):
+    level = level_of(GRID, fraction)
+    return {(own, int(i), int(j)) for own, matrix in levels.items() for i, j in np.argwhere(matrix >= level)}
+
+
+def write(path, levels, granularity, digest="0" * 64):
+    write_region(path, levels.items(), recipe_digest=digest, cut=Cut(GRID, "matrix"), granularity=granularity)
+    return path
+
+
+@pytest.mark.parametrize("heads", [(4, 4), (4, 2), (4, 1)])
+@pytest.mark.parametrize("granularity", ["weight", "neuron", "layer"])
+def test_expansion_equals_the_loops(granularity, heads):
+    layout = layout_with(heads=heads[0], kv_heads=heads[1])
+    levels = random_levels(granularity, layout, seed=heads[1])
+    found = set()
+    for name, shape in layout.shapes.items():
+        words = expand(name, lambda own: pack(levels[own] > 0), granularity, layout)
+        np.testing.assert_array_equal(words, pack(unpack(words, shape)))
+        found |= {(name, int(i), int(j)) for i, j in np.argwhere(unpack(words, shape))}
+    assert found == literally_owned(granularity, elements_of(levels, 0.3), layout) != set()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_layout_of_a_model_has_its_heads_and_shapes(family):
+    layout = layout_of(random_model(family).model)
+    assert (layout.n_heads, layout.n_kv_heads, layout.head_dim, layout.n_layers) == (4, 2, 8, 2)
+    assert [layout.shapes[f"1.{kind}"] for kind in KINDS] == [(32, 32), (16, 32), (16, 32), (32, 32), (48, 32), (48, 32), (32, 48)]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """Region files of methods of every granularity, their levels, and the table that compares them."""
+    folder = tmp_path_factory.mktemp("across")
+    paths, levels = {}, {}
+    for number, (method, granularity) in enumerate(METHODS.items()):
+        levels[method] = {s: random_levels(granularity, LAYOUT, [number, ord(s)]) for s in SAFETY + UTILITY}
+        paths[method] = {s: write(folder / f"{method}.{s}", of, granularity) for s, of in levels[method].items()}
+    return paths, levels, compare(paths, LAYOUT, QUESTION)
+
+
+def literal_elements(levels, method, name, stage):
+    """A region's elements in its own granularity; refined before anything is expanded."""
+    of = levels[method]
+    raw = elements_of(of[name], QUESTION.q)
+    return raw if stage == "raw" else raw - elements_of(of["u"], QUESTION.p) - elements_of(of["v"], QUESTION.p)
+
+
+def test_table_equals_python_sets(compared):
+    _, levels, table = compared
+    for row in table.itertuples():
+        a, b = (literally_owned(METHODS[m], literal_elements(levels, m, row.set, row.stage), LAYOUT) for m in (row.a, row.b))  # fmt: skip
+        assert (row.size_a, row.size_b, row.intersection, row.union) == (len(a), len(b), len(a & b), len(a | b))
+        assert row.iou == pytest.approx(len(a & b) / len(a | b) if a | b else np.nan, nan_ok=True)
+        smaller = min(len(a), len(b))
+        assert row.overlap_coefficient == pytest.approx(len(a & b) / smaller if smaller else np.nan, nan_ok=True)
+        assert (row.granularity_a, row.granularity_b) == (METHODS[row.a], METHODS[row.b])
+    assert (table.intersection > 0).sum() > len(table) / 2
+
+
+def test_every_pair_of_methods_is_there_once_per_set_and_stage(compared):
+    keys = compared[2][["set", "stage", "a", "b"]]
+    pairs = list(itertools.combinations(METHODS, 2))
+    assert not keys.duplicated().any() and len(keys) == len(SAFETY) * 2 * len(pairs)
+    assert set(keys[["a", "b"]].itertuples(index=False, name=None)) == set(pairs)
+
+
+def literal_chances(levels, method, name, stage):
+    """The chance of each weight to be in a random region in the method's place; what refinement removed has none."""
+    weights = {(m, i, j) for m, (rows, columns) in LAYOUT.shapes.items() for i in range(rows) for j in range(columns)}
+    real = literally_owned(METHODS[method], literal_elements(levels, method, name, stage), LAYOUT)
+    closed = set()
+    if stage == "refined":
+        closed = literally_owned(METHODS[method], elements_of(levels[method]["u"], 0.1) | elements_of(levels[method]["v"], 0.1), LAYOUT)  # fmt: skip
+    chances = dict.fromkeys(weights, 0.0)
+    if METHODS[method] == "layer":
+        length, n = len(elements_of(levels[method][name], QUESTION.q)), LAYOUT.n_layers
+        places = [range(start, start + length) for start in range(n - length + 1)]
+        for weight in weights - closed:
+            chances[weight] = sum(int(weight[0].split(".")[0]) in place for place in places) / len(places)
+        return chances
+    for matrix in LAYOUT.shapes:
+        places = {w for w in weights - closed if w[0] == matrix}
+        for weight in places:
+            chances[weight] = len(real & places) / len(places)
+    return chances
+
+
+def test_floor_is_expected_intersection_over_expected_union(compared):
+    _, levels, table = compared
+    for row in table.itertuples():
+        s, t = (literal_chances(levels, m, row.set, row.stage) for m in (row.a, row.b))
+        inside = sum(s[w] * t[w] for w in s)
+        either = sum(s[w] + t[w] - s[w] * t[w] for w in s)
+        assert row.floor_iou == pytest.approx(inside / either if either else np.nan, nan_ok=True)
+
+
+def test_equal_densities_have_the_closed_form_floor(tmp_path):
+    """Two methods of the same granularity with half of every matrix: q/(2-q)."""
+    half = {name: np.zeros(shape, np.uint8) for name, shape in LAYOUT.shapes.items()}
+    for matrix in half.values():
+        matrix.reshape(-1)[::2] = 2
+    nothing = {name: np.zeros(shape, np.uint8) for name, shape in LAYOUT.shapes.items()}
+    paths = {m: {"a": write(tmp_path / f"{m}a", half, "weight"), "u": write(tmp_path / f"{m}u", nothing, "weight")} for m in ("x", "y")}  # fmt: skip
+    table = compare(paths, LAYOUT, Question(["a"], ["u"], 0.3, 0.1))
+    assert table.iou.tolist() == [1, 1]
+    assert table.floor_iou.to_numpy() == pytest.approx(0.5 / 1.5)
+
+
+def test_regions_of_adapters_and_of_other_models_are_refused(tmp_path, compared):
+    paths = dict(compared[0]["safeneuron"])
+    adapter = {"0.q_a": np.zeros((2, 6), np.uint8)}
+    for path, match in [(write(tmp_path / "x", adapter, "adapter"), "adapter weights"), (write(tmp_path / "y", adapter, "weight"), "not those of this model")]:  # fmt: skip
+        with pytest.raises(UserError, match=match):
+            compare({"snip": {**paths, "a": path}}, LAYOUT, QUESTION)
+
+
+@pytest.fixture(scope="module")
+def step(tmp_path_factory):
+    """A prepared model's folder, regions with receipts, and the recipe that compares them."""
+    folder = tmp_path_factory.mktemp("step")
+    loaded = random_model("phi3", num_hidden_layers=1)
+    (folder / "model").mkdir()
+    save(loaded.model, loaded.tokenizer, folder / "model")
+    layout = layout_of(loaded.model)
+    inputs = {"model": folder / "model"}
+    digests = {}
+    for method in ("snip", "safeneuron"):
+        for name in ("a", "u"):
+            of = {"method": method, "set": name}
+            path = folder / f"{method}.{name}"
+            write(path, random_levels(METHODS[method], layout, [len(method), ord(name)]), METHODS[method], receipts.recipe_digest(of))  # fmt: skip
+            digests.setdefault(method, {})[name] = receipts.write(path, of, {}).digest
+            inputs[f"{method}/{name}"] = path
+    recipe = {"kind": "across", "version": 1, "model": receipts.write(folder / "model", {"kind": "model"}, {}).digest, "regions": digests, "safety": ["a"], "utility": ["u"], "q": 0.3, "p": 0.1}  # fmt: skip
+    return folder, inputs, recipe, layout
+
+
+def test_step_writes_the_table_and_a_receipt_with_the_same_bytes(step):
+    folder, inputs, recipe, layout = step
+    (folder / "model/model.safetensors").unlink()
+    for output in ("one", "two"):
+        across(recipe, inputs, folder / output)
+    assert receipts.check(folder / "one").files == receipts.check(folder / "two").files
+    assert read_layout(inputs["model"], recipe["model"]) == read_layout(inputs["model"], recipe["model"], layout.shapes) == layout  # fmt: skip
+    paths = {m: {s: inputs[f"{m}/{s}"] for s in ("a", "u")} for m in ("snip", "safeneuron")}
+    expected = compare(paths, layout, Question(["a"], ["u"], 0.3, 0.1))
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "one/across.csv"), expected, check_exact=False, rtol=1e-8)
+
+
+def test_a_model_that_lies_elsewhere_is_read_there(step, tmp_path):
+    _, inputs, _, layout = step
+    (tmp_path / "source.json").write_text(json.dumps({"path": str(inputs["model"])}))
+    digest = receipts.write(tmp_path, {"kind": "model"}, {}).digest
+    assert read_layout(tmp_path, digest) == layout
+    with pytest.raises(UserError, match=r"made by recipe"):
+        read_layout(tmp_path, "0" * 64)
+    for gone in ({"path": str(tmp_path / "gone")}, {"id": "a/b", "revision": "0" * 40}):
+        (tmp_path / "source.json").write_text(json.dumps(gone))
+        with pytest.raises(UserError, match=r"config\.json is not there"):
+            read_layout(tmp_path, digest)
+
+
+def test_missing_and_foreign_inputs_are_named(step, tmp_path):
+    _, inputs, recipe, _ = step
+    with pytest.raises(UserError, match="snip/u"):
+        across(recipe, {role: path for role, path in inputs.items() if role != "snip/u"}, tmp_path)
+    with pytest.raises(UserError, match="made by recipe"):
+        across(recipe, {**inputs, "snip/u": inputs["snip/a"]}, tmp_path)
