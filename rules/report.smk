@@ -32,12 +32,12 @@ rule draw_layer_curves:
         "logs/benchmarks/draw_layer_curves/{model}.{method}.{key}.tsv"
     params:
         recipe=recipe,
-        statistics=paths,
+        regions=paths,
         folder="results/curves/{model}.{method}.{key}",
     message:
         "Draw how {wildcards.method} found its layers of {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/draw_layer_curves.py --recipe {params.recipe:q} --statistics {params.statistics:q}"
+        "exec &> >(tee {log:q}); {PYTHON} scripts/draw_layer_curves.py --recipe {params.recipe:q} --regions {params.regions:q}"
         " --output {params.folder:q}"
 
 

@@ -17,6 +17,7 @@ import yaml
 
 import safety_regions
 from safety_regions.config.load import load_registries, load_run
+from safety_regions.methods.catalogue import CATALOGUE
 from safety_regions.plan import Plan
 from safety_regions.planning import make_plan
 from safety_regions.store import sha256_of_file
@@ -49,7 +50,12 @@ RUN = {
     "models": ["micro"],
     "datasets": {"safety": ["own_set", "syn_steal", "syn_trick"], "utility": ["syn_chores"], "n_samples": 8},
     "thresholds": {"grid": [0.01, 0.05, 0.1], "q": 0.05, "p": 0.05},
+    "methods": {
+        "safelayer": {"n_over_rejection": 4, "alpha_steps": 1},
+        "nlsr": {"adapter": {"harmful": ["syn_steal"], "n_samples": 16, "steps": 3, "n_held_out": 4}},
+    },
     "overlap": {"n_orders": 3},
+    "evaluate": {"sets": ["syn_steal"], "n_prompts": 4, "n_random": 1, "max_new_tokens": 8},
     "machine": {"device": "cpu"},
 }
 
@@ -100,7 +106,7 @@ class WorkingCopy:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=240,
+            timeout=900,
         )
 
     def run(self, *arguments: str) -> str:
@@ -139,6 +145,11 @@ class WorkingCopy:
         """The same in another folder, with all times and links."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return WorkingCopy(folder)
+
+
+def only(*methods: str) -> dict[str, dict | None]:
+    """The methods of the configuration, all others left out."""
+    return {name: RUN["methods"].get(name, {}) if name in methods else None for name in CATALOGUE}
 
 
 def new_working_copy(folder: Path) -> WorkingCopy:

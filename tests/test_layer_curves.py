@@ -5,12 +5,13 @@ import hashlib
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.numpy import save_file
+import torch
 
 from safety_regions import receipts
 from safety_regions.errors import UserError
 from safety_regions.figures.layer_curves import draw_gap, draw_sweep, gap_table, sweep_table
 from safety_regions.figures.style import Context
+from safety_regions.methods import safelayer
 from safety_regions.steps.layer_curves import draw_layer_curves
 
 SAFETY, UTILITY = ["alpha_set", "beta_set"], ["chores", "sums"]
@@ -27,7 +28,7 @@ def statistics_of(shift, found=True):
     counts = {"upper": [-1, -1, 2 + shift, 4 + shift, 1], "lower": [1, 2, 4 + shift, 3, -1]}
     counts = {bound: np.array(row if found else [-1] * 5) for bound, row in counts.items()}
     return {
-        "states": np.ones((2, 5, 3), np.float32), "gap": gap, "initial": np.array([2, 4] if found else [-1, -1]),
+        "gap": gap, "initial": np.array([2, 4] if found else [-1, -1]),
         "baseline": np.array(1), "n_over_rejection": np.array(10), "alpha": np.array(1.2 if found else 1.0),
         "spread": np.array(0.1), "range": np.array([2, 3] if found else [-1, -1]), **counts,
     }  # fmt: skip
@@ -41,20 +42,21 @@ ALL = {
 }
 
 
-def write_statistics(folder):
-    """Files with receipts, and the recipe of their figures."""
+def write_regions(folder):
+    """Files that stand for regions, with receipts, and the recipe of their figures."""
     paths, digests = {}, []
     for name, of in ALL.items():
         paths[name] = folder / f"{name}.safetensors"
-        save_file(of, paths[name])
-        digests.append([name, receipts.write(paths[name], {"kind": "safelayer", "set": name}, {}).digest])
-    return {"kind": "layer_curves", "version": 1, "statistics": digests, "context": CONTEXT}, paths
+        paths[name].write_bytes(b"region")
+        facts = safelayer.facts({key: torch.from_numpy(array) for key, array in of.items()})
+        digests.append([name, receipts.write(paths[name], {"kind": "region", "set": name}, facts).digest])
+    return {"kind": "layer_curves", "version": 1, "regions": digests, "context": CONTEXT}, paths
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     folder = tmp_path_factory.mktemp("curves")
-    recipe, paths = write_statistics(folder)
+    recipe, paths = write_regions(folder)
     outputs = [folder / "first", folder / "second"]
     for output in outputs:
         output.mkdir()
@@ -122,9 +124,9 @@ def test_a_model_without_any_gap_is_drawn_too():
     assert "No set has a gap" in {text.get_text() for text in draw_sweep(table, context).axes[0].texts}
 
 
-def test_altered_or_missing_statistics_are_refused(tmp_path):
-    recipe, paths = write_statistics(tmp_path)
-    with pytest.raises(UserError, match="no statistics given for sums"):
+def test_altered_or_missing_regions_are_refused(tmp_path):
+    recipe, paths = write_regions(tmp_path)
+    with pytest.raises(UserError, match="no path given for sums"):
         draw_layer_curves(recipe, {k: v for k, v in paths.items() if k != "sums"}, tmp_path / "out")
     with pytest.raises(UserError, match="made by recipe"):
         draw_layer_curves(recipe, {**paths, "sums": paths["chores"]}, tmp_path / "out")

@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from pipeline import WorkingCopy, processes_of, started, wait_for
+from pipeline import WorkingCopy, only, processes_of, started, wait_for
 
 from safety_regions.artifacts import Artifact
 from safety_regions.store import sha256_of_file
@@ -96,15 +96,15 @@ def fail_and_delete(copy: WorkingCopy, damaged: list[Artifact], *until: str) -> 
 def test_a_damaged_region_is_named_and_mended_as_told(copy: WorkingCopy):
     (damaged,) = artifacts(copy, "region", "/snip/", "syn_steal")
     before = sha256_of_file(copy.folder / damaged.path)
-    copy.change(thresholds__p=0.1, methods={"wanda": None})
+    copy.change(thresholds__p=0.1, methods=only("snip"))
     fail_and_delete(copy, [damaged], "overlap")
     copy.run("--until", "overlap")
     assert sha256_of_file(copy.folder / damaged.path) == before
 
 
 def test_damaged_pairs_and_statistics_are_named_and_made_again_as_told(copy: WorkingCopy):
-    damaged = artifacts(copy, "pairs", "syn_steal") + artifacts(copy, "statistics", "syn_steal")
-    copy.change(thresholds__grid=[0.01, 0.05])
+    damaged = artifacts(copy, "pairs", "syn_steal") + artifacts(copy, "statistics", "/wanda/syn_steal")
+    copy.change(thresholds__grid=[0.01, 0.05], methods=only("snip", "wanda"))
     until = ("identify", "select_regions")
     fail_and_delete(copy, damaged, *until)
     assert copy.planned_jobs("--until", *until) == {"respond": 1, "identify": 1, "measure": 1, "select_regions": 1}

@@ -8,28 +8,36 @@ import yaml
 from pipeline import MODELS, WorkingCopy, own_rows
 
 REPORT = {"write_report": 1}
-FIGURES = {"draw_figures": 2} | REPORT
-TABLES = {"overlap": 2} | FIGURES
+FIGURES = {"draw_figures": 5, "draw_layer_curves": 1} | REPORT
+COMPARED = {"overlap": 5, "compare_methods": 1} | FIGURES
+TABLES = {"evaluate": 1} | COMPARED
 REGIONS = {"identify": 1, "select_regions": 1} | TABLES
-ANSWERS = {"respond": 1, "measure": 1} | REGIONS
-ONE_SET = {"fetch_dataset": 1, "sample_prompts": 1, "prompt_overlap": 1} | ANSWERS
+ANSWERS = {"respond": 1, "measure": 4} | REGIONS
+# The regions that evaluation takes out are not those of an added set.
+ONE_SET = {"fetch_dataset": 1, "sample_prompts": 1, "prompt_overlap": 1} | {k: n for k, n in ANSWERS.items() if k != "evaluate"}  # fmt: skip
 SAMPLES = {"sample_prompts": 4, "prompt_overlap": 1} | ANSWERS
+# Prompts behind those identified on: SafeLayer's normal ones, two sets to evaluate with, and the adapter's training.
+BEHIND = {"sample_prompts": 7, "train_adapter": 1}
 
 CHANGES: dict[str, tuple[dict, dict[str, int]]] = {
     "set added": ({"datasets__safety": ["own_set", "syn_steal", "syn_trick", "syn_build"]}, ONE_SET),
-    "set removed": ({"datasets__safety": ["own_set", "syn_steal"]}, {"prompt_overlap": 1} | TABLES),
-    "sets in another order": ({"datasets__safety": ["syn_steal", "own_set", "syn_trick"]}, {"prompt_overlap": 1} | TABLES),
-    "n_samples": ({"datasets__n_samples": 4}, SAMPLES),
-    "seed of the sample": ({"datasets__seed": 1}, SAMPLES),
+    "set removed": ({"datasets__safety": ["own_set", "syn_steal"]}, {"prompt_overlap": 1} | COMPARED),
+    "sets in another order": ({"datasets__safety": ["syn_steal", "own_set", "syn_trick"]}, {"prompt_overlap": 1} | COMPARED),
+    "n_samples": ({"datasets__n_samples": 4}, SAMPLES | BEHIND),
+    "seed of the sample": ({"datasets__seed": 1}, SAMPLES | {"sample_prompts": 6}),
     "near_duplicate": ({"datasets__near_duplicate": 0.7}, {"prompt_overlap": 1} | REPORT),
     "response policy": ({"responses__policy": "template"}, ANSWERS),
     "max_new_tokens": ({"responses__max_new_tokens": 8}, ANSWERS),
     "grid": ({"thresholds__grid": [0.01, 0.05, 0.1, 0.2]}, REGIONS),
     "scope": ({"thresholds__scope": "row"}, REGIONS),
     "p": ({"thresholds__p": 0.1}, TABLES),
-    "n_orders": ({"overlap__n_orders": 4}, TABLES),
-    "q": ({"thresholds__q": 0.1}, FIGURES),
-    "method left out": ({"methods": {"wanda": None}}, REPORT),
+    "n_orders": ({"overlap__n_orders": 4}, {"overlap": 5, "draw_figures": 5} | REPORT),
+    "q": ({"thresholds__q": 0.1}, {"compare_methods": 1, "evaluate": 1} | FIGURES),
+    "method left out": ({"methods__wanda": None}, {"compare_methods": 1} | REPORT),
+    "how neurons are selected": ({"methods__safeneuron": {"select": "agreement"}}, {"select_regions": 1, "overlap": 1, "compare_methods": 1, "evaluate": 1, "draw_figures": 1} | REPORT),
+    "how neurons are measured": ({"methods__safeneuron": {"ffn": "up"}}, {"measure": 1, "select_regions": 1, "overlap": 1, "compare_methods": 1, "evaluate": 1, "draw_figures": 1} | REPORT),
+    "evaluation": ({"evaluate__n_random": 2}, {"evaluate": 1} | REPORT),
+    "no evaluation": ({"evaluate": None}, REPORT),
     "name": ({"name": "other"}, REPORT),
     "device": ({"machine__device": "auto"}, {}),
     "batch_tokens": ({"machine__batch_tokens": 64}, {}),
@@ -61,7 +69,7 @@ def test_a_second_model_plans_its_own_jobs_only(copy: WorkingCopy):
     other = MODELS["micro"] | {"source": MODELS["micro"]["source"] | {"seed": 1}}
     (copy.folder / "config/micro_models.yaml").write_text(yaml.safe_dump(MODELS | {"other": other}))
     copy.change(models=["micro", "other"])
-    assert copy.planned_jobs() == {"prepare_model": 1} | ANSWERS
+    assert copy.planned_jobs() == {"prepare_model": 1, "train_adapter": 1} | ANSWERS
 
 
 def test_other_rows_in_a_local_file_plan_what_is_made_of_them(copy: WorkingCopy):
@@ -72,7 +80,7 @@ def test_other_rows_in_a_local_file_plan_what_is_made_of_them(copy: WorkingCopy)
 def test_a_new_version_of_a_method_plans_its_regions(copy: WorkingCopy, source: Path):
     path = source / "methods/catalogue.py"
     path.write_text(path.read_text().replace('"snip": MethodInfo(version=', '"snip": MethodInfo(version=100'))
-    assert copy.planned_jobs() == {"identify": 1, "overlap": 1, "draw_figures": 1, "write_report": 1}
+    assert copy.planned_jobs() == {"identify": 1, "overlap": 1, "compare_methods": 1, "evaluate": 1, "draw_figures": 1, "write_report": 1}  # fmt: skip
 
 
 def test_a_new_style_plans_the_figures(copy: WorkingCopy, source: Path):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pipeline import WorkingCopy, job_table, new_working_copy
+from pipeline import WorkingCopy, job_table, new_working_copy, only
 
 ADDED = "syn_build"
 SPARED = ("models", "prompts", "responses", "statistics")
@@ -36,7 +36,7 @@ def test_a_set_added_later_gives_the_bytes_of_a_run_from_scratch(copy: WorkingCo
     made, expected = copy.made(), run_with_one_set_more.made()
     assert {name: copy.times()[name] for name in before} == before
     assert {name: made[name] for name in made if name in expected} == {n: expected[n] for n in expected if n in made}
-    assert {Path(name).parts[0] for name in set(expected) - set(made)} == {"responses", "statistics"}
+    assert {Path(name).parts[0] for name in set(expected) - set(made)} == {"prompts", "responses", "statistics"}
     assert not [name for name in set(expected) - set(made) if ADDED in name]
     regions = [a for a in copy.plan().made.values() if a.kind == "region"]
     assert {a.path for a in regions if f"{a.path}: in place" in printed} == {a.path for a in regions if f"/{ADDED}." not in a.path}  # fmt: skip
@@ -48,11 +48,11 @@ def test_a_path_that_needs_quoting_is_no_hindrance(run_with_one_set_more: Workin
 
 def test_going_back_to_an_earlier_configuration_runs_nothing_and_says_where_its_report_is(copy: WorkingCopy):
     first = copy.plan().targets[0].path
-    copy.change(methods={"wanda": None})
+    copy.change(methods__wanda=None)
     second = copy.plan().targets[0].path
     assert f"Report: {second}/ (to be made)" in copy.run("--dry-run")
     copy.run()
-    copy.change(methods={})
+    copy.change(methods__wanda={})
     printed = copy.run("--dry-run")
     assert job_table(printed) == {}
     assert f"Report: {first}/ (in place)" in printed and second not in printed
@@ -73,14 +73,17 @@ def test_what_the_command_line_asks_for_is_made_again_with_all_it_needs(copy: Wo
     assert region.path.removeprefix("results/") in made
 
 
-@pytest.mark.parametrize(("policy", "scope"), [("template", "model"), ("dataset", "layer"), ("template", "row")])
-def test_other_policies_and_scopes_run_to_their_report(copy: WorkingCopy, policy: str, scope: str):
+@pytest.mark.parametrize(
+    ("policy", "scope", "method"), [("template", "model", "snip"), ("dataset", "layer", "safeneuron"), ("template", "row", "nlsr")]
+)  # fmt: skip
+def test_other_policies_and_scopes_run_to_their_report(copy: WorkingCopy, policy: str, scope: str, method: str):
     """Two safety sets, one method, one set per job: the least that a run may have."""
     copy.change(
         datasets__safety=["syn_steal", "syn_trick"],
         responses={"policy": policy},
         thresholds__scope=scope,
-        methods={"snip": None} if scope == "row" else {"wanda": None},
+        methods=only(method),
+        evaluate=None,
         machine={"datasets_per_job": 1, "device": "cpu"},
     )
     copy.run()

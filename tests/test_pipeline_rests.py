@@ -14,7 +14,7 @@ from safety_regions import receipts
 
 def test_every_planned_artifact_is_there_and_agrees_with_its_receipt(finished_run: WorkingCopy):
     plan = finished_run.plan()
-    assert {a.kind for a in plan.made.values()} >= {"dataset", "prompts", "model", "pairs", "statistics", "region", "overlap", "figures", "prompt_overlap", "report"}  # fmt: skip
+    assert {a.kind for a in plan.made.values()} >= {"dataset", "prompts", "model", "pairs", "adapter", "statistics", "region", "overlap", "across", "evaluate", "figures", "layer_curves", "prompt_overlap", "report"}  # fmt: skip
     with contextlib.chdir(finished_run.folder):
         for artifact in plan.made.values():
             assert receipts.check(artifact.path, artifact.digest).files, artifact.path
@@ -51,7 +51,19 @@ def test_a_clone_without_metadata_and_with_random_times_plans_and_does_nothing(c
 
 def test_results_suffice_without_what_they_were_made_from(copy: WorkingCopy):
     copy.remove(
-        "models", "datasets", "prompts", "responses", "statistics", "regions", "overlap", "figures", "manifests"
+        "models",
+        "datasets",
+        "prompts",
+        "responses",
+        "statistics",
+        "adapters",
+        "regions",
+        "overlap",
+        "across",
+        "evaluate",
+        "curves",
+        "figures",
+        "manifests",
     )
     assert copy.planned_jobs() == {}
 

@@ -384,7 +384,7 @@ def test_importances_of_a_bfloat16_model_are_float32_and_near_the_exact_ones():
 
 def test_attention_that_cannot_be_listened_to_is_an_error(monkeypatch):
     loaded = random_model("llama")
-    monkeypatch.setattr(type(loaded.model), "_can_set_attn_implementation", lambda: False)
+    monkeypatch.setattr(type(loaded.model), "_can_set_attn_implementation", lambda _: False)
     with pytest.raises(UserError, match="LlamaForCausalLM"):
         measured(loaded, random_samples(1))
 

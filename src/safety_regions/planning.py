@@ -82,7 +82,7 @@ def _add_method(plan: Plan, model: str, method: str, options: Section, pairs: di
                 science, inputs = science | {"adapter": needed["adapter"]}, inputs | {"adapter": needs["adapter"]}
         recipe = {"kind": "region", **science, **cut}
         regions[name] = plan.add(Artifact("region", recipe, f"regions/{stem}", ".safetensors", inputs))
-    plan.statistics[model, method], plan.regions[model, method] = statistics, regions
+    plan.regions[model, method] = regions
     step, batched = ("measure", statistics) if statistics else ("identify", regions)
     plan.add_batches(step, f"{model}.{method}", list(batched.values()))
 

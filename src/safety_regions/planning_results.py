@@ -79,10 +79,10 @@ def _figures(plan: Plan, model: str, method: str, overlap: Artifact) -> Artifact
 
 
 def _layer_curves(plan: Plan, model: str, method: str) -> Artifact:
-    statistics = plan.statistics[model, method]
+    regions = plan.regions[model, method]
     recipe = _drawing("layer_curves", plan, model, method)
-    recipe |= {"statistics": [[name, a.digest] for name, a in statistics.items()]}
-    return plan.add(Artifact("layer_curves", recipe, f"curves/{model}.{method}", "", statistics))
+    recipe |= {"regions": [[name, a.digest] for name, a in regions.items()]}
+    return plan.add(Artifact("layer_curves", recipe, f"curves/{model}.{method}", "", regions))
 
 
 def _across(plan: Plan, model: str) -> dict[str, Artifact]:

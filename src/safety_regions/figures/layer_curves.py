@@ -15,7 +15,6 @@ from safety_regions.figures.style import ONE_COLUMN, TWO_COLUMNS, Context, add_f
 Statistics = Mapping[str, Mapping[str, np.ndarray]]
 """By set: the arrays of `methods.safelayer.measure` but its states."""
 
-STATISTICS = ("gap", "initial", "range", "alpha", "upper", "lower", "baseline", "n_over_rejection")
 GAP_COLUMNS = ["set", "role", "layer", "gap", "in_range", "onset", "smoothing"]
 SWEEP_COLUMNS = ["set", "role", "bound", "layer", "refused", "n_prompts", "share", "baseline", "alpha", "chosen"]
 LINES: dict[str, dict[str, Any]] = {"safety": {"linestyle": "-"}, "utility": {"linestyle": (0, (4, 1.5))}}

@@ -29,6 +29,15 @@ CATALOGUE = {
     "snip": MethodInfo(version=1, granularity="weight", keeps_statistics=False),
     "wanda": MethodInfo(version=1, granularity="weight", keeps_statistics=True),
     "safeneuron": MethodInfo(version=1, granularity="neuron", keeps_statistics=True, selecting=("select", "agreement")),
-    "safelayer": MethodInfo(version=1, granularity="layer", keeps_statistics=True, naming=("normal", "over_rejection", "n_over_rejection")),
-    "nlsr": MethodInfo(version=1, granularity="adapter", keeps_statistics=True, selecting=("kept_ranks",), naming=("adapter",), needs_adapter=True),
+    "safelayer": MethodInfo(
+        version=1, granularity="layer", keeps_statistics=True, naming=("normal", "over_rejection", "n_over_rejection")
+    ),
+    "nlsr": MethodInfo(
+        version=1,
+        granularity="adapter",
+        keeps_statistics=True,
+        selecting=("kept_ranks",),
+        naming=("adapter",),
+        needs_adapter=True,
+    ),
 }

@@ -3,7 +3,9 @@
     measure(loaded, samples, options, batch_tokens=..., **needs) -> {name: statistic}      the expensive part
     levels(loaded, statistics, options, cut, **needs)            -> (matrix name, levels)  cheap, one matrix at a time
 
-Both are pure: tensors in, tensors out. `samples` are a set's prompts with their responses. What else a method needs, such
+A method may also have `facts(statistics)`: what the region's receipt says beside sizes, as plain numbers.
+
+All are pure: tensors in, tensors out. `samples` are a set's prompts with their responses. What else a method needs, such
 as other prompts or an adapter, comes by keyword. What the plan must know of a method stands in `catalogue.py`, its options in
 `config/methods.py`.
 """

@@ -80,6 +80,12 @@ def levels(
         yield f"{layer}.layer", np.full((1, 1), len(cut.grid) if first <= layer <= last else 0, np.uint8)
 
 
+def facts(statistics: Mapping[str, Tensor]) -> dict:
+    """What a region's receipt says of how its range was found: all but the states, as plain numbers."""
+    plain: dict[str, Any] = {name: tensor.tolist() for name, tensor in statistics.items() if name != "states"}
+    return {"curves": plain | {"gap": [round(angle, 6) for angle in plain["gap"]], "spread": round(plain["spread"], 6)}}
+
+
 def last_token_states(
     loaded: LoadedModel, samples: Sequence[Sample], batch_tokens: int
 ) -> Float32[Tensor, "prompt layer hidden"]:

@@ -23,7 +23,12 @@ _TRAINING = ("safety_regions.models.training", "safety_regions.models.tokens", "
 MODULES: dict[str, tuple[str, ...]] = {
     "tiny": ("safety_regions.models.tiny", "safety_regions.synthetic", *_TRAINING),
     "package": ("safety_regions.models.package", "safety_regions.models.folder"),
-    "aligned": ("safety_regions.models.align", "safety_regions.models.adapter", "safety_regions.data.sample", *_TRAINING),
+    "aligned": (
+        "safety_regions.models.align",
+        "safety_regions.models.adapter",
+        "safety_regions.data.sample",
+        *_TRAINING,
+    ),
     "hub": ("safety_regions.models.sources",),
     "local": ("safety_regions.models.sources",),
 }

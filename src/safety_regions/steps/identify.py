@@ -142,14 +142,15 @@ def _load_adapter(folder: Path, loaded: LoadedModel) -> LoraAdapter:
 
 
 def _write_region(entry: Entry, loaded: LoadedModel, statistics: Mapping[str, Tensor], facts: dict) -> None:
-    name = entry.recipe["method"]
+    name, of = entry.recipe["method"], method(entry.recipe["method"])
     cut = Cut(tuple(entry.recipe["grid"]), entry.recipe["scope"])
     options = options_of(name, entry.recipe.get("options", {}))
-    levels = method(name).levels(loaded, statistics, options, cut, **_adapter_needed(entry, loaded))
+    levels = of.levels(loaded, statistics, options, cut, **_adapter_needed(entry, loaded))
     header = write_region(
         entry.path, levels, recipe_digest=entry.digest, cut=cut, granularity=CATALOGUE[name].granularity
     )
-    _receipt(entry, facts | _sizes(header))
+    own = of.facts(statistics) if hasattr(of, "facts") else {}
+    _receipt(entry, facts | _sizes(header) | own)
 
 
 def _sizes(header: Header) -> dict:
