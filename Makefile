@@ -27,6 +27,7 @@ check: $(VENV)/.installed-dev
 # Measured claims; MODEL is a prepared folder, results/models/NAME.DIGEST.
 bench: $(VENV)/.installed
 	$(VENV)/bin/python benchmarks/scoring.py $(MODEL)
+	$(VENV)/bin/python benchmarks/against_forward.py $(MODEL)
 
 # torch comes first and by its exact version, so that a CPU build already chosen is kept.
 $(VENV)/.installed: $(LOCK) pyproject.toml

@@ -23,7 +23,7 @@ CHANGES: dict[str, tuple[dict, dict[str, int]]] = {
     "set added": ({"datasets__safety": ["own_set", "syn_steal", "syn_trick", "syn_build"]}, ONE_SET),
     "set removed": ({"datasets__safety": ["own_set", "syn_steal"]}, {"prompt_overlap": 1} | COMPARED),
     "sets in another order": ({"datasets__safety": ["syn_steal", "own_set", "syn_trick"]}, {"prompt_overlap": 1} | COMPARED),
-    "n_samples": ({"datasets__n_samples": 4}, SAMPLES | BEHIND),
+    "n_samples": ({"datasets__n_samples": 5}, SAMPLES | BEHIND),
     "seed of the sample": ({"datasets__seed": 1}, SAMPLES | {"sample_prompts": 6}),
     "near_duplicate": ({"datasets__near_duplicate": 0.7}, {"prompt_overlap": 1} | REPORT),
     "response policy": ({"responses__policy": "template"}, ANSWERS),
