@@ -14,19 +14,19 @@ fewer than r directions, which directions A keeps is up to the linear algebra li
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, UInt8
+from jaxtyping import Float, Float64, UInt8
 from torch import Tensor, nn
 
 from safety_regions.config.methods import Nlsr
 from safety_regions.errors import UserError
 from safety_regions.models.adapter import LoraAdapter, adapted, named_linears
 from safety_regions.models.load import LoadedModel
-from safety_regions.models.tokens import Sample, batches, collate
-from safety_regions.progress import progress
+from safety_regions.models.response_inputs import read_response_inputs
+from safety_regions.models.tokens import Sample
 from safety_regions.select import Cut, select
 
 
@@ -37,15 +37,18 @@ def measure(
 
     `merged`: the model's weights have the adapter in them already; otherwise it is added while measuring.
     """
-    gram = _Gram(loaded, adapter)
-    whole = nullcontext() if merged else adapted(loaded, adapter)
-    with whole, gram.listening(), torch.inference_mode(), progress(len(samples), "nlsr") as bar:
-        for bucket in batches(samples, batch_tokens):
-            batch = collate(bucket).to(loaded.device)
-            gram.is_response = batch.is_response
-            loaded.model.model(batch.input_ids, use_cache=False)
-            bar.update(len(bucket))
-    return {name: total.cpu() for name, total in gram.sums.items()}
+    modules, device = named_linears(loaded.model), loaded.device
+    sums = {name: torch.zeros(len(a), len(a), dtype=torch.float64, device=device) for name, (a, _) in adapter.factors.items()}  # fmt: skip
+    of = {modules[name]: (a.to(device), sums[name]) for name, (a, _) in adapter.factors.items()}
+
+    def add(module: nn.Module, inputs: Float[Tensor, "tokens in"]) -> None:
+        a, total = of[module]  # type: ignore[index]
+        y = (inputs @ a.mT).double()
+        total.addmm_(y.mT, y)
+
+    with nullcontext() if merged else adapted(loaded, adapter):
+        read_response_inputs(loaded, samples, list(of), lambda x: x.float(), add, batch_tokens=batch_tokens, doing="nlsr")  # fmt: skip
+    return {name: total.cpu() for name, total in sums.items()}
 
 
 def levels(
@@ -92,34 +95,3 @@ def _checked(name: str, gram: Tensor, a: Tensor, b: Tensor) -> Tensor:
     if not all(tensor.isfinite().all() for tensor in (gram, a, b)):
         raise UserError("the statistic or the adapter holds NaN or infinity", where=f"matrix {name}", hint="look for NaN or infinite weights, or use dtype float32 or bfloat16 for this model")  # fmt: skip
     return gram
-
-
-class _Gram:
-    """Sums of (A x)(A x)^T over response positions, for each adapted linear layer."""
-
-    def __init__(self, loaded: LoadedModel, adapter: LoraAdapter):
-        modules = named_linears(loaded.model)
-        self.sums = {name: torch.zeros(len(a), len(a), dtype=torch.float64, device=loaded.device) for name, (a, _) in adapter.factors.items()}  # fmt: skip
-        self._of = {modules[name]: (a.to(loaded.device), self.sums[name]) for name, (a, _) in adapter.factors.items()}
-        self.is_response: Bool[Tensor, "batch pos"] = torch.empty(0, 0, dtype=torch.bool)
-        self._last: tuple[Tensor | None, Tensor] = (None, torch.empty(0))
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """While open, every forward pass is summed."""
-        hooks = [module.register_forward_pre_hook(self._add) for module in self._of]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
-            self._last = (None, torch.empty(0))
-
-    def _add(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        (x,) = inputs
-        # q, k and v (gate and up) get the very same tensor: its response rows are gathered once.
-        if x is not self._last[0]:
-            self._last = (x, x[self.is_response].float())
-        a, total = self._of[module]  # type: ignore[index]
-        y = (self._last[1] @ a.mT).double()
-        total.addmm_(y.mT, y)

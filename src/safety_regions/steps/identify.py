@@ -35,10 +35,10 @@ MODULES = tuple(
 """Our modules that decide a region's bytes, beside the method's own."""
 OWN_MODULES = {
     "snip": ("methods.weights",),
-    "wanda": ("methods.weights",),
+    "wanda": ("methods.weights", "models.response_inputs"),
     "safeneuron": ("models.attention",),
     "safelayer": ("methods.layer_range", "models.scaling", "responses", "refusals"),
-    "nlsr": ("models.adapter",),
+    "nlsr": ("models.adapter", "models.response_inputs"),
 }
 """What a method's module rests on."""
 
