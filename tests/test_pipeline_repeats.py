@@ -21,7 +21,7 @@ def run_with_one_set_more(tmp_path_factory: pytest.TempPathFactory) -> WorkingCo
 def test_two_runs_from_scratch_give_the_same_bytes(finished_run: WorkingCopy, run_with_one_set_more: WorkingCopy):
     one, other = finished_run.made(), run_with_one_set_more.made()
     both = set(one) & set(other)
-    assert {name.split("/")[0] for name in both} == {"datasets", "prompts", "models", "responses", "statistics", "regions"}  # fmt: skip
+    assert {name.split("/")[0] for name in both} == {"datasets", "prompts", "models", "adapters", "responses", "statistics", "regions", "evaluate"}  # fmt: skip
     assert {name: one[name] for name in both} == {name: other[name] for name in both}
 
 
