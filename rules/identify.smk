@@ -1,19 +1,18 @@
 # In: models and (prompt, response) pairs. Out: one region per model, method and set, nested over the grid of fractions.
 #
-# One job per model and method measures all its sets (machine.datasets_per_job at most) and leaves alone those in place, so
-# the model is loaded once and adding a set computes that set only. Methods that keep a statistic share one job per model for
-# the rest, which takes seconds.
+# A job loads its model once and makes what is missing for all sets (machine.datasets_per_job artifacts at most), so adding a
+# set computes that set only. Methods that keep a small statistic share such a job per model to measure, and one to select.
 
 
 rule measure:
     input:
         batch_sources,
     output:
-        manifest="results/manifests/measure/{model}.{method}.{key}.{round}.json",
+        manifest="results/manifests/measure/{model}.{key}.{round}.json",
     log:
-        "logs/measure/{model}.{method}.{key}.{round}.log",
+        "logs/measure/{model}.{key}.{round}.log",
     benchmark:
-        "logs/benchmarks/measure/{model}.{method}.{key}.{round}.tsv"
+        "logs/benchmarks/measure/{model}.{key}.{round}.tsv"
     resources:
         mem_mb=model_mib,
         gpu=GPU,
@@ -22,7 +21,7 @@ rule measure:
         device=MACHINE.device,
         batch_tokens=MACHINE.batch_tokens,
     message:
-        "Measure the statistics of {wildcards.method} on {wildcards.model}"
+        "Measure the statistics of {wildcards.model}"
     shell:
         "exec &> >(tee {log:q}); {PYTHON} scripts/measure.py --job {params.job:q} --device {params.device}"
         " --batch-tokens {params.batch_tokens} --manifest {output.manifest:q}"

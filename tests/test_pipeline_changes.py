@@ -12,7 +12,7 @@ FIGURES = {"draw_figures": 5, "draw_layer_curves": 1} | REPORT
 COMPARED = {"overlap": 5, "compare_methods": 1} | FIGURES
 TABLES = {"evaluate": 1} | COMPARED
 REGIONS = {"identify": 1, "select_regions": 1} | TABLES
-ANSWERS = {"respond": 1, "measure": 4} | REGIONS
+ANSWERS = {"respond": 1, "measure": 1} | REGIONS
 # The regions that evaluation takes out are not those of an added set.
 ONE_SET = {"fetch_dataset": 1, "sample_prompts": 1, "prompt_overlap": 1} | {k: n for k, n in ANSWERS.items() if k != "evaluate"}  # fmt: skip
 SAMPLES = {"sample_prompts": 4, "prompt_overlap": 1} | ANSWERS

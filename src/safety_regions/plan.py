@@ -24,6 +24,8 @@ class Plan:
     models: dict[str, Artifact] = field(default_factory=dict)
     adapters: dict[str, Artifact] = field(default_factory=dict)
     """By model: the folder that holds its LoRA safety adapter, its own or one trained for it."""
+    statistics: dict[tuple[str, str], dict[str, Artifact]] = field(default_factory=dict)
+    """By model and method, then by set; none for methods that keep none."""
     regions: dict[tuple[str, str], dict[str, Artifact]] = field(default_factory=dict)
     """By model and method, then by set."""
     overlaps: dict[tuple[str, str], Artifact] = field(default_factory=dict)

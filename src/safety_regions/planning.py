@@ -31,7 +31,7 @@ def make_plan(run: RunConfig, registries: Registries) -> Plan:
         pairs = _add_pairs(plan, model, sets)
         for method, options in run.enabled_methods().items():
             _add_method(plan, model, method, options, pairs)
-        _add_selection(plan, model)
+        _add_shared_jobs(plan, model)
     add_results(plan)
     return plan
 
@@ -82,15 +82,16 @@ def _add_method(plan: Plan, model: str, method: str, options: Section, pairs: di
                 science, inputs = science | {"adapter": needed["adapter"]}, inputs | {"adapter": needs["adapter"]}
         recipe = {"kind": "region", **science, **cut}
         regions[name] = plan.add(Artifact("region", recipe, f"regions/{stem}", ".safetensors", inputs))
-    plan.regions[model, method] = regions
-    step, batched = ("measure", statistics) if statistics else ("identify", regions)
-    plan.add_batches(step, f"{model}.{method}", list(batched.values()))
+    plan.statistics[model, method], plan.regions[model, method] = statistics, regions
+    if not info.keeps_statistics:
+        plan.add_batches("identify", f"{model}.{method}", list(regions.values()))
 
 
-def _add_selection(plan: Plan, model: str) -> None:
-    """One job derives the regions of all methods that keep statistics: it takes seconds, loading the model included."""
-    of_model = [regions for (name, method), regions in plan.regions.items() if name == model and CATALOGUE[method].keeps_statistics]  # fmt: skip
-    plan.add_batches("select", model, [region for regions in of_model for region in regions.values()])
+def _add_shared_jobs(plan: Plan, model: str) -> None:
+    """All methods that keep statistics share the jobs of a model, which load it once: one measures, one selects."""
+    methods = [method for name, method in plan.regions if name == model and CATALOGUE[method].keeps_statistics]
+    for step, made in (("measure", plan.statistics), ("select", plan.regions)):
+        plan.add_batches(step, model, [artifact for method in methods for artifact in made[model, method].values()])
 
 
 def _needs(plan: Plan, model: str, options: Section) -> Needs:

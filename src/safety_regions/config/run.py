@@ -110,7 +110,7 @@ class Machine(Section):
     batch_tokens: int = Field(default=512, ge=1)
     """Padded tokens per batch in scoring; more is faster on a GPU and takes more memory."""
     datasets_per_job: int = Field(default=100, ge=1)
-    """Datasets that one job handles after loading its model once."""
+    """Most artifacts, one for each dataset and method, that one job makes after loading its model once."""
 
 
 class RunConfig(Section):

@@ -98,6 +98,8 @@ def save(figure: Figure, table: pd.DataFrame, folder: Path, name: str) -> None:
     for format, metadata in METADATA.items():
         with atomic_path(folder / f"{name}.{format}") as temporary:
             figure.savefig(temporary, format=format, metadata=metadata)
+        # The first file's layout serves for all: it is a large part of the time.
+        figure.set_layout_engine("none")
     with atomic_path(folder / f"{name}.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
 
