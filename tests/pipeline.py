@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 import safety_regions
 from safety_regions.config.load import load_registries, load_run
@@ -219,11 +220,16 @@ def started(copy: WorkingCopy, *arguments: str) -> Iterator[subprocess.Popen]:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> WorkingCopy:
-    """A working copy after one complete run. Only to be looked at and copied."""
-    copy = new_working_copy(tmp_path_factory.mktemp("pipeline") / "finished")
-    copy.run()
-    return copy
+def finished_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> WorkingCopy:
+    """A working copy after one complete run, shared by all test processes. Only to be looked at and copied."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "finished"
+    done = folder.with_suffix(".done")
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            new_working_copy(folder).run()
+            done.touch()
+    return WorkingCopy(folder)
 
 
 @pytest.fixture

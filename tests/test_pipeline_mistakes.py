@@ -41,10 +41,10 @@ def test_a_missing_local_file_is_named(copy: WorkingCopy):
     assert "did you mean 'owned.csv'?" in message
 
 
-def test_lint_finds_nothing_but_the_choice_of_one_environment(finished_run: WorkingCopy):
+def test_lint_finds_nothing_but_the_choice_of_one_environment(copy: WorkingCopy):
     """Every rule runs in the interpreter that runs snakemake, whose packages one lock pins: rules name no environment of
     their own, and that interpreter is the one variable they share."""
-    findings = re.findall(r"^ +\* (.*)$", finished_run.snakemake("--lint").stdout, re.MULTILINE)
+    findings = re.findall(r"^ +\* (.*)$", copy.snakemake("--lint").stdout, re.MULTILINE)
     assert set(findings) == {
         "Specify a conda environment or container for each rule.:",
         "Shell command directly uses variable PYTHON from outside of the rule:",
