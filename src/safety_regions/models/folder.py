@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safety_regions.errors import UserError
-from safety_regions.store import readable_json
+from safety_regions.store import readable_json, share
 
 RECEIPT = "receipt.json"
 PROBES = (
@@ -49,11 +49,8 @@ def _refuse_foreign(folder: Path, new: set[str]) -> None:
 def _move(temporary: Path, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     (folder / RECEIPT).unlink(missing_ok=True)
-    umask = os.umask(0)
-    os.umask(umask)
     for path in sorted(temporary.iterdir(), key=lambda p: p.name == RECEIPT):
-        # safetensors makes 0600 files; models are shared within a group, so the user's umask decides.
-        path.chmod(0o666 & ~umask)
+        share(path)
         _fsync(path)
         os.replace(path, folder / path.name)
     _fsync(folder)

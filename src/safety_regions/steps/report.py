@@ -11,10 +11,10 @@ from safety_regions.counts import UNION
 from safety_regions.figures.evaluate import write_evaluation
 from safety_regions.figures.headline import write_headline
 from safety_regions.methods.catalogue import CATALOGUE
+from safety_regions.steps.across import write_csv
 from safety_regions.steps.summary import summary
 from safety_regions.store import atomic_path, write_text
 
-FLOAT_FORMAT = "%.9g"
 FIGURE_KINDS = ("figures", "curves")
 
 
@@ -28,13 +28,13 @@ def write_report(recipe: dict, parts: dict[str, Path], output: Path) -> None:
     headline = headline_table(overlaps, thresholds["q"], thresholds["p"])
     across = _together(_of_kind(parts, "across"), "across.csv", ["model"])
     evaluated = _together(_of_kind(parts, "evaluate"), "evaluate.csv", ["model", "method"])
-    _write_csv(pairs, output / "iou.csv")
+    write_csv(pairs, output / "iou.csv")
     write_headline(headline, recipe["config"], output)
     if len(across):
-        _write_csv(across, output / "across.csv")
+        write_csv(across, output / "across.csv")
     if len(evaluated):
         write_evaluation(evaluated, output)
-    _write_csv(pd.json_normalize(recipe["sources"]), output / "sources.csv")
+    write_csv(pd.json_normalize(recipe["sources"]), output / "sources.csv")
     write_text(output / "config.yaml", yaml.safe_dump(recipe["config"], sort_keys=False))
     _copy_figures(parts, output)
     sets = {name: receipts.read(path).facts["sets"] for name, path in overlaps.items()}
@@ -110,8 +110,3 @@ def _copy_figures(parts: dict[str, Path], output: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     with atomic_path(target) as temporary:
         shutil.copyfile(source, temporary)
-
-
-def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
