@@ -23,8 +23,8 @@ def test_files_arrive_together_in_a_new_or_an_empty_folder(tmp_path, exists):
     target = tmp_path / "deep" / "model"
     if exists:
         target.mkdir(parents=True)
-    make(target, "a", "receipt.json")
-    assert content(target) == {"a": "new", "receipt.json": "new"}
+    make(target, "a", "z")
+    assert content(target) == {"a": "new", "z": "new"}
     assert list(target.parent.iterdir()) == [target]
 
 
@@ -37,23 +37,26 @@ def test_an_error_leaves_nothing(tmp_path):
 
 def test_remains_of_an_earlier_attempt_are_replaced(tmp_path):
     make(tmp_path / "model", "a", text="old")
-    make(tmp_path / "model", "a", "receipt.json")
-    assert content(tmp_path / "model") == {"a": "new", "receipt.json": "new"}
+    make(tmp_path / "model", "a", "z")
+    assert content(tmp_path / "model") == {"a": "new", "z": "new"}
 
 
 def test_somebody_elses_files_are_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(UserError, match=r"thesis\.tex"):
-        make(tmp_path, "a", "receipt.json")
+        make(tmp_path, "a", "z")
     assert content(tmp_path) == {"thesis.tex": "mine"}
 
 
-def test_the_receipt_comes_last(tmp_path, monkeypatch):
-    moved = []
+def test_a_receipt_that_is_there_goes_before_the_first_file_changes(tmp_path, monkeypatch):
+    make(tmp_path / "model", "a", text="old")
+    receipt = tmp_path / "model.receipt.json"
+    receipt.write_text("old")
+    seen = []
     replace = os.replace
-    monkeypatch.setattr(os, "replace", lambda a, b: (moved.append(b.name), replace(a, b)))
-    make(tmp_path / "model", "receipt.json", "a", "z")
-    assert sorted(moved[:-1]) == ["a", "z"] and moved[-1] == "receipt.json"
+    monkeypatch.setattr(os, "replace", lambda a, b: (seen.append(receipt.exists()), replace(a, b)))
+    make(tmp_path / "model", "a", "z")
+    assert seen == [False, False]
 
 
 def test_permissions_follow_the_umask(tmp_path):

@@ -9,10 +9,14 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
-from safety_regions.receipts import recipe_digest
+from safety_regions.receipts import RECEIPT, recipe_digest
+from safety_regions.store import canonical_json
 
 DIGITS = 12
+COMMAND_BYTES = 90_000
+"""Of a job's entries: Linux hands a command of at most 128 KiB to a shell, and the rest of the command needs some too."""
 RESULTS = "results"
+POINTER = ".dvc"
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Artifact:
     stem: str
     """Path below `results/` without digest and ending."""
     suffix: str
-    """`.jsonl`, ...; an empty suffix makes a folder."""
+    """`.jsonl`, ...; `/` and the name of a file that is always in it makes a folder."""
     inputs: dict[str, "Artifact"] = field(default_factory=dict)
     """The artifacts it is made from, by their role."""
 
@@ -41,21 +45,30 @@ class Artifact:
     @property
     def path(self) -> str:
         """The file or folder, relative to where snakemake runs."""
-        return f"{RESULTS}/{self.stem}.{self.key}{self.suffix}"
+        return f"{RESULTS}/{self.stem}.{self.key}" + ("" if self.suffix.startswith("/") else self.suffix)
 
     @property
     def receipt(self) -> str:
         """The receipt, written last: when it is there, so is the artifact."""
-        return f"{self.path}.receipt.json" if self.suffix else f"{self.path}/receipt.json"
+        return f"{self.path}{RECEIPT}"
 
     @property
     def outputs(self) -> list[str]:
         """The files by which Snakemake knows it."""
-        return [self.path, self.receipt] if self.suffix else [self.receipt]
+        return [f"{RESULTS}/{self.stem}.{self.key}{self.suffix}", self.receipt]
+
+    @property
+    def pointer(self) -> str:
+        """DVC's pointer to its bytes; there once it was published."""
+        return f"{self.path}{POINTER}"
 
     def exists(self) -> bool:
         """Whether the artifact is in place, by the look of it; its consumers check the bytes."""
         return Path(self.receipt).exists() and Path(self.path).exists()
+
+    def is_elsewhere(self) -> bool:
+        """Whether it was published but its bytes are not in place here."""
+        return Path(self.pointer).exists() and not self.exists()
 
     def entry(self) -> dict:
         """What a job is told of it: path, recipe, and the paths of its inputs."""
@@ -91,5 +104,17 @@ class Batch:
 
 
 def batches_of(step: str, stem: str, artifacts: Sequence[Artifact], size: int) -> list[Batch]:
-    """Consecutive batches of at most `size`; they depend on the configuration alone, never on which files exist."""
-    return [Batch(step, stem, tuple(artifacts[i : i + size])) for i in range(0, len(artifacts), size)]
+    """Consecutive batches of at most `size`, and of no more than one command line holds.
+
+    They depend on the configuration alone, never on which files exist.
+    """
+    groups: list[list[Artifact]] = []
+    room = 0
+    for artifact in artifacts:
+        length = len(canonical_json(artifact.entry()).encode())
+        if not groups or len(groups[-1]) == size or length > room:
+            groups.append([])
+            room = COMMAND_BYTES
+        groups[-1].append(artifact)
+        room -= length
+    return [Batch(step, stem, tuple(group)) for group in groups]

@@ -4,8 +4,10 @@ A `UserError` is shown without a traceback. Everything else is a bug of ours and
 """
 
 import difflib
+import errno
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -33,10 +35,25 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or '(none)'}"
 
 
+FULL_OR_CLOSED = {
+    errno.ENOSPC: "make room, then start again: what is finished is kept",
+    errno.EDQUOT: "your quota is used up; make room, then start again: what is finished is kept",
+    errno.EROFS: "this file system is read-only; run where you can write",
+    errno.EACCES: "you have no permission there; ask its owner, or run elsewhere",
+}
+"""What to do when the system says no to a file."""
+
+
 def run_main(main: Callable[[], None]) -> None:
-    """Run a script's main; a `UserError` becomes one message on stderr and exit code 1."""
+    """Run a script's main; a `UserError`, a full disk or a missing permission becomes one message on stderr and exit code 1."""
     try:
         main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except OSError as error:
+        if error.errno not in FULL_OR_CLOSED:
+            raise
+        told = UserError(str(error.strerror).lower(), where=str(error.filename or Path.cwd()), hint=FULL_OR_CLOSED[error.errno])  # fmt: skip
+        print(f"error: {told}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -67,6 +67,6 @@ def run_entries(entries: list[Entry], make: Callable[[Entry], Any], manifest: Pa
         else:
             print(f"[{number}/{len(entries)}] {entry.path}", file=sys.stderr)
             make(entry)
-        folder = receipts.receipt_path(entry.path).parent
-        sums |= {str(folder / name): sha for name, sha in receipts.read(entry.path).files.items()}
+        receipt = receipts.read(entry.path)
+        sums |= {str(path): receipt.files[name] for name, path in receipts.paths_of(entry.path, receipt).items()}
     write_text(manifest, readable_json(sums))

@@ -52,16 +52,32 @@ class Plan:
             self.batch_of.update((a.path, batch) for a in batch.artifacts)
 
     @cached_property
-    def wanted(self) -> frozenset[str]:
-        """The digits of the artifacts that this run makes: those missing that are a target, or needed to make another."""
-        wanted: set[str] = set()
+    def missing(self) -> dict[str, Artifact]:
+        """By their digits the artifacts that are not in place and are a target, or needed to make another.
+
+        One that was published needs nothing: its bytes are to be pulled, unless the run is to compute them again.
+        """
+        missing: dict[str, Artifact] = {}
         pending = [*self.targets, *self.asked]
         while pending:
             artifact = pending.pop()
-            if artifact.key not in wanted and not artifact.exists():
-                wanted.add(artifact.key)
-                pending += artifact.inputs.values()
-        return frozenset(wanted)
+            if artifact.key not in missing and not artifact.exists():
+                missing[artifact.key] = artifact
+                pending += [] if self._to_pull(artifact) else artifact.inputs.values()
+        return missing
+
+    def _to_pull(self, artifact: Artifact) -> bool:
+        return not self.run.machine.recompute_published and artifact.is_elsewhere()
+
+    @cached_property
+    def to_pull(self) -> list[Artifact]:
+        """What others published and this run needs."""
+        return sorted((a for a in self.missing.values() if self._to_pull(a)), key=lambda a: a.path)
+
+    @cached_property
+    def wanted(self) -> frozenset[str]:
+        """The digits of the artifacts that this run makes."""
+        return frozenset(self.missing) - {a.key for a in self.to_pull}
 
     def ask(self, path: str) -> None:
         """Want the artifact, or the batch, to which an output path of this run belongs; other paths are ignored."""

@@ -52,5 +52,5 @@ def add_model(plan: Plan, name: str) -> Artifact:
         data = {role.removeprefix("data/"): a.digest for role, a in inputs.items() if role != "base"}
         base = inputs["base"].digest if "base" in inputs else None
         recipe = model_recipe(name, spec, base_digest=base, data_digests=data)
-        plan.models[name] = plan.add(Artifact("model", recipe, f"models/{name}", "", inputs))
+        plan.models[name] = plan.add(Artifact("model", recipe, f"models/{name}", "/config.json", inputs))
     return plan.models[name]

@@ -1,6 +1,6 @@
 """Receipts: what an artifact is, what it was made from, and the sha256 of each of its files.
 
-Beside the artifact `X` lies `X.receipt.json`, the same bytes whenever it is made on one kind of machine, and `X.run.json` with the
+Beside the file or folder `X` lies `X.receipt.json`, the same bytes whenever it is made on one kind of machine, and `X.run.json` with the
 facts of one run (host, time, memory). Every consumer calls `check` before it uses an artifact.
 """
 
@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from safety_regions.errors import UserError
+from safety_regions.process import PROCESS, commit_facts, gpu_facts
 from safety_regions.store import canonical_json, readable_json, sha256_of_file, sha256_of_text, write_text
 
 VERSIONED_PACKAGES = ("torch", "transformers", "tokenizers", "peft", "datasets", "numpy", "safetensors", "zstandard")
 STARTED = time.time()
+RECEIPT = ".receipt.json"
+RUN = ".run.json"
 
 
 def recipe_digest(recipe: dict) -> str:
@@ -41,25 +44,37 @@ class Receipt:
 
 
 def receipt_path(artifact: Path | str) -> Path:
-    """Where the receipt of an artifact lies: beside a file, or inside a folder."""
+    """Where the receipt of a file or folder lies: beside it."""
     artifact = Path(artifact)
-    return artifact / "receipt.json" if artifact.is_dir() else artifact.with_name(artifact.name + ".receipt.json")
+    return artifact.with_name(artifact.name + RECEIPT)
+
+
+def run_path(artifact: Path | str) -> Path:
+    """Where the facts of the run that made an artifact lie."""
+    artifact = Path(artifact)
+    return artifact.with_name(artifact.name + RUN)
+
+
+def paths_of(artifact: Path | str, receipt: Receipt) -> dict[str, Path]:
+    """The files of an artifact by the names that its receipt has for them, whether they are there or not."""
+    artifact = Path(artifact)
+    alone = set(receipt.files) == {artifact.name} and not artifact.is_dir()
+    return {name: artifact if alone else artifact / name for name in receipt.files}
 
 
 def write(artifact: Path | str, recipe: dict, facts: dict[str, Any], *, versions: tuple[str, ...] = (), code: dict[str, str] | None = None) -> Receipt:  # fmt: skip
     """Write the receipt (and the run's facts) of a file or folder that is already in place.
 
-    For a folder, every file in it but the receipt's own two is hashed. `versions`: packages that decide the bytes.
+    For a folder, every file in it is hashed. `versions`: packages that decide the bytes.
     """
-    path = receipt_path(artifact)
-    own = {path.name, _run_path(path).name}
-    members = sorted(p for p in path.parent.iterdir() if p.is_file()) if Path(artifact).is_dir() else [Path(artifact)]
-    files = {p.name: sha256_of_file(p) for p in members if p.name not in own and not p.name.endswith(".tmp")}
+    artifact = Path(artifact)
+    members = sorted(p for p in artifact.iterdir() if p.is_file()) if artifact.is_dir() else [artifact]
+    files = {p.name: sha256_of_file(p) for p in members if not p.name.endswith(".tmp")}
     receipt = Receipt(recipe, recipe_digest(recipe), files, facts, code or {})
-    write_text(_run_path(path), readable_json(_run_facts()))
+    write_text(run_path(artifact), readable_json(_run_facts()))
     content: dict = {"digest": receipt.digest, "facts": facts, "files": files, "recipe": recipe, "code": receipt.code}
     content["versions"] = {name: _version(name) for name in sorted(versions)}
-    write_text(path, readable_json(content))
+    write_text(receipt_path(artifact), readable_json(content))
     return receipt
 
 
@@ -92,9 +107,8 @@ def check(artifact: Path | str, digest: str | None = None) -> Receipt:
     receipt = read(artifact)
     if digest is not None and receipt.digest != digest:
         raise UserError(f"made by recipe {receipt.digest[:12]}", where=str(artifact), expected=f"recipe {digest[:12]}", hint=_remake(artifact))  # fmt: skip
-    folder = receipt_path(artifact).parent
-    for name, sha256 in receipt.files.items():
-        file = folder / name
+    for name, file in paths_of(artifact, receipt).items():
+        sha256 = receipt.files[name]
         if not file.is_file():
             raise UserError("file missing", where=str(file), hint=_remake(artifact))
         found = sha256_of_file(file)
@@ -105,10 +119,6 @@ def check(artifact: Path | str, digest: str | None = None) -> Receipt:
 
 def _remake(artifact: Path | str) -> str:
     return f"delete {artifact} and its receipt and run snakemake again, or restore both from where they were published"
-
-
-def _run_path(path: Path) -> Path:
-    return path.with_name(path.name.replace("receipt.json", "run.json"))
 
 
 def _version(package: str) -> str:
@@ -129,5 +139,8 @@ def _run_facts() -> dict:
         "started": int(STARTED),
         "wall_seconds": round(time.time() - STARTED, 2),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "process": PROCESS,
+        **gpu_facts(),
+        **commit_facts(),
         "versions": {name: _version(name) for name in VERSIONED_PACKAGES},
     }

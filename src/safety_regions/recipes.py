@@ -22,7 +22,7 @@ VERSIONS = {
     "evaluate": 1,
     "figures": 1,
     "layer_curves": 1,
-    "report": 2,
+    "report": 3,
 }
 """Raised with any change of the code that changes the bytes of that kind. Methods have theirs in `methods/catalogue.py`."""
 

@@ -86,5 +86,7 @@ class ModelSpec(Section):
     """Dtype of the weights while scoring; sums are float32 whatever it is."""
     plain_template: Annotated[str, Field(pattern=r"\{prompt\}")] | None = None
     """For a model without a chat template: text around the prompt, such as `"{prompt}\\n"`. The model's own template always comes first."""
+    parameters: int | None = Field(default=None, ge=1)
+    """How many weights it has: what jobs ask of a cluster before the model is prepared; then its config.json counts."""
     licence: str
     citation: str

@@ -111,6 +111,12 @@ class Machine(Section):
     """Padded tokens per batch in scoring; more is faster on a GPU and takes more memory."""
     datasets_per_job: int = Field(default=100, ge=1)
     """Most artifacts, one for each dataset and method, that one job makes after loading its model once."""
+    gpu_memory_gb: float | None = Field(default=None, gt=0)
+    """Memory of one GPU of the cluster, in GB. With it, a job asks for as many GPUs as its model needs; null: for one, where a GPU is used."""
+    gpus_per_node: int = Field(default=1, ge=1)
+    """GPUs that one job may ask for: a larger model's layers are spread over them; one that needs more is refused before anything starts."""
+    recompute_published: bool = False
+    """Compute again what was published but not pulled to this machine; otherwise such a run stops and says what to pull."""
 
 
 class RunConfig(Section):

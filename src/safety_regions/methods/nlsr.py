@@ -37,9 +37,11 @@ def measure(
 
     `merged`: the model's weights have the adapter in them already; otherwise it is added while measuring.
     """
-    modules, device = named_linears(loaded.model), loaded.device
-    sums = {name: torch.zeros(len(a), len(a), dtype=torch.float64, device=device) for name, (a, _) in adapter.factors.items()}  # fmt: skip
-    of = {modules[name]: (a.to(device), sums[name]) for name, (a, _) in adapter.factors.items()}
+    modules = named_linears(loaded.model)
+    # A large model's layers may lie on several GPUs.
+    devices = {name: modules[name].weight.device for name in adapter.factors}
+    sums = {name: torch.zeros(len(a), len(a), dtype=torch.float64, device=devices[name]) for name, (a, _) in adapter.factors.items()}  # fmt: skip
+    of = {modules[name]: (a.to(devices[name]), sums[name]) for name, (a, _) in adapter.factors.items()}
 
     def add(module: nn.Module, inputs: Float[Tensor, "tokens in"]) -> None:
         a, total = of[module]  # type: ignore[index]

@@ -107,13 +107,13 @@ def _states_of(loaded: LoadedModel, prompts: Sequence[Sample]) -> Float32[Tensor
     states: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        states.append(output[rows, last].float())
+        states.append(output[rows, last].float().cpu())
 
     with ExitStack() as hooks:
         for layer in loaded.model.model.layers:
             hooks.callback(layer.register_forward_hook(keep).remove)
         loaded.model.model(collate(prompts).to(loaded.device).input_ids, use_cache=False)
-    return torch.stack(states, dim=1).cpu()
+    return torch.stack(states, dim=1)
 
 
 def angle_gap(

@@ -94,6 +94,8 @@ def _summing(sums: dict[nn.Linear, Tensor]) -> Iterator[None]:
     anchor = torch.zeros((), requires_grad=True)
     # One product buffer per shape and dtype: a fresh one for every sample costs more in page faults than its sum.
     products: dict[tuple, Tensor] = {}
+    # Where layers lie on several GPUs each has a forward of its own already, which brings inputs to its device.
+    before = {module: module.__dict__.get("forward") for module in sums}
     for module, total in sums.items():
         key = (*module.weight.shape, module.weight.dtype, module.weight.device)
         product = products.setdefault(key, torch.empty_like(module.weight))
@@ -101,8 +103,10 @@ def _summing(sums: dict[nn.Linear, Tensor]) -> Iterator[None]:
     try:
         yield
     finally:
-        for module in sums:
+        for module, forward in before.items():
             del module.forward
+            if forward is not None:
+                module.forward = forward  # type: ignore[method-assign]
 
 
 def _forward(module: nn.Linear, anchor: Tensor, total: Tensor, product: Tensor):

@@ -25,7 +25,7 @@ def measure(loaded: LoadedModel, samples: Sequence[Sample], options: Wanda, *, b
     """s_j of each scored matrix: float64, (in,), on the CPU. Matrices that share an input share its statistic."""
     matrices = projections(loaded.model)
     modules = linears(matrices)
-    sums = {m: torch.zeros(m.in_features, dtype=torch.float64, device=loaded.device) for m in modules}
+    sums = {m: torch.zeros(m.in_features, dtype=torch.float64, device=m.weight.device) for m in modules}
 
     def add(module: nn.Module, squares: Float64[Tensor, " in"]) -> None:
         sums[module] += squares  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""A model folder that comes into being as a whole: built beside its place, receipt last."""
+"""A model folder that comes into being as a whole: built beside its place, its receipt written after it."""
 
 import json
 import os
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from safety_regions.errors import UserError
+from safety_regions.receipts import receipt_path
 from safety_regions.store import readable_json, share
 
-RECEIPT = "receipt.json"
 PROBES = (
     "Hello, world! It's 12,345.67 o'clock.",
     "  two\n\nlines\tand  spaces ",
@@ -26,7 +26,7 @@ PROBES = (
 def new_folder(folder: Path | str) -> Iterator[Path]:
     """A temporary sibling folder whose files become those of `folder` when the block ends without an error.
 
-    The receipt is moved last, so a folder with a receipt is whole. `folder` may exist: what an earlier attempt left is
+    A receipt that is there goes first, and the caller writes one afterwards, so a folder with a receipt is whole. `folder` may exist: what an earlier attempt left is
     replaced, but a file that the new folder does not have raises `UserError`, since it may be somebody's.
     """
     folder = Path(folder)
@@ -48,8 +48,8 @@ def _refuse_foreign(folder: Path, new: set[str]) -> None:
 
 def _move(temporary: Path, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    (folder / RECEIPT).unlink(missing_ok=True)
-    for path in sorted(temporary.iterdir(), key=lambda p: p.name == RECEIPT):
+    receipt_path(folder).unlink(missing_ok=True)
+    for path in sorted(temporary.iterdir()):
         share(path)
         _fsync(path)
         os.replace(path, folder / path.name)

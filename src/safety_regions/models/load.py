@@ -68,8 +68,21 @@ def load_model(
             )  # fmt: skip
     except OSError as error:
         raise UserError(f"the model cannot be loaded: {str(error).splitlines()[0]}", where=f"{location} @ {revision or 'local'}", hint=f"delete {folder} and run snakemake again where there is a network") from None  # fmt: skip
-    model.requires_grad_(False).eval().to(pick_device(device))
+    _place(model.requires_grad_(False).eval(), pick_device(device))
     return LoadedModel(model, tokenizer, recipe.get("plain_template"), eos_ids(model, tokenizer))
+
+
+def _place(model: Any, device: str) -> None:
+    """Bring the weights to the device; over all GPUs that this job was given if there are several, layer by layer."""
+    if device == "cuda" and torch.cuda.device_count() > 1:
+        from accelerate import dispatch_model, infer_auto_device_map
+        from accelerate.utils import get_balanced_memory
+
+        whole = model._no_split_modules
+        memory = get_balanced_memory(model, no_split_module_classes=whole)
+        dispatch_model(model, infer_auto_device_map(model, memory, no_split_module_classes=whole))
+    else:
+        model.to(device)
 
 
 def _location(folder: Path, recipe: dict) -> tuple[str, str | None]:

@@ -61,9 +61,9 @@ def prepare_model(recipe: dict, output: Path, inputs: Inputs, licence: str, cita
     """Make the folder that `load_model` loads, with its receipt, whole or not at all. Returns the receipt."""
     with new_folder(output) as folder:
         facts = _make(recipe, folder, inputs)
-        facts |= {"licence": licence, "citation": citation}
-        kind = recipe["source"]["kind"]
-        return receipts.write(folder, recipe, facts, versions=VERSIONS[kind], code=code_digests(*MODULES[kind]))
+    facts |= {"licence": licence, "citation": citation}
+    kind = recipe["source"]["kind"]
+    return receipts.write(output, recipe, facts, versions=VERSIONS[kind], code=code_digests(*MODULES[kind]))
 
 
 def _make(recipe: dict, folder: Path, inputs: Inputs) -> dict:

@@ -48,5 +48,5 @@ class _ResponseInputs:
     def _see(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         (x,) = inputs
         if x is not self._last[0]:
-            self._last = (x, self._reduce(x[self.is_response]))
+            self._last = (x, self._reduce(x[self.is_response.to(x.device)]))
         self._add(module, self._last[1])

@@ -1,8 +1,9 @@
-"""Models that exist already: on the Hub or in a local folder. Their prepared folder holds a pointer, not a copy."""
+"""Models that exist already: on the Hub or in a local folder. Their prepared folder holds a pointer and the configuration, no weights."""
 
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 from safety_regions.config.models import HubModel, LocalModel
@@ -25,6 +26,8 @@ FILES = (
 IGNORED = ("*/*", "consolidated*")
 """Other formats of the same weights, in folders or beside them."""
 POINTER = "source.json"
+CONFIG = "config.json"
+"""In every prepared folder, so that a model's shape is known without its weights."""
 
 
 def point_to_hub(source: HubModel, folder: Path) -> dict:
@@ -36,7 +39,9 @@ def point_to_hub(source: HubModel, folder: Path) -> dict:
     where = f"{source.id} @ {source.revision}"
     if snapshot.name != source.revision:
         raise UserError(f"the Hub gave commit {snapshot.name}", where=where, expected="the pinned commit")
+    _refuse_without_config(snapshot, where)
     _refuse_without_weights(snapshot, where)
+    shutil.copyfile(snapshot / CONFIG, folder / CONFIG)
     write_text(folder / POINTER, readable_json({"id": source.id, "revision": source.revision}))
     return {"files": {p.name: p.stat().st_size for p in _files(snapshot)}}
 
@@ -81,6 +86,7 @@ def point_to_local(source: LocalModel, folder: Path) -> dict:
     found = folder_digest(path)
     if found != source.sha256:
         raise UserError(f"the files of this model have digest {found}", where=str(path), expected=source.sha256, hint="if the change is meant, put the digest that was found into the model registry as sha256")  # fmt: skip
+    shutil.copyfile(path / CONFIG, folder / CONFIG)
     write_text(folder / POINTER, readable_json({"path": str(path.resolve())}))
     return {"files": {p.name: p.stat().st_size for p in _files(path)}}
 
@@ -93,8 +99,7 @@ def folder_digest(path: Path | str) -> str:
     path = Path(path)
     if not path.is_dir():
         raise UserError("no such folder", where=str(path), expected="a model's folder")
-    if not (path / "config.json").is_file():
-        raise UserError("no config.json", where=str(path), expected="a model folder as save_pretrained makes it")
+    _refuse_without_config(path, str(path))
     _refuse_without_weights(path, str(path))
     lines = [f"{p.name} {sha256_of_file(p)}\n" for p in _files(path)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
@@ -102,6 +107,11 @@ def folder_digest(path: Path | str) -> str:
 
 def _files(path: Path) -> list[Path]:
     return sorted({p for pattern in FILES for p in path.glob(pattern) if p.is_file()}, key=lambda p: p.name)
+
+
+def _refuse_without_config(path: Path, where: str) -> None:
+    if not (path / CONFIG).is_file():
+        raise UserError("no config.json", where=where, expected="a model folder as save_pretrained makes it")
 
 
 def _refuse_without_weights(path: Path, where: str) -> None:

@@ -34,4 +34,4 @@ def train_adapter(
     loaded = load_model(model_folder, device, "float32", recipe["model"])
     with new_folder(output) as folder:
         _, facts = train_and_merge(options, loaded, splits, folder, "float32")
-        return receipts.write(folder, recipe, facts, versions=VERSIONS, code=code_digests(*MODULES))
+    return receipts.write(output, recipe, facts, versions=VERSIONS, code=code_digests(*MODULES))

@@ -12,6 +12,7 @@ from safety_regions.figures.evaluate import write_evaluation
 from safety_regions.figures.headline import write_headline
 from safety_regions.methods.catalogue import CATALOGUE
 from safety_regions.steps.across import write_csv
+from safety_regions.steps.metrics import write_metrics
 from safety_regions.steps.summary import summary
 from safety_regions.store import atomic_path, write_text
 
@@ -19,7 +20,8 @@ FIGURE_KINDS = ("figures", "curves")
 
 
 def write_report(recipe: dict, parts: dict[str, Path], output: Path) -> None:
-    """Write summary.md, headline, iou.csv, across.csv, evaluate.*, sources.csv, config.yaml, and copies of all figures."""
+    """Write summary.md, headline, iou.csv, across.csv, evaluate.*, sources.csv, config.yaml, what DVC shows, and copies of all
+    figures."""
     for role, path in parts.items():
         receipts.check(path, recipe["parts"][role])
     parts = dict(sorted(parts.items(), key=lambda part: _place(part[0], recipe["config"])))
@@ -34,6 +36,7 @@ def write_report(recipe: dict, parts: dict[str, Path], output: Path) -> None:
         write_csv(across, output / "across.csv")
     if len(evaluated):
         write_evaluation(evaluated, output)
+    write_metrics(recipe["config"], headline, pairs, evaluated, output)
     write_csv(pd.json_normalize(recipe["sources"]), output / "sources.csv")
     write_text(output / "config.yaml", yaml.safe_dump(recipe["config"], sort_keys=False))
     _copy_figures(parts, output)

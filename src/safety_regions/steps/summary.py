@@ -14,7 +14,8 @@ LEGEND = (
     "`gap.*` and `sweep.*` how SafeLayer found its layers; `iou.csv` every pair at every fraction; `across.csv` regions of",
     "different methods on the weights they own; `evaluate.*` models without their regions; `prompt_overlap.csv` prompts that",
     "sets share; `sources.csv` pins, licences and citations; `config.yaml` the configuration. Each figure is there as PDF, PNG",
-    "and the CSV of what it shows.",
+    "and the CSV of what it shows. `metrics.json` holds the headline and the refusal rates for `dvc metrics diff`, `iou_bars.csv`",
+    "and `<model>.<method>.iou_curves.csv` what `dvc plots diff` draws, as `dvc.yaml` says.",
 )
 
 
