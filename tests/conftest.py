@@ -15,4 +15,4 @@ install_import_hook("safety_regions", "beartype.beartype")
 settings.register_profile("shared-machine", deadline=None, print_blob=True)
 settings.load_profile("shared-machine")
 
-pytest_plugins = ["pipeline"]
+pytest_plugins = ["pipeline", "sharing", "made", "snakelogs"]

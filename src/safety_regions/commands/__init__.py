@@ -1,0 +1,1 @@
+"""The commands of `safety-regions`, one thin module each."""

@@ -1,0 +1,50 @@
+"""`safety-regions estimate`."""
+
+import argparse
+import dataclasses
+import shutil
+from pathlib import Path
+
+from safety_regions.share.plans import add_config_options, plan_of, plan_of_files
+
+GPU_MEMORY_GB = 80
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options: which run, and the machine it is for."""
+    add_config_options(parser)
+    parser.add_argument("--profile", type=Path, metavar="FOLDER", help="take the machine from this profile, as snakemake does")  # fmt: skip
+    parser.add_argument("--gpu-memory-gb", type=float, metavar="GB", help=f"memory of one GPU (default: what profile or configuration say, else {GPU_MEMORY_GB}); 0: a run on the CPU")  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print what the run will cost."""
+    from safety_regions.cluster.asking import Asking
+    from safety_regions.cluster.estimate import lines
+
+    # Given on the command line, --config stands in the place of the profile's.
+    plan = plan_of_files(arguments.configfile, _config_of(arguments.profile)) if arguments.profile and not arguments.config else plan_of(arguments)  # fmt: skip
+    machine, gpu_gb = plan.run.machine, arguments.gpu_memory_gb
+    if gpu_gb is None and machine.gpu_memory_gb is None and machine.device != "cpu":
+        gpu_gb = GPU_MEMORY_GB
+    if gpu_gb is not None:
+        machine = machine.model_copy(update={"gpu_memory_gb": gpu_gb or None, "device": "cuda" if gpu_gb else "cpu"})
+    plan = dataclasses.replace(plan, run=plan.run.model_copy(update={"machine": machine}))
+    for line in lines(Asking(plan, gpu_seen=shutil.which("nvidia-smi") is not None)):
+        print(line)
+
+
+def _config_of(profile: Path) -> dict:
+    """The `config` of a snakemake profile. Raises `UserError` if there is none to read."""
+    import yaml
+
+    from safety_regions.errors import UserError
+
+    path = next((p for p in (profile / "config.v8+.yaml", profile / "config.yaml") if p.is_file()), None)
+    if path is None:
+        raise UserError("no profile", where=str(profile), expected="a folder with config.yaml")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"not YAML: {error}", where=str(path)) from None
+    return content.get("config") or {}

@@ -1,0 +1,83 @@
+"""`safety-regions recompute`: one artifact made again, and compared."""
+
+import argparse
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from safety_regions import receipts
+from safety_regions.artifacts import RESULTS
+from safety_regions.errors import UserError
+from safety_regions.share.differences import differences
+from safety_regions.share.known import Known
+from safety_regions.share.plans import add_config_options, plan_of
+from safety_regions.share.recompute import Again, find, recompute_all
+
+SHORT = 16
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("name", metavar="PATH_OR_PREFIX", help="the artifact's path, or the first digits of its digest")
+    add_config_options(parser)
+    parser.add_argument("--measure", action="store_true", help="for a region that follows from a kept statistic: measure that again too")  # fmt: skip
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="keep what is made in this new folder; without it nothing is kept")  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make it again and say what came out; 1 if it is not the same."""
+    plan = plan_of(arguments)
+    artifact = find(plan, arguments.name)
+    with ExitStack() as stack:
+        folder = arguments.output or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recompute-")))
+        if arguments.output:
+            _refuse_used(folder)
+        made = recompute_all(plan, artifact, folder, arguments.measure)
+        for again in made:
+            print("\n".join(_lines(again)))
+    return 1 if any(again.different for again in made) else 0
+
+
+def _refuse_used(folder: Path) -> None:
+    if folder.exists():
+        raise UserError("this exists", where=f"--output {folder}", expected="a folder that does not")
+    if folder.resolve().is_relative_to(Path(RESULTS).resolve()):
+        raise UserError("a folder of artifacts", where=f"--output {folder}", expected="a folder outside results/")
+
+
+def _lines(again: Again) -> list[str]:
+    lines = [again.artifact.path, f"  made again in {again.seconds:.1f} s"]
+    for name in sorted({*again.published, *again.made}):
+        old, new = (files.get(name, "no such file")[:SHORT] for files in (again.published, again.made))
+        lines.append(
+            f"  {name}: sha256 {old} " + ("again: identical" if old == new else f"published, {new} now: DIFFERENT")
+        )
+    return lines + _apart(again) + _why(again) if again.different else lines
+
+
+def _apart(again: Again) -> list[str]:
+    """How many elements differ, for a region whose published bytes are here."""
+    if again.artifact.kind != "region":
+        return []
+    if not again.artifact.exists():
+        return ["  how many elements differ cannot be said: the published bytes are not here (safety-regions pull)"]
+    try:
+        rows = differences(again.artifact.path, again.path)
+    except UserError as error:
+        return [f"  how many elements differ cannot be said: {error.found} ({error.where})"]
+    return [
+        f"  fraction {row.fraction:g}: {row.only_one} elements are in one of the two only, IoU {row.iou:.6f}"
+        for row in rows
+    ]
+
+
+def _why(again: Again) -> list[str]:
+    """What was not the same in the making."""
+    old = Known(again.artifact.path, receipts.read(again.artifact.path))
+    new = Known(str(again.path), receipts.read(again.path))
+    lines = [f"  made with {package} {version} then, {new.versions.get(package, 'none')} now" for package, version in old.versions.items() if new.versions.get(package) != version]  # fmt: skip
+    lines += [f"  {module} has changed since" for module in old.changed]
+    for fact in ("host", "processor", "gpu"):
+        if old.run and old.run.get(fact) != new.run.get(fact):
+            lines.append(f"  {fact}: {old.run.get(fact)} then, {new.run.get(fact)} now")
+    return lines or ["  packages, code and machine are the same by what receipts and run facts say"]

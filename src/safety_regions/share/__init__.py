@@ -1,0 +1,1 @@
+"""Sharing: receipts and tables through git, bytes through DVC."""

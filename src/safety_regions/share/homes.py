@@ -1,0 +1,27 @@
+"""Where the parts of a run are shared: small ones in git, bytes through DVC, and what is quick to make again nowhere."""
+
+from safety_regions.artifacts import Artifact
+
+GIT = {"overlap", "across", "evaluate", "prompt_overlap", "layer_curves"}
+"""Tables, from which figures and reports are made again in a minute; their receipts are in git as all others are."""
+DVC = {"dataset", "prompts", "pairs", "statistics", "region", "adapter"}
+"""Bytes: a pointer in git, the content in DVC's remote."""
+TRAINED = {"tiny", "aligned"}
+"""Sources of models whose weights are made by this pipeline; all other models come from where they are pinned."""
+NOWHERE = {"figures", "report"}
+"""Made again from tables; `figures/` holds a copy of a published run's report."""
+
+
+def is_for_dvc(artifact: Artifact) -> bool:
+    """Whether the bytes of an artifact are published through DVC."""
+    return is_stored(artifact.kind, artifact.recipe)
+
+
+def is_stored(kind: str, recipe: dict) -> bool:
+    """Whether the bytes of what a recipe of this kind makes are published through DVC."""
+    return kind in DVC or (kind == "model" and recipe.get("source", {}).get("kind") in TRAINED)
+
+
+def has_shared_receipt(artifact: Artifact) -> bool:
+    """Whether the receipt of an artifact is published: that of every one but figures and reports."""
+    return artifact.kind not in NOWHERE

@@ -1,0 +1,68 @@
+"""Verify everything below `results/`, whatever run it is of."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from safety_regions.artifacts import POINTER, RESULTS
+from safety_regions.receipts import RECEIPT
+from safety_regions.share import git
+from safety_regions.share.findings import GOOD, NOT_IN_REMOTE, Finding, artifacts_below, inspect, remedy
+from safety_regions.share.homes import GIT
+from safety_regions.share.known import Known
+from safety_regions.share.storage import look
+
+
+@dataclass(frozen=True)
+class Verified:
+    """An artifact, and what is known of it."""
+
+    finding: Finding
+    published: bool
+    """Whether git's index has the pointer to its bytes, or, of a table, the receipt beside them."""
+    changed: list[str]
+    """Modules whose code is not what it was when the artifact was made: a warning."""
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether somebody has to do something."""
+        return self.finding.state not in GOOD
+
+    def as_json(self) -> dict:
+        """For machines."""
+        finding = self.finding
+        return {
+            "path": finding.path,
+            "kind": finding.kind,
+            "state": finding.state,
+            "detail": finding.detail,
+            "published": self.published,
+            "changed_code": self.changed,
+            "remedy": remedy(finding),
+        }
+
+
+def verify(root: Path = Path(RESULTS), remote: bool = False) -> list[Verified]:
+    """Compare every artifact with its receipt and its pointer; every byte is read.
+
+    `remote`: ask DVC's default remote too whether it has what the pointers say. Raises `UserError` if it cannot be asked.
+    """
+    findings = inspect(artifacts_below(root))
+    known = git.tracked(str(root))
+    if remote:
+        findings = _in_remote(findings)
+    return [Verified(finding, _is_published(finding, known), _changed(finding)) for finding in findings]
+
+
+def _is_published(finding: Finding, known: set[str]) -> bool:
+    return finding.path + (RECEIPT if finding.kind in GIT else POINTER) in known
+
+
+def _changed(finding: Finding) -> list[str]:
+    return Known(finding.path, finding.receipt).changed if finding.receipt else []
+
+
+def _in_remote(findings: list[Finding]) -> list[Finding]:
+    digests = {finding.path: finding.pointer.md5 for finding in findings if finding.pointer}
+    storage = look(digests.values())
+    lacking = {path for path, digest in digests.items() if storage.lacks(digest)}
+    return [replace(f, state=NOT_IN_REMOTE) if f.path in lacking and f.state in GOOD else f for f in findings]
