@@ -6,7 +6,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 LOCK := envs/lock.txt
 TORCH := $(shell grep '^torch==' $(LOCK))
 
-.PHONY: reproduce test check bench
+.PHONY: reproduce test test-cluster check bench publish pull verify
 .DELETE_ON_ERROR:
 
 # The main job: everything that config/demo.yaml asks for.
@@ -16,6 +16,10 @@ reproduce: $(VENV)/.installed
 # Everything that must hold before a change lands: formatting, lint, types, generated files, tests.
 test: check
 	$(VENV)/bin/pytest --numprocesses 2 --dist loadfile
+
+# Those on a real SLURM, which they start and stop; they are part of `make test` where SLURM is installed.
+test-cluster: $(VENV)/.installed-dev
+	$(VENV)/bin/pytest tests/cluster
 
 check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format --check .
@@ -28,6 +32,15 @@ check: $(VENV)/.installed-dev
 bench: $(VENV)/.installed
 	$(VENV)/bin/python benchmarks/scoring.py $(MODEL)
 	$(VENV)/bin/python benchmarks/against_forward.py $(MODEL)
+
+# What is shared of a run (docs/sharing.md); CONFIG names the run.
+CONFIG ?= config/demo.yaml
+
+publish pull: $(VENV)/.installed
+	$(VENV)/bin/safety-regions $@ --configfile $(CONFIG)
+
+verify: $(VENV)/.installed
+	$(VENV)/bin/safety-regions verify
 
 # torch comes first and by its exact version, so that a CPU build already chosen is kept.
 $(VENV)/.installed: $(LOCK) pyproject.toml

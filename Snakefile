@@ -19,10 +19,27 @@ include: "rules/evaluate.smk"
 include: "rules/report.smk"
 
 
+# On a cluster these run where snakemake does: seconds each, and the only ones that may need a network.
+localrules:
+    all,
+    prefetch,
+    fetch_dataset,
+    fetch_model,
+    sample_prompts,
+    prompt_overlap,
+    draw_figures,
+    write_report,
+
+
+rule prefetch:
+    input:
+        downloads,
+
+
 rule all:
     default_target: True
     input:
-        [target.receipt for target in PLAN.targets],
+        targets,
 
 
 onsuccess:
