@@ -7,14 +7,14 @@ from pathlib import Path
 
 from safety_regions.share.plans import add_config_options, plan_of, plan_of_files
 
-GPU_MEMORY_GB = 80
+GPU_MEMORY_GB = 80.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options: which run, and the machine it is for."""
     add_config_options(parser)
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="take the machine from this profile, as snakemake does")  # fmt: skip
-    parser.add_argument("--gpu-memory-gb", type=float, metavar="GB", help=f"memory of one GPU (default: what profile or configuration say, else {GPU_MEMORY_GB}); 0: a run on the CPU")  # fmt: skip
+    parser.add_argument("--gpu-memory-gb", type=float, metavar="GB", help=f"memory of one GPU (default: what profile or configuration say, else {GPU_MEMORY_GB:g}); 0: a run on the CPU")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> None:

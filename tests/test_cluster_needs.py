@@ -1,0 +1,123 @@
+"""What one job needs: estimates against measured peaks and times, and what they grow with."""
+
+from pathlib import Path
+
+import pytest
+from pipeline import ROOT
+
+from safety_regions.artifacts import Artifact
+from safety_regions.cluster.asking import step_of
+from safety_regions.cluster.needs import MARGIN, PROCESS, Need, gpus_for, need_of
+from safety_regions.cluster.size import ModelSize, size_from_config
+from safety_regions.plan import Plan
+from safety_regions.share.plans import plan_of_files
+
+SMOLLM2 = {
+    "model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
+    "num_key_value_heads": 3, "vocab_size": 49_152, "tie_word_embeddings": True,
+}  # fmt: skip
+MEASURED = {
+    # what: peak MiB and CPU seconds of one process that made these artifacts of config/small.yaml, float32, 256 batch tokens
+    "respond": (1619, 733),
+    "wanda": (930, 296),
+    "safeneuron": (990, 280),
+    "nlsr": (943, 311),
+    "safelayer": (1017, 1352),
+    "snip": (2040, 1098),
+    "select": (852, 32),
+    "train": (2694, 1000),
+    "evaluate": (1700, 288),
+    "overlap": (262, 75),
+    "compare": (373, 13),
+}
+MODEL = "smollm2-135m-aligned"
+
+
+def size(dtype: str = "float32", **changes: int) -> ModelSize:
+    return size_from_config(SMOLLM2 | changes, dtype)
+
+
+@pytest.fixture(scope="module")
+def small() -> Plan:
+    """The plan of config/small.yaml."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        return plan_of_files([Path("config/small.yaml")])
+
+
+def made_of(plan: Plan, what: str) -> list[Artifact]:
+    """The artifacts of MODEL that were made together when `what` was measured."""
+    if what in ("wanda", "safeneuron", "safelayer", "nlsr"):
+        return list(plan.statistics[MODEL, what].values())
+    regions = {"snip": "snip", "select": "wanda"}
+    if what in regions:
+        return list(plan.regions[MODEL, regions[what]].values())
+    if what == "train":
+        return [plan.models[MODEL]]
+    stems = {
+        "respond": f"responses/{MODEL}/",
+        "evaluate": f"evaluate/{MODEL}.snip",
+        "overlap": f"overlap/{MODEL}.wanda",
+        "compare": f"across/{MODEL}",
+    }
+    return [a for a in plan.made.values() if a.stem.startswith(stems[what])]
+
+
+@pytest.mark.parametrize("what", MEASURED)
+def test_estimates_are_above_what_was_measured_and_not_far_above(small: Plan, what: str) -> None:
+    artifacts = made_of(small, what)
+    (step,) = {step_of(a) for a in artifacts}
+    assert step is not None
+    need = need_of(step, size(), artifacts, batch_tokens=256, device="cpu")
+    mib, seconds = MEASURED[what]
+    assert 1.05 < need.host_bytes / 2**20 / mib < 2.5
+    # Of a job of seconds most is the start, which is slower from a file system that a cluster shares.
+    assert 1.3 < need.seconds / seconds < (3 if seconds > 60 else 5)
+    assert need.gpu_bytes == 0
+
+
+def gpu_need(plan: Plan, what: str, dtype: str = "float32", **changes: int) -> Need:
+    """What a GPU needs for the artifacts of `what`."""
+    artifacts = made_of(plan, what)
+    step = step_of(artifacts[0])
+    assert step is not None
+    return need_of(step, size(dtype, **changes), artifacts, batch_tokens=2048, device="cuda")
+
+
+def test_a_gpu_holds_what_the_code_is_known_to_hold(small: Plan) -> None:
+    weights = size().weight_bytes
+    assert gpu_need(small, "respond").gpu_bytes > weights
+    # SNIP keeps a float32 sum for every scored weight, on the GPU and then on the host.
+    snip = gpu_need(small, "snip", "bfloat16")
+    assert snip.gpu_bytes > size("bfloat16").weight_bytes + 4 * size().scored
+    assert snip.host_bytes > size("bfloat16").weight_bytes + 4 * size().scored + MARGIN * PROCESS["cuda"]
+    # Training is in float32 whatever the model is run in.
+    assert gpu_need(small, "train", "bfloat16").gpu_bytes == gpu_need(small, "train", "float32").gpu_bytes
+    # Weights pass through the host on their way.
+    assert gpu_need(small, "wanda").host_bytes > weights
+    assert gpu_need(small, "select").gpu_bytes == 0
+
+
+def test_an_adapter_that_is_not_merged_costs_a_copy_of_the_weights(small: Plan) -> None:
+    merged, trained = (list(small.statistics[model, "nlsr"].values()) for model in (MODEL, "smollm2-135m"))
+    first, second = (need_of("measure", size(), made, batch_tokens=256, device="cuda") for made in (merged, trained))
+    assert second.gpu_bytes - first.gpu_bytes == 4 * size().scored
+
+
+def test_more_layers_artifacts_and_batch_tokens_cost_more(small: Plan) -> None:
+    assert gpu_need(small, "snip", num_hidden_layers=60).gpu_bytes > 1.5 * gpu_need(small, "snip").gpu_bytes
+    regions = made_of(small, "snip")
+    few, many = (need_of("identify", size(), regions, batch_tokens=n, device="cuda") for n in (2048, 8192))
+    assert many.gpu_bytes > few.gpu_bytes
+    once = need_of("identify", size(), regions[:1], batch_tokens=2048, device="cuda")
+    assert once.gpu_bytes == few.gpu_bytes
+    assert once.seconds < few.seconds < len(regions) * once.seconds
+
+
+def test_an_unknown_step_has_no_estimate(small: Plan) -> None:
+    with pytest.raises(ValueError, match="no estimate for the step fly"):
+        need_of("fly", size(), made_of(small, "snip"), batch_tokens=1, device="cpu")
+
+
+def test_gpus_leave_room_for_layers_that_do_not_split() -> None:
+    assert [gpus_for(Need(n * 1e9, 0, 0.0), 80.0) for n in (1, 80, 81, 144, 145)] == [1, 1, 2, 2, 3]
