@@ -42,6 +42,10 @@ rule all:
         targets,
 
 
+onstart:
+    refuse_to_work_twice()
+
+
 onsuccess:
     sweep()
     show_report()

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from safety_regions.cluster.asking import Asking, is_trained
+from safety_regions.cluster.orphans import accounting_missing, refuse_orphans
 from safety_regions.config.load import load_registries, load_run
 from safety_regions.errors import UserError
 from safety_regions.planning import make_plan
+from safety_regions.share.pointers import not_pulled
 from safety_regions.store import canonical_json, remove_leftovers
 
 
@@ -30,10 +33,11 @@ if workflow.is_main_process:
     for target in PLAN.targets:
         logger.info(f"Report: {target.path}/ ({'in place' if target.exists() else 'to be made'})")
 MACHINE = PLAN.run.machine
-# A GPU is asked for where one is used, so that two jobs never start on one card.
-GPU = int(MACHINE.device == "cuda" or (MACHINE.device == "auto" and shutil.which("nvidia-smi") is not None))
+ASKING = Asking(PLAN, gpu_seen=shutil.which("nvidia-smi") is not None)
 # The interpreter that runs snakemake, with one thread per job: results then do not depend on how many cores there are.
 PYTHON = f"OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false {shlex.quote(sys.executable)}"
+# For jobs that run a model, on machines that may have no network: what is not there fails at once.
+OFFLINE = f"HF_HUB_OFFLINE=1 {PYTHON}"
 
 
 wildcard_constraints:
@@ -62,11 +66,54 @@ def batch(wildcards):
     return PLAN.batches[wildcards.key]
 
 
+class Refused(BaseException):
+    """A run that cannot be; no `Exception`, of which Snakemake would also show where in this file it was raised."""
+
+
+@functools.cache
+def refuse_what_cannot_be():
+    """End the run, before anything starts, if it lacks what others have published, or has models for which no node is large enough."""
+    note_asked()
+    if not workflow.is_main_process:
+        return
+    try:
+        if PLAN.to_pull:
+            raise not_pulled(PLAN.to_pull, workflow.configfiles)
+        ASKING.refuse_what_does_not_fit()
+    except UserError as error:
+        raise Refused(str(error)) from None
+
+
+def refuse_to_work_twice():
+    """End the run if jobs of an earlier snakemake, which was killed, are still doing its work."""
+    if workflow.executor_plugin.name != "slurm":
+        return
+    try:
+        refuse_orphans()
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    if accounting_missing():
+        logger.warning("SLURM keeps no accounts here (sacct fails): when its controller restarts, this snakemake will wait for ever; end it with Ctrl-C and start it again.")  # fmt: skip
+
+
+def targets(wildcards):
+    """What the run is for."""
+    refuse_what_cannot_be()
+    return [path for target in PLAN.targets for path in target.outputs]
+
+
+def downloads(wildcards):
+    """What a run needs from elsewhere: rows of datasets, and models that are not trained here."""
+    fetched = [*PLAN.datasets.values(), *(made for made in PLAN.models.values() if not is_trained(made))]
+    return [path for made in fetched for path in made.outputs]
+
+
 def sources(wildcards):
     """What must be there first, for an artifact that is missing; nothing for one in place: it is never made again.
 
     `ancient`, since paths say what is up to date, not times.
     """
+    refuse_what_cannot_be()
     wanted = artifact(wildcards)
     return [] if wanted.exists() else [ancient(path) for path in PLAN.needs([wanted])]
 
@@ -80,7 +127,7 @@ def note_asked():
 
 def batch_sources(wildcards):
     """What must be there first, for those members of a batch that this run makes."""
-    note_asked()
+    refuse_what_cannot_be()
     return [ancient(path) for path in PLAN.needs(PLAN.to_make(batch(wildcards)))]
 
 
@@ -100,9 +147,29 @@ def job(wildcards):
     return PLAN.job(batch(wildcards))
 
 
-def model_mib(wildcards, attempt):
-    """Memory for one model and its scores, more where a profile's `retries` start a failed job again."""
-    return 6000 * attempt
+def making(wildcards):
+    """The artifacts that a job makes."""
+    return PLAN.to_make(PLAN.batches[wildcards.key]) if wildcards.key in PLAN.batches else [PLAN.made[wildcards.key]]
+
+
+def memory(step):
+    """Memory that a job of this step asks for, by the size of its model; more at each attempt that a profile allows."""
+    return lambda wildcards, attempt: ASKING.mem_mib(step, making(wildcards), attempt)
+
+
+def minutes(step):
+    """Its time limit."""
+    return lambda wildcards, attempt: ASKING.minutes(step, making(wildcards), attempt)
+
+
+def gpus(step):
+    """The GPUs that it asks for, where one is used: so two jobs never start on one card."""
+    return lambda wildcards: ASKING.gpus(step, making(wildcards))
+
+
+def either(names):
+    """A pattern that matches these names and nothing else."""
+    return "|".join(sorted(names)) or "(?!)"
 
 
 def registry_options(spec):

@@ -12,12 +12,13 @@ rule evaluate:
     benchmark:
         "logs/benchmarks/evaluate/{model}.{key}.{round}.tsv"
     resources:
-        mem_mb=model_mib,
-        gpu=GPU,
+        mem_mb=memory("evaluate"),
+        runtime=minutes("evaluate"),
+        gpu=gpus("evaluate"),
     params:
         job=job,
         device=MACHINE.device,
     message:
         "Take the regions out of {wildcards.model} and ask it again"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/evaluate.py --job {params.job:q} --device {params.device} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/evaluate.py --job {params.job:q} --device {params.device} --manifest {output.manifest:q}"

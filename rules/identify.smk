@@ -14,8 +14,9 @@ rule measure:
     benchmark:
         "logs/benchmarks/measure/{model}.{key}.{round}.tsv"
     resources:
-        mem_mb=model_mib,
-        gpu=GPU,
+        mem_mb=memory("measure"),
+        runtime=minutes("measure"),
+        gpu=gpus("measure"),
     params:
         job=job,
         device=MACHINE.device,
@@ -23,7 +24,7 @@ rule measure:
     message:
         "Measure the statistics of {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/measure.py --job {params.job:q} --device {params.device}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/measure.py --job {params.job:q} --device {params.device}"
         " --batch-tokens {params.batch_tokens} --manifest {output.manifest:q}"
 
 
@@ -37,13 +38,14 @@ rule select_regions:
     benchmark:
         "logs/benchmarks/select_regions/{model}.{key}.{round}.tsv"
     resources:
-        mem_mb=model_mib,
+        mem_mb=memory("select"),
+        runtime=minutes("select"),
     params:
         job=job,
     message:
         "Select the regions of {wildcards.model} from its statistics"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/select_regions.py --job {params.job:q} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/select_regions.py --job {params.job:q} --manifest {output.manifest:q}"
 
 
 rule identify:
@@ -56,8 +58,9 @@ rule identify:
     benchmark:
         "logs/benchmarks/identify/{model}.{method}.{key}.{round}.tsv"
     resources:
-        mem_mb=model_mib,
-        gpu=GPU,
+        mem_mb=memory("identify"),
+        runtime=minutes("identify"),
+        gpu=gpus("identify"),
     params:
         job=job,
         device=MACHINE.device,
@@ -65,5 +68,5 @@ rule identify:
     message:
         "Identify the regions of {wildcards.method} on {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/identify.py --job {params.job:q} --device {params.device}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/identify.py --job {params.job:q} --device {params.device}"
         " --batch-tokens {params.batch_tokens} --manifest {output.manifest:q}"

@@ -2,18 +2,48 @@
 # safety adapter for a model that has none of its own, where a method needs one.
 
 
-rule prepare_model:
+rule fetch_model:
     input:
         sources,
     output:
-        receipt="results/models/{model}.{key}/receipt.json",
+        config="results/models/{model}.{key}/config.json",
+        receipt="results/models/{model}.{key}.receipt.json",
     log:
-        "logs/prepare_model/{model}.{key}.log",
+        "logs/fetch_model/{model}.{key}.log",
     benchmark:
-        "logs/benchmarks/prepare_model/{model}.{key}.tsv"
+        "logs/benchmarks/fetch_model/{model}.{key}.tsv"
+    wildcard_constraints:
+        model=either(name for name, made in PLAN.models.items() if not is_trained(made)),
     resources:
-        mem_mb=model_mib,
-        gpu=GPU,
+        mem_mb=8000,
+        runtime=240,
+    params:
+        recipe=recipe,
+        folder="results/models/{model}.{key}",
+        options=model_options,
+    message:
+        "Fetch the model {wildcards.model}"
+    shell:
+        "exec &> >(tee {log:q}); {PYTHON} scripts/prepare_model.py --recipe {params.recipe:q} {params.options}"
+        " --output {params.folder:q}"
+
+
+rule train_model:
+    input:
+        sources,
+    output:
+        config="results/models/{model}.{key}/config.json",
+        receipt="results/models/{model}.{key}.receipt.json",
+    log:
+        "logs/train_model/{model}.{key}.log",
+    benchmark:
+        "logs/benchmarks/train_model/{model}.{key}.tsv"
+    wildcard_constraints:
+        model=either(name for name, made in PLAN.models.items() if is_trained(made)),
+    resources:
+        mem_mb=memory("train"),
+        runtime=minutes("train"),
+        gpu=gpus("train"),
     params:
         recipe=recipe,
         folder="results/models/{model}.{key}",
@@ -21,9 +51,9 @@ rule prepare_model:
         options=model_options,
         device=MACHINE.device,
     message:
-        "Prepare the model {wildcards.model}"
+        "Train the model {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/prepare_model.py --recipe {params.recipe:q} {params.inputs} {params.options} --device {params.device}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/prepare_model.py --recipe {params.recipe:q} {params.inputs} {params.options} --device {params.device}"
         " --output {params.folder:q}"
 
 
@@ -37,29 +67,32 @@ rule respond:
     benchmark:
         "logs/benchmarks/respond/{model}.{key}.{round}.tsv"
     resources:
-        mem_mb=model_mib,
-        gpu=GPU,
+        mem_mb=memory("respond"),
+        runtime=minutes("respond"),
+        gpu=gpus("respond"),
     params:
         job=job,
         device=MACHINE.device,
     message:
         "Answer the prompts of all sets: {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/respond.py --job {params.job:q} --device {params.device} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/respond.py --job {params.job:q} --device {params.device} --manifest {output.manifest:q}"
 
 
 rule train_adapter:
     input:
         sources,
     output:
-        receipt="results/adapters/{model}.{key}/receipt.json",
+        config="results/adapters/{model}.{key}/lora.json",
+        receipt="results/adapters/{model}.{key}.receipt.json",
     log:
         "logs/train_adapter/{model}.{key}.log",
     benchmark:
         "logs/benchmarks/train_adapter/{model}.{key}.tsv"
     resources:
-        mem_mb=model_mib,
-        gpu=GPU,
+        mem_mb=memory("train"),
+        runtime=minutes("train"),
+        gpu=gpus("train"),
     params:
         recipe=recipe,
         folder="results/adapters/{model}.{key}",
@@ -69,5 +102,5 @@ rule train_adapter:
     message:
         "Train a safety adapter for {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/train_adapter.py --recipe {params.recipe:q} --model {params.model:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/train_adapter.py --recipe {params.recipe:q} --model {params.model:q}"
         " --data {params.data:q} --device {params.device} --output {params.folder:q}"

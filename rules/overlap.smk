@@ -1,49 +1,22 @@
-# In: the regions of one model. Out: tables of how far they overlap, raw and refined, with the chance floor: those of one
+# In: the regions of one model. Out: tables of how far they overlap, raw and refined, with the chance floor: those of each
 # method, and those of different methods on the weights that they own.
 
 
 rule overlap:
     input:
-        sources,
+        batch_sources,
     output:
-        pairs="results/overlap/{model}.{method}.{key}/pairs.parquet",
-        nway="results/overlap/{model}.{method}.{key}/nway.parquet",
-        sizes="results/overlap/{model}.{method}.{key}/sizes.parquet",
-        receipt="results/overlap/{model}.{method}.{key}/receipt.json",
+        manifest="results/manifests/overlap/{model}.{key}.{round}.json",
     log:
-        "logs/overlap/{model}.{method}.{key}.log",
+        "logs/overlap/{model}.{key}.{round}.log",
     benchmark:
-        "logs/benchmarks/overlap/{model}.{method}.{key}.tsv"
+        "logs/benchmarks/overlap/{model}.{key}.{round}.tsv"
     resources:
-        mem_mb=2000,
+        mem_mb=memory("overlap"),
+        runtime=minutes("overlap"),
     params:
-        recipe=recipe,
-        regions=paths,
-        folder="results/overlap/{model}.{method}.{key}",
+        job=job,
     message:
-        "Compare the regions of {wildcards.method} on {wildcards.model}"
+        "Compare the regions of {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/overlap.py --recipe {params.recipe:q} --regions {params.regions:q}"
-        " --output {params.folder:q}"
-
-
-rule compare_methods:
-    input:
-        sources,
-    output:
-        receipt="results/across/{model}.{key}/receipt.json",
-    log:
-        "logs/compare_methods/{model}.{key}.log",
-    benchmark:
-        "logs/benchmarks/compare_methods/{model}.{key}.tsv"
-    resources:
-        mem_mb=2000,
-    params:
-        recipe=recipe,
-        inputs=paths,
-        folder="results/across/{model}.{key}",
-    message:
-        "Compare the methods' regions of {wildcards.model}"
-    shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/compare_methods.py --recipe {params.recipe:q} --inputs {params.inputs:q}"
-        " --output {params.folder:q}"
+        "exec &> >(tee {log:q}); {PYTHON} scripts/overlap.py --job {params.job:q} --manifest {output.manifest:q}"

@@ -3,49 +3,27 @@
 
 rule draw_figures:
     input:
-        sources,
+        batch_sources,
     output:
-        receipt="results/figures/{model}.{method}.{key}/receipt.json",
+        manifest="results/manifests/draw/{model}.{key}.{round}.json",
     log:
-        "logs/draw_figures/{model}.{method}.{key}.log",
+        "logs/draw_figures/{model}.{key}.{round}.log",
     benchmark:
-        "logs/benchmarks/draw_figures/{model}.{method}.{key}.tsv"
+        "logs/benchmarks/draw_figures/{model}.{key}.{round}.tsv"
     params:
-        recipe=recipe,
-        overlap=lambda wildcards: artifact(wildcards).inputs["overlap"].path,
-        folder="results/figures/{model}.{method}.{key}",
+        job=job,
     message:
-        "Draw the figures of {wildcards.method} on {wildcards.model}"
+        "Draw the figures of {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/draw_figures.py --recipe {params.recipe:q} --overlap {params.overlap:q}"
-        " --output {params.folder:q}"
-
-
-rule draw_layer_curves:
-    input:
-        sources,
-    output:
-        receipt="results/curves/{model}.{method}.{key}/receipt.json",
-    log:
-        "logs/draw_layer_curves/{model}.{method}.{key}.log",
-    benchmark:
-        "logs/benchmarks/draw_layer_curves/{model}.{method}.{key}.tsv"
-    params:
-        recipe=recipe,
-        regions=paths,
-        folder="results/curves/{model}.{method}.{key}",
-    message:
-        "Draw how {wildcards.method} found its layers of {wildcards.model}"
-    shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/draw_layer_curves.py --recipe {params.recipe:q} --regions {params.regions:q}"
-        " --output {params.folder:q}"
+        "exec &> >(tee {log:q}); {PYTHON} scripts/draw_figures.py --job {params.job:q} --manifest {output.manifest:q}"
 
 
 rule write_report:
     input:
         sources,
     output:
-        receipt="results/report/{name}.{key}/receipt.json",
+        summary="results/report/{name}.{key}/summary.md",
+        receipt="results/report/{name}.{key}.receipt.json",
     log:
         "logs/write_report/{name}.{key}.log",
     benchmark:

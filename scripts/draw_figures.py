@@ -1,22 +1,18 @@
-"""Draw the figures of one model and method from its overlap tables, each as PDF, PNG and the CSV of its numbers."""
-
-import argparse
-from pathlib import Path
+"""Draw the figures of one model's methods, each as PDF, PNG and the CSV of its numbers."""
 
 from safety_regions.errors import run_main
+from safety_regions.jobs import by_kind, job_parser, read_job, run_entries
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--recipe", required=True, help="JSON or @FILE: digest of the overlap folder, and the context")
-    parser.add_argument("--overlap", required=True, type=Path, help="folder with pairs, nway and sizes .parquet")
-    parser.add_argument("--output", required=True, type=Path, help="folder for the figures and their receipt")
-    args = parser.parse_args()
+    args = job_parser(__doc__).parse_args()
 
     from safety_regions.figures.draw import draw_figures
-    from safety_regions.recipes import read_recipe
+    from safety_regions.steps.layer_curves import draw_layer_curves
 
-    draw_figures(read_recipe(args.recipe, "figures"), args.overlap, args.output)
+    run_entries(
+        read_job(args.job), by_kind({"figures": draw_figures, "layer_curves": draw_layer_curves}), args.manifest
+    )
 
 
 if __name__ == "__main__":

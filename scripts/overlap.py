@@ -1,22 +1,16 @@
-"""Count how far the regions of one model and method overlap, raw and refined; write pairs, nway and sizes tables."""
-
-import argparse
-from pathlib import Path
+"""Count how far the regions of one model overlap, each method's raw and refined, and those of different methods; write tables."""
 
 from safety_regions.errors import run_main
+from safety_regions.jobs import by_kind, job_parser, read_job, run_entries
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--recipe", required=True, help="JSON or @FILE: the sets, fraction p and orders")
-    parser.add_argument("--regions", required=True, help='JSON: {"set": "path of its region"}')
-    parser.add_argument("--output", required=True, type=Path, help="folder for the tables and their receipt")
-    args = parser.parse_args()
+    args = job_parser(__doc__).parse_args()
 
-    from safety_regions.recipes import read_paths, read_recipe
+    from safety_regions.steps.across import across
     from safety_regions.steps.overlap import overlap
 
-    overlap(read_recipe(args.recipe, "overlap"), read_paths(args.regions, "--regions"), args.output)
+    run_entries(read_job(args.job), by_kind({"overlap": overlap, "across": across}), args.manifest)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Figures show exactly their tables, state what they are about, and have the same bytes on every run."""
 
-import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -20,8 +20,10 @@ from safety_regions.figures.iou_matrix import iou_matrix_table
 from safety_regions.figures.iou_threshold import iou_threshold_table
 from safety_regions.figures.location import location_table
 from safety_regions.figures.nway import nway_table
-from safety_regions.figures.style import Context, cell, number, shorten, text_colour
+from safety_regions.figures.style import Context, cell, number, shorten, text_colours
+from safety_regions.jobs import Entry
 from safety_regions.recipes import VERSIONS
+from safety_regions.store import sha256_of_file
 
 GRID = [0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2]
 NAMES = [
@@ -190,14 +192,14 @@ def test_text_stands_out_from_its_cell():
     context = make_context(2)
     figure = FIGURES["iou_matrix"][2](iou_matrix_table(make_tables(2, 0.5, 0.2)["pairs"], context), context)
     image = figure.axes[0].images[0]
-    assert (text_colour(image, 0.0), text_colour(image, 1.0)) == ("black", "white")
+    assert text_colours(image, np.array([[0.0, 1.0, np.nan]])).tolist() == [["black", "white", "black"]]
 
 
 def test_figures_of_an_altered_overlap_folder_are_refused(tmp_path):
     recipe = write_overlap(tmp_path / "overlap", make_tables(2, 0.5, 0.2), make_context(2))
     (tmp_path / "overlap" / "nway.parquet").write_bytes(b"")
     with pytest.raises(UserError, match=r"altered or damaged"):
-        draw_figures(recipe, tmp_path / "overlap", tmp_path / "out")
+        draw_figures(Entry(tmp_path / "out", recipe, {"overlap": tmp_path / "overlap"}))
 
 
 def test_two_processes_write_the_same_bytes(tmp_path):
@@ -209,11 +211,19 @@ def test_two_processes_write_the_same_bytes(tmp_path):
         (tmp_path / f"style{seed}").mkdir()
         # A style of the user's own must not reach the figures.
         (tmp_path / f"style{seed}" / "matplotlibrc").write_text(f"font.size: 1{seed}\n")
-        command = [sys.executable, script, "--recipe", receipts.canonical_json(recipe), "--overlap", tmp_path / "overlap", "--output", output]  # fmt: skip
+        entry = {"path": str(output), "recipe": recipe, "inputs": {"overlap": str(tmp_path / "overlap")}}
+        command = [
+            sys.executable,
+            script,
+            "--job",
+            json.dumps({"entries": [entry]}),
+            "--manifest",
+            tmp_path / "manifest",
+        ]
         environment = {**os.environ, "PYTHONHASHSEED": seed, "MPLCONFIGDIR": str(tmp_path / f"style{seed}")}
         subprocess.run(command, check=True, env=environment)
         receipts.check(output, receipts.recipe_digest(recipe))
-        files = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in output.iterdir()}
+        files = {f.name: sha256_of_file(f) for f in output.iterdir()}
         digests.append(files | {"receipt": receipts.receipt_path(output).read_bytes()})
     assert digests[0] == digests[1]
     assert set(digests[0]) == {f"{name}.{end}" for name in FIGURES for end in ("pdf", "png", "csv")} | {"receipt"}

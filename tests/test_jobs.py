@@ -6,7 +6,8 @@ import pytest
 
 from safety_regions import receipts
 from safety_regions.errors import UserError
-from safety_regions.jobs import read_job, run_entries
+from safety_regions.jobs import Entry, by_kind, read_job, run_entries
+from safety_regions.recipes import VERSIONS
 
 
 def entries(folder, n=3):
@@ -44,6 +45,20 @@ def test_a_damaged_artifact_stops_the_job_and_is_named(tmp_path):
     (tmp_path / "1.txt").write_text("damaged")
     with pytest.raises(UserError, match=r"(?s)altered or damaged.*1\.txt"):
         run_entries(entries(tmp_path), make, tmp_path / "manifest.json")
+
+
+def test_each_kind_is_made_its_own_way_and_others_are_refused(tmp_path):
+    recipes = [{"kind": "overlap", "version": VERSIONS["overlap"]}, {"kind": "across", "version": VERSIONS["across"]}]
+    made = []
+    make_either = by_kind(
+        {"overlap": lambda entry: made.append("a table"), "across": lambda entry: made.append("another")}
+    )
+    for recipe in recipes:
+        make_either(Entry(tmp_path, recipe, {}))
+    assert made == ["a table", "another"]
+    for other in ({"kind": "figures", "version": VERSIONS["figures"]}, {"kind": "overlap", "version": 0}, {}):
+        with pytest.raises(UserError, match="a recipe of"):
+            make_either(Entry(tmp_path, other, {}))
 
 
 def test_an_input_of_another_recipe_is_refused(tmp_path):

@@ -47,7 +47,7 @@ def test_two_processes_make_the_same_bytes(twice):
     first, second = (receipts.check(folder) for folder in twice)
     assert first == second
     assert {"model.safetensors", "tokenizer.json", "tokenizer_config.json", "config.json"} <= set(first.files)
-    assert len({(folder / "receipt.json").read_bytes() for folder in twice}) == 1
+    assert len({receipts.receipt_path(folder).read_bytes() for folder in twice}) == 1
 
 
 def test_receipt_tells_how_well_the_model_refuses_and_helps(twice):

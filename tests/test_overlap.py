@@ -1,6 +1,8 @@
 """Overlap counts, tables and chance floors against Python sets and closed forms."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -211,3 +213,13 @@ def test_regions_of_another_granularity_are_refused(tmp_path):
     write_region(paths["b"], levels["b"].items(), recipe_digest="0" * 64, cut=Cut(tuple(GRID), "matrix"), granularity="neuron")  # fmt: skip
     with pytest.raises(UserError, match="granularity differs"):
         count({"a": paths["a"], "b": paths["b"]}, {"u": paths["u"]}, p=0.1, orders=[[0, 1]])
+
+
+def test_tables_and_figures_are_made_without_torch():
+    """To import it takes longer than a table does."""
+    code = """
+import sys
+import safety_regions.figures.draw, safety_regions.steps.across, safety_regions.steps.layer_curves, safety_regions.steps.overlap
+print([m for m in ("torch", "transformers", "datasets", "scipy") if m in sys.modules])
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

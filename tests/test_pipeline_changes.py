@@ -8,8 +8,8 @@ import yaml
 from pipeline import MODELS, WorkingCopy, own_rows
 
 REPORT = {"write_report": 1}
-FIGURES = {"draw_figures": 5, "draw_layer_curves": 1} | REPORT
-COMPARED = {"overlap": 5, "compare_methods": 1} | FIGURES
+FIGURES = {"draw_figures": 1} | REPORT
+COMPARED = {"overlap": 1} | FIGURES
 TABLES = {"evaluate": 1} | COMPARED
 REGIONS = {"identify": 1, "select_regions": 1} | TABLES
 ANSWERS = {"respond": 1, "measure": 1} | REGIONS
@@ -31,11 +31,11 @@ CHANGES: dict[str, tuple[dict, dict[str, int]]] = {
     "grid": ({"thresholds__grid": [0.01, 0.05, 0.1, 0.2]}, REGIONS),
     "scope": ({"thresholds__scope": "row"}, REGIONS),
     "p": ({"thresholds__p": 0.1}, TABLES),
-    "n_orders": ({"overlap__n_orders": 4}, {"overlap": 5, "draw_figures": 5} | REPORT),
-    "q": ({"thresholds__q": 0.1}, {"compare_methods": 1, "evaluate": 1} | FIGURES),
-    "method left out": ({"methods__wanda": None}, {"compare_methods": 1} | REPORT),
-    "how neurons are selected": ({"methods__safeneuron": {"select": "agreement"}}, {"select_regions": 1, "overlap": 1, "compare_methods": 1, "evaluate": 1, "draw_figures": 1} | REPORT),
-    "how neurons are measured": ({"methods__safeneuron": {"ffn": "up"}}, {"measure": 1, "select_regions": 1, "overlap": 1, "compare_methods": 1, "evaluate": 1, "draw_figures": 1} | REPORT),
+    "n_orders": ({"overlap__n_orders": 4}, COMPARED),
+    "q": ({"thresholds__q": 0.1}, TABLES),
+    "method left out": ({"methods__wanda": None}, {"overlap": 1} | REPORT),
+    "how neurons are selected": ({"methods__safeneuron": {"select": "agreement"}}, {"select_regions": 1} | TABLES),
+    "how neurons are measured": ({"methods__safeneuron": {"ffn": "up"}}, {"measure": 1, "select_regions": 1} | TABLES),
     "evaluation": ({"evaluate__n_random": 2}, {"evaluate": 1} | REPORT),
     "no evaluation": ({"evaluate": None}, REPORT),
     "name": ({"name": "other"}, REPORT),
@@ -69,7 +69,7 @@ def test_a_second_model_plans_its_own_jobs_only(copy: WorkingCopy):
     other = MODELS["micro"] | {"source": MODELS["micro"]["source"] | {"seed": 1}}
     (copy.folder / "config/micro_models.yaml").write_text(yaml.safe_dump(MODELS | {"other": other}))
     copy.change(models=["micro", "other"])
-    assert copy.planned_jobs() == {"prepare_model": 1, "train_adapter": 1} | ANSWERS
+    assert copy.planned_jobs() == {"train_model": 1, "train_adapter": 1} | ANSWERS
 
 
 def test_other_rows_in_a_local_file_plan_what_is_made_of_them(copy: WorkingCopy):
@@ -80,7 +80,7 @@ def test_other_rows_in_a_local_file_plan_what_is_made_of_them(copy: WorkingCopy)
 def test_a_new_version_of_a_method_plans_its_regions(copy: WorkingCopy, source: Path):
     path = source / "methods/catalogue.py"
     path.write_text(path.read_text().replace('"snip": MethodInfo(version=', '"snip": MethodInfo(version=100'))
-    assert copy.planned_jobs() == {"identify": 1, "overlap": 1, "compare_methods": 1, "evaluate": 1, "draw_figures": 1, "write_report": 1}  # fmt: skip
+    assert copy.planned_jobs() == {"identify": 1} | TABLES
 
 
 def test_a_new_style_plans_the_figures(copy: WorkingCopy, source: Path):
@@ -92,7 +92,7 @@ def test_a_new_style_plans_the_figures(copy: WorkingCopy, source: Path):
 def test_an_added_set_needs_nothing_old_but_what_the_new_one_is_made_with(copy: WorkingCopy):
     copy.remove("models", "responses", "statistics", "manifests")
     copy.add_safety_set("syn_build")
-    assert copy.planned_jobs() == {"prepare_model": 1} | ONE_SET
+    assert copy.planned_jobs() == {"train_model": 1} | ONE_SET
 
 
 def test_prompts_that_are_gone_while_their_receipts_are_there_are_sampled_again(copy: WorkingCopy):

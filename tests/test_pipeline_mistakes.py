@@ -31,7 +31,7 @@ def test_a_value_from_the_command_line_is_checked_and_placed(copy: WorkingCopy):
 
 
 def test_a_value_from_the_command_line_counts(copy: WorkingCopy):
-    assert copy.planned_jobs("--config", 'thresholds={"q": 0.1}') == {"compare_methods": 1, "evaluate": 1, "draw_figures": 5, "draw_layer_curves": 1, "write_report": 1}  # fmt: skip
+    assert copy.planned_jobs("--config", 'thresholds={"q": 0.1}') == {"overlap": 1, "evaluate": 1, "draw_figures": 1, "write_report": 1}  # fmt: skip
 
 
 def test_a_missing_local_file_is_named(copy: WorkingCopy):

@@ -97,10 +97,21 @@ def test_responses_that_are_not_the_models_own_are_shared_by_models(policy):
 def test_batches_cover_every_member_once_and_know_nothing_of_files():
     plan = plan_of(machine={"datasets_per_job": 5})
     members = [a.path for batch in plan.batches.values() for a in batch.artifacts]
-    batched = ("pairs", "statistics", "region", "evaluate")
+    batched = ("pairs", "statistics", "region", "overlap", "across", "evaluate", "figures", "layer_curves")
     assert len(members) == len(set(members)) == sum(DEFAULT_COUNTS[kind] for kind in batched)
     assert max(len(batch.artifacts) for batch in plan.batches.values()) == 5
     assert len({batch.manifest for batch in plan.batches.values()}) == len(plan.batches)
+
+
+def test_a_models_tables_are_one_job_and_its_figures_another():
+    plan = plan_of()
+    for model in plan.run.models:
+        made = {
+            batch.step: sorted(a.kind for a in batch.artifacts)
+            for batch in plan.batches.values()
+            if batch.stem == model
+        }
+        assert (made["overlap"], made["draw"]) == (["across"] + ["overlap"] * 5, ["figures"] * 5 + ["layer_curves"])
 
 
 def test_no_path_is_wanted_by_two_recipes():

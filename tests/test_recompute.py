@@ -12,6 +12,7 @@ from safety_regions import receipts
 from safety_regions.cli import parse
 from safety_regions.commands.recompute import _lines
 from safety_regions.errors import UserError
+from safety_regions.jobs import Entry
 from safety_regions.regions import write_region
 from safety_regions.select import Cut
 from safety_regions.share.differences import differences
@@ -48,7 +49,7 @@ def table(plan):
     for seed, region in enumerate(artifact.inputs.values()):
         put_region(region.path, region.recipe, seed=seed)
     shutil.rmtree(artifact.path)
-    overlap(artifact.recipe, {role: Path(region.path) for role, region in artifact.inputs.items()}, Path(artifact.path))
+    overlap(Entry(**artifact.entry()))
     return artifact
 
 

@@ -15,12 +15,13 @@ from jaxtyping import Int64, UInt64
 from safety_regions.errors import UserError
 from safety_regions.progress import progress
 from safety_regions.refine import refine
-from safety_regions.regions import Header, Region, at_least, open_region
+from safety_regions.regions import Header, Region, Words, at_least, open_region
 from safety_regions.select import level_of
 
 UNION = "union"
 """Names the union of all utility regions, the default for refinement."""
 BLOCK_WORDS = 8192
+"""Words of each region that are looked at in one step, under all conditions together: what a processor has near at hand."""
 
 
 @dataclass(frozen=True)
@@ -74,36 +75,52 @@ def count(
 
 
 def _count_matrix(tables: Counts, regions: dict[str, Region], name: str, number: int, p: float) -> None:
-    grid = tables.header.grid
+    grid, n, n_orders = tables.header.grid, len(tables.safety), len(tables.orders)
     planes = {set_: regions[set_].planes(name) for set_ in regions}
-    utility = {fraction: _utility_masks(planes, tables.utility, level_of(grid, fraction)) for fraction in grid}
-    for fraction, masks in utility.items():
-        for set_, words in masks.items():
-            _slot(tables.removed, (set_, fraction), tables, ())[number] = _popcount(words)
+    removals = [(set_, fraction) for fraction in grid for set_ in (*tables.utility, UNION)]
+    removed = _removed(planes, tables)
+    for removal, words in zip(removals, removed[1:], strict=True):
+        _slot(tables.removed, removal, tables, ())[number] = _popcount(words)
+    union = removed[1 + removals.index((UNION, p))]
     for q in grid:
         safety = np.stack([at_least(planes[set_], level_of(grid, q)) for set_ in tables.safety])
-        _count_condition(tables, Condition(q), safety, number, nway=True)
-        for fraction, masks in utility.items():
-            for set_, words in masks.items():
-                condition = Condition(q, fraction, set_)
-                _count_condition(tables, condition, refine(safety, words), number, nway=set_ == UNION and fraction == p)
+        conditions = [Condition(q), *(Condition(q, fraction, set_) for set_, fraction in removals)]
+        for condition, counts in zip(conditions, refined_pair_counts(safety, removed), strict=True):
+            _slot(tables.pairs, condition, tables, (n, n))[number] = counts
+        for condition, words in ((Condition(q), safety), (Condition(q, p, UNION), refine(safety, union))):
+            _slot(tables.nway, condition, tables, (n_orders, n, 2))[number] = nway_counts(words, tables.orders)
 
 
-def _count_condition(tables: Counts, condition: Condition, words: np.ndarray, number: int, nway: bool) -> None:
-    n = len(tables.safety)
-    _slot(tables.pairs, condition, tables, (n, n))[number] = pair_counts(words)
-    if nway:
-        _slot(tables.nway, condition, tables, (len(tables.orders), n, 2))[number] = nway_counts(words, tables.orders)
+def _removed(planes: dict[str, list[Words]], tables: Counts) -> UInt64[np.ndarray, "conditions words"]:
+    """What each condition removes: nothing from raw regions, then at each fraction each utility region, and their union."""
+    sets = len(tables.utility)
+    removed = np.zeros((1 + len(tables.header.grid) * (sets + 1), len(next(iter(planes.values()))[0])), np.uint64)
+    at_fraction = removed[1:].reshape(-1, sets + 1, removed.shape[1])
+    for fraction, masks in zip(tables.header.grid, at_fraction, strict=True):
+        for mask, set_ in zip(masks, tables.utility, strict=False):
+            mask[:] = at_least(planes[set_], level_of(tables.header.grid, fraction))
+        masks[-1] = np.bitwise_or.reduce(masks[:-1])
+    return removed
 
 
-def pair_counts(words: UInt64[np.ndarray, "sets words"]) -> Int64[np.ndarray, "sets sets"]:
+def refined_pair_counts(
+    words: UInt64[np.ndarray, "sets words"], removed: UInt64[np.ndarray, "conditions words"]
+) -> Int64[np.ndarray, "conditions sets sets"]:
+    """`pair_counts` of the sets without what each condition removes."""
+    counts = np.zeros((len(removed), len(words), len(words)), np.int64)
+    step = max(1, BLOCK_WORDS // len(removed))
+    for start in range(0, words.shape[1], step):
+        counts += pair_counts(refine(words[:, start : start + step], removed[:, None, start : start + step]))
+    return counts
+
+
+def pair_counts(words: UInt64[np.ndarray, "*conditions sets words"]) -> Int64[np.ndarray, "*conditions sets sets"]:
     """|A_i and A_j| for i <= j, zeros below the diagonal."""
-    n = len(words)
-    counts = np.zeros((n, n), np.int64)
-    for start in range(0, words.shape[1], BLOCK_WORDS):
-        block = words[:, start : start + BLOCK_WORDS]
-        for i in range(n):
-            counts[i, i:] += np.bitwise_count(block[i] & block[i:]).sum(axis=1, dtype=np.int64)
+    n = words.shape[-2]
+    counts = np.zeros((*words.shape[:-1], n), np.int64)
+    for i in range(n):
+        shared = np.bitwise_count(words[..., i : i + 1, :] & words[..., i:, :])
+        counts[..., i, i:] = shared.sum(axis=-1, dtype=np.int64)
     return counts
 
 
@@ -112,19 +129,12 @@ def nway_counts(
 ) -> Int64[np.ndarray, "orders n 2"]:
     """|intersection| and |union| of the first 1, 2, ... sets of each order."""
     counts = np.zeros((len(orders), len(words), 2), np.int64)
-    for start in range(0, words.shape[1], BLOCK_WORDS):
-        block = words[:, start : start + BLOCK_WORDS]
-        for number, order in enumerate(orders):
-            grown = block[list(order)]
-            counts[number, :, 0] += np.bitwise_count(np.bitwise_and.accumulate(grown)).sum(axis=1, dtype=np.int64)
-            counts[number, :, 1] += np.bitwise_count(np.bitwise_or.accumulate(grown)).sum(axis=1, dtype=np.int64)
+    step = max(1, BLOCK_WORDS // len(orders))
+    for start in range(0, words.shape[1], step):
+        grown = words[:, start : start + step][np.array(orders)]
+        counts[..., 0] += np.bitwise_count(np.bitwise_and.accumulate(grown, axis=1)).sum(axis=-1, dtype=np.int64)
+        counts[..., 1] += np.bitwise_count(np.bitwise_or.accumulate(grown, axis=1)).sum(axis=-1, dtype=np.int64)
     return counts
-
-
-def _utility_masks(planes: dict[str, list], utility: list[str], level: int) -> dict[str, np.ndarray]:
-    masks = {set_: at_least(planes[set_], level) for set_ in utility}
-    masks[UNION] = np.bitwise_or.reduce(list(masks.values()))
-    return masks
 
 
 def _slot(table: dict, key, tables: Counts, shape: tuple[int, ...]) -> np.ndarray:

@@ -75,13 +75,13 @@ def check_fits(region: Region, layout: Layout) -> None:
 
 
 def masks_at(region: Region, fraction: float) -> Masks:
-    """The region's masks at a fraction of its grid."""
+    """The region's masks at a fraction of its grid. The last one is kept, since the same is asked for again and again."""
     level = level_of(region.header.grid, fraction)
-    return lambda own: at_least(region.planes(own), level)
+    return lru_cache(maxsize=1)(lambda own: at_least(region.planes(own), level))
 
 
 def union(parts: Sequence[Masks]) -> Masks:
-    """Elements in any of the parts. The last matrix is kept, since the same one is asked for again and again."""
+    """Elements in any of the parts. The last mask is kept here too."""
     return lru_cache(maxsize=1)(lambda own: reduce(np.bitwise_or, [part(own) for part in parts]))
 
 

@@ -3,20 +3,21 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from safety_regions import receipts
 from safety_regions.errors import UserError
+from safety_regions.recipes import refuse_others
 from safety_regions.store import readable_json, write_text
 
 
 class Entry:
     """One artifact of a job: where it goes, what it is made of."""
 
-    def __init__(self, path: str, recipe: dict, inputs: dict[str, str]):
+    def __init__(self, path: Path | str, recipe: dict, inputs: Mapping[str, Path | str]):
         self.path, self.recipe = Path(path), recipe
         self.inputs = {role: Path(p) for role, p in inputs.items()}
 
@@ -51,6 +52,16 @@ def read_job(text: str) -> list[Entry]:
         return [Entry(entry["path"], entry["recipe"], entry["inputs"]) for entry in content["entries"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"not a job: {error!r}", where="--job", expected='{"entries": [{"path": ..., "recipe": ..., "inputs": ...}]} or @FILE') from None  # fmt: skip
+
+
+def by_kind(makers: Mapping[str, Callable[[Entry], Any]]) -> Callable[[Entry], None]:
+    """What makes entries of several kinds. It raises `UserError` for another kind, or a version that this code does not make."""
+
+    def make(entry: Entry) -> None:
+        refuse_others(entry.recipe, makers, "--job")
+        makers[entry.recipe["kind"]](entry)
+
+    return make
 
 
 def run_entries(entries: list[Entry], make: Callable[[Entry], Any], manifest: Path | str) -> None:

@@ -100,16 +100,17 @@ def size_table(counts: Counts, p: float) -> pd.DataFrame:
 
 
 def _table(blocks: list[dict]) -> pd.DataFrame:
-    """One table of blocks of columns; a scalar stands for a whole column of its block.
+    """One table of blocks of columns; what is a scalar in every block stands for a whole column of each.
 
-    Thousands of small data frames would take longer than the counting does.
+    Thousands of small data frames, or of arrays of one repeated value, would take longer than the counting does.
     """
     lengths = [max(np.size(column) for column in block.values()) for block in blocks]
-    columns = {
-        name: np.concatenate([np.broadcast_to(b[name], n) for b, n in zip(blocks, lengths, strict=True)])
-        for name in blocks[0]
-    }
-    return pd.DataFrame(columns)
+
+    def column(name: str) -> np.ndarray:
+        parts = [block[name] for block in blocks]
+        return np.concatenate(parts) if np.ndim(parts[0]) else np.repeat(parts, lengths)
+
+    return pd.DataFrame({name: column(name) for name in blocks[0]})
 
 
 def _units(counts: Counts, whole_only: bool) -> Iterator[tuple[str, str, np.ndarray]]:

@@ -45,9 +45,9 @@ class Plan:
         """Note an artifact; two with one recipe are one."""
         return self.made.setdefault(artifact.key, artifact)
 
-    def add_batches(self, step: str, stem: str, artifacts: list[Artifact]) -> None:
-        """Let jobs of `step` make these artifacts."""
-        for batch in batches_of(step, stem, artifacts, self.run.machine.datasets_per_job):
+    def add_batches(self, step: str, stem: str, artifacts: list[Artifact], size: int | None = None) -> None:
+        """Let jobs of `step` make these artifacts, at most `size` each; None: `machine.datasets_per_job`."""
+        for batch in batches_of(step, stem, artifacts, size or self.run.machine.datasets_per_job):
             self.batches[batch.key] = batch
             self.batch_of.update((a.path, batch) for a in batch.artifacts)
 

@@ -19,14 +19,14 @@ STYLE = Path(__file__).parent / "figures" / "paper.mplstyle"
 def add_results(plan: Plan) -> None:
     """Add everything that follows from regions, and make the report the target."""
     parts = {"prompt_overlap": _prompt_overlap(plan)}
-    for model, method in plan.regions:
-        overlap = _overlap(plan, model, method)
-        parts[f"figures/{model}.{method}"] = _figures(plan, model, method, overlap)
-        parts[f"overlap/{model}.{method}"] = overlap
-        if CATALOGUE[method].granularity == "layer":
-            parts[f"curves/{model}.{method}"] = _layer_curves(plan, model, method)
     for model in plan.run.models:
-        parts |= _across(plan, model) | _evaluation(plan, model)
+        methods = [method for name, method in plan.regions if name == model]
+        compared = {f"overlap/{model}.{method}": _overlap(plan, model, method) for method in methods}
+        compared |= _across(plan, model)
+        drawn = {role: figures for method in methods for role, figures in _drawn(plan, model, method).items()}
+        plan.add_batches("overlap", model, list(compared.values()), plan.run.machine.tables_per_job)
+        plan.add_batches("draw", model, list(drawn.values()))
+        parts |= compared | drawn | _evaluation(plan, model)
     _report(plan, parts)
 
 
@@ -47,33 +47,44 @@ def _overlap(plan: Plan, model: str, method: str) -> Artifact:
         "p": run.thresholds.p,
         "orders": run.overlap.model_dump(mode="json"),
     }
-    plan.overlaps[model, method] = plan.add(Artifact("overlap", recipe, f"overlap/{model}.{method}", "", regions))
+    plan.overlaps[model, method] = plan.add(
+        Artifact("overlap", recipe, f"overlap/{model}.{method}", "/pairs.parquet", regions)
+    )
     return plan.overlaps[model, method]
 
 
-def _context(plan: Plan, model: str, method: str) -> dict:
-    """What a figure says in its footer."""
-    run = plan.run
+def figure_context(config: dict, model: str, method: str) -> dict:
+    """What a figure of a run says in its footer; `config` as in the recipe of the run's report."""
+    datasets, thresholds = config["datasets"], config["thresholds"]
     return {
         "model": model,
         "method": method,
-        "n_samples": run.datasets.n_samples,
-        "q": run.thresholds.q,
-        "p": run.thresholds.p,
-        "scope": run.thresholds.scope,
-        "safety": run.datasets.safety,
-        "utility": run.datasets.utility,
+        "n_samples": datasets["n_samples"],
+        "q": thresholds["q"],
+        "p": thresholds["p"],
+        "scope": thresholds["scope"],
+        "safety": datasets["safety"],
+        "utility": datasets["utility"],
     }
 
 
 def _drawing(kind: str, plan: Plan, model: str, method: str) -> dict:
-    return {"kind": kind, "version": VERSIONS[kind], "style": sha256_of_file(STYLE), "context": _context(plan, model, method)}  # fmt: skip
+    context = figure_context(plan.run.model_dump(mode="json"), model, method)
+    return {"kind": kind, "version": VERSIONS[kind], "style": sha256_of_file(STYLE), "context": context}
 
 
-def _figures(plan: Plan, model: str, method: str, overlap: Artifact) -> Artifact:
+def _drawn(plan: Plan, model: str, method: str) -> dict[str, Artifact]:
+    """All figures of a method: those of its overlap, and of how it found its layers."""
+    drawn = {f"figures/{model}.{method}": _figures(plan, model, method)}
+    curves = CATALOGUE[method].granularity == "layer"
+    return drawn | ({f"curves/{model}.{method}": _layer_curves(plan, model, method)} if curves else {})
+
+
+def _figures(plan: Plan, model: str, method: str) -> Artifact:
+    overlap = plan.overlaps[model, method]
     recipe = _drawing("figures", plan, model, method) | {"overlap": overlap.digest}
     plan.figures[model, method] = plan.add(
-        Artifact("figures", recipe, f"figures/{model}.{method}", "", {"overlap": overlap})
+        Artifact("figures", recipe, f"figures/{model}.{method}", "/iou_matrix.csv", {"overlap": overlap})
     )
     return plan.figures[model, method]
 
@@ -82,7 +93,7 @@ def _layer_curves(plan: Plan, model: str, method: str) -> Artifact:
     regions = plan.regions[model, method]
     recipe = _drawing("layer_curves", plan, model, method)
     recipe |= {"regions": [[name, a.digest] for name, a in regions.items()]}
-    return plan.add(Artifact("layer_curves", recipe, f"curves/{model}.{method}", "", regions))
+    return plan.add(Artifact("layer_curves", recipe, f"curves/{model}.{method}", "/gap.csv", regions))
 
 
 def _across(plan: Plan, model: str) -> dict[str, Artifact]:
@@ -102,7 +113,7 @@ def _across(plan: Plan, model: str) -> dict[str, Artifact]:
         "p": run.thresholds.p,
     }
     inputs = {f"{method}/{name}": a for method, regions in owning.items() for name, a in regions.items()}
-    across = Artifact("across", recipe, f"across/{model}", "", {"model": plan.models[model], **inputs})
+    across = Artifact("across", recipe, f"across/{model}", "/across.csv", {"model": plan.models[model], **inputs})
     return {f"across/{model}": plan.add(across)}
 
 
@@ -141,7 +152,7 @@ def _evaluated(plan: Plan, model: str, method: str, sets: list[str], prompts: di
     inputs |= {f"{role}/{name}": a for role, of in prompts.items() for name, a in of.items()}
     if CATALOGUE[method].needs_adapter:
         recipe["adapter"], inputs["adapter"] = plan.adapters[model].digest, plan.adapters[model]
-    return plan.add(Artifact("evaluate", recipe, f"evaluate/{model}.{method}", "", inputs))
+    return plan.add(Artifact("evaluate", recipe, f"evaluate/{model}.{method}", "/evaluate.csv", inputs))
 
 
 def _report(plan: Plan, parts: dict[str, Artifact]) -> None:
@@ -155,7 +166,7 @@ def _report(plan: Plan, parts: dict[str, Artifact]) -> None:
         "sources": [_source("dataset", n, plan.registries.datasets[n]) for n in plan.datasets]
         + [_source("model", n, plan.registries.models[n]) for n in plan.models],
     }
-    plan.targets.append(plan.add(Artifact("report", recipe, f"report/{run.name}", "", parts)))
+    plan.targets.append(plan.add(Artifact("report", recipe, f"report/{run.name}", "/summary.md", parts)))
 
 
 def _source(what: str, name: str, spec: DatasetSpec | ModelSpec) -> dict:

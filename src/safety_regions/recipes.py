@@ -5,6 +5,7 @@ what a receipt describes.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from safety_regions.errors import UserError
@@ -35,15 +36,20 @@ def read_recipe(text: str, kind: str) -> dict:
     try:
         content = json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
         recipe = content.get("recipe", content)
-        found = {"kind": recipe.get("kind"), "version": recipe.get("version")}
+        refuse_others(recipe, [kind], "--recipe")
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(
             f"not a recipe: {error}", where="--recipe", expected="a JSON object, @FILE, or @RECEIPT"
         ) from None
-    wanted = {"kind": kind, "version": VERSIONS[kind]}
-    if found != wanted:
-        raise UserError(f"a recipe of {found}", where="--recipe", expected=f"a recipe of {wanted}")
     return recipe
+
+
+def refuse_others(recipe: dict, kinds: Iterable[str], where: str) -> None:
+    """Raise `UserError` for a recipe of another kind, or of another version than this code makes."""
+    found = {"kind": recipe.get("kind"), "version": recipe.get("version")}
+    wanted = [{"kind": kind, "version": VERSIONS[kind]} for kind in kinds]
+    if found not in wanted:
+        raise UserError(f"a recipe of {found}", where=where, expected=f"a recipe of {' or '.join(map(str, wanted))}")
 
 
 def read_paths(text: str, option: str) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from numpy import ndarray
 
 
 def refine(
-    safety: UInt64[ndarray, "*sets words"], utility: UInt64[ndarray, " words"]
-) -> UInt64[ndarray, "*sets words"]:
-    """Packed mask(s) of the elements inside `safety` and outside `utility`."""
+    safety: UInt64[ndarray, "*sets words"], utility: UInt64[ndarray, "*utility words"]
+) -> UInt64[ndarray, "*refined words"]:
+    """Packed mask(s) of the elements inside `safety` and outside `utility`; several of both are broadcast."""
     return safety & ~utility

@@ -5,7 +5,7 @@ from pipeline import WorkingCopy, new_working_copy
 from slurm import Slurm
 
 ON_GPUS = {"train_model", "train_adapter", "respond", "measure", "identify", "evaluate"}
-ON_CPUS = {"select_regions", "overlap", "compare_methods"}
+ON_CPUS = {"select_regions", "overlap"}
 
 
 def test_a_run_through_slurm_gives_the_bytes_of_a_local_run(slurm: Slurm, finished_run: WorkingCopy, tmp_path):

@@ -139,7 +139,8 @@ def _on_host(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
 def _masks(table: Artifact, size: ModelSize) -> Bytes:
     """One matrix of every region, packed, four planes each; and the utility regions and their union at every fraction."""
     if table.kind == "across":
-        return 8 * size.largest
+        # The last mask of every region is kept.
+        return (8 + len(table.inputs) / 8) * size.largest
     sets, utility = len(table.inputs), len(table.recipe["utility"]) + 1
     first = next(iter(table.inputs.values())).recipe
     elements = size.largest if CATALOGUE[first["method"]].granularity == "weight" else size.intermediate

@@ -111,6 +111,8 @@ class Machine(Section):
     """Padded tokens per batch in scoring; more is faster on a GPU and takes more memory."""
     datasets_per_job: int = Field(default=100, ge=1)
     """Most artifacts, one for each dataset and method, that one job makes after loading its model once."""
+    tables_per_job: int = Field(default=100, ge=1)
+    """Most overlap tables that one job counts: one for each method, and one across methods. Hours each for models of billions of weights."""
     gpu_memory_gb: float | None = Field(default=None, gt=0)
     """Memory of one GPU of the cluster, in GB. With it, a job asks for as many GPUs as its model needs; null: for one, where a GPU is used."""
     gpus_per_node: int = Field(default=1, ge=1)

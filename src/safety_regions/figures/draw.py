@@ -1,7 +1,6 @@
 """The overlap tables of one model and method in, its figures out."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,6 +11,7 @@ from safety_regions.figures.iou_threshold import draw_iou_threshold, iou_thresho
 from safety_regions.figures.location import draw_location, location_table
 from safety_regions.figures.nway import draw_nway, nway_table
 from safety_regions.figures.style import Context, save
+from safety_regions.jobs import Entry
 
 FIGURES: dict[str, tuple[str, Callable[..., Any], Callable[..., Any]]] = {
     "iou_matrix": ("pairs", iou_matrix_table, draw_iou_matrix),
@@ -22,15 +22,15 @@ FIGURES: dict[str, tuple[str, Callable[..., Any], Callable[..., Any]]] = {
 """By name: the overlap table it needs, what makes its numbers of that table, and what draws these."""
 
 
-def draw_figures(recipe: dict, overlap: Path, output: Path) -> None:
-    """Write each figure as PDF, PNG and CSV into `output`, and the folder's receipt.
+def draw_figures(entry: Entry) -> None:
+    """Write each figure as PDF, PNG and CSV, and the folder's receipt.
 
-    Raises `UserError` if the overlap folder is not the one the recipe names, or was altered.
+    Input: the folder of tables as `overlap`. Raises `UserError` if it is not the one the recipe names, or was altered.
     """
-    receipts.check(overlap, recipe["overlap"])
-    context = Context(**recipe["context"])
+    overlap = entry.checked("overlap")
+    context = Context(**entry.recipe["context"])
     tables = {name: pd.read_parquet(overlap / f"{name}.parquet") for name in ("pairs", "nway", "sizes")}
     for name, (source, make_table, draw) in FIGURES.items():
         table = make_table(tables[source], context)
-        save(draw(table, context), table, output, name)
-    receipts.write(output, recipe, {"figures": sorted(FIGURES)}, versions=("matplotlib", "numpy", "pandas"))
+        save(draw(table, context), table, entry.path, name)
+    receipts.write(entry.path, entry.recipe, {"figures": sorted(FIGURES)}, versions=("matplotlib", "numpy", "pandas"))

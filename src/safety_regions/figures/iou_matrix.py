@@ -21,7 +21,7 @@ from safety_regions.figures.style import (
     number,
     paper_style,
     shorten,
-    text_colour,
+    text_colours,
 )
 
 
@@ -66,13 +66,14 @@ def _draw_stage(axis: Axes, rows: pd.DataFrame, context: Context) -> AxesImage:
         values[second, first], values[first, second] = row.iou, row.floor_iou
     image = axis.imshow(values, cmap=SHARES, vmin=0, vmax=1)
     axis.set_facecolor("0.93")
+    colours = text_colours(image, values)
     size = float(np.clip(70 / len(names), 4.6, 7))
     for (row, column), value in np.ndenumerate(values):
         if row != column:
             style = "normal" if row > column else "italic"
             text = cell(value)
             font: dict[str, Any] = {"fontsize": size if len(text) < 4 else 0.85 * size, "fontstyle": style}
-            axis.text(column, row, text, ha="center", va="center", color=text_colour(image, value), **font)
+            axis.text(column, row, text, ha="center", va="center", color=colours[row, column], in_layout=False, **font)
     axis.set_xticks(range(len(names)), [shorten(name) for name in names], rotation=90)
     axis.set_yticks(range(len(names)), [shorten(name) for name in names])
     axis.tick_params(length=0)

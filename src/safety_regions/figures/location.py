@@ -18,7 +18,7 @@ from safety_regions.figures.style import (
     cell,
     new_figure,
     paper_style,
-    text_colour,
+    text_colours,
 )
 
 MOST_LAYERS_WITH_NUMBERS = 16
@@ -67,9 +67,10 @@ def _draw_stage(axis: Axes, rows: pd.DataFrame, top: float) -> AxesImage:
     image = axis.imshow(grid, cmap=SHARES, vmin=0, vmax=top, aspect="auto", origin="lower")
     axis.set_facecolor("0.93")
     if len(grid) <= MOST_LAYERS_WITH_NUMBERS:
+        colours = text_colours(image, grid.to_numpy())
         for (row, column), value in np.ndenumerate(grid.to_numpy()):
             text = f"{value:.2g}" if value >= 0.995 else cell(value)
-            axis.text(column, row, text, ha="center", va="center", fontsize=5.2, color=text_colour(image, value))
+            axis.text(column, row, text, ha="center", va="center", fontsize=5.2, color=colours[row, column], in_layout=False)  # fmt: skip
     axis.set_xticks(range(len(modules)), modules)
     axis.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
     axis.tick_params(length=0)

@@ -11,6 +11,7 @@ import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -95,13 +96,21 @@ def add_footer(figure: Figure, text: str) -> None:
 @paper_style
 def save(figure: Figure, table: pd.DataFrame, folder: Path, name: str) -> None:
     """Write NAME.pdf, NAME.png (300 dpi) and NAME.csv, the numbers drawn; undefined numbers are empty cells."""
+    _lay_out(figure)
     for format, metadata in METADATA.items():
         with atomic_path(folder / f"{name}.{format}") as temporary:
             figure.savefig(temporary, format=format, metadata=metadata)
-        # The first file's layout serves for all: it is a large part of the time.
-        figure.set_layout_engine("none")
     with atomic_path(folder / f"{name}.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place everything once, by the metrics of the PDF: saving a figure that has a layout engine draws it twice for each file."""
+    FigureCanvasPdf(figure)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
 
 
 def at_fractions(table: pd.DataFrame, stage: str, q: float, p: float) -> pd.DataFrame:
@@ -147,14 +156,12 @@ def shorten(name: str, longest: int = 22) -> str:
     return name if len(name) <= longest else f"{name[: longest - 1 - half]}…{name[-half:]}"
 
 
-def text_colour(image: AxesImage, value: float) -> str:
-    """Black or white, whichever stands out more on a value's colour (relative luminance of WCAG 2)."""
-    if not np.isfinite(value):
-        return "black"
-    rgba = image.to_rgba(np.array([value]))[0]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgba[:3]]
-    luminance = float(np.dot([0.2126, 0.7152, 0.0722], linear))
-    return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "black"
+def text_colours(image: AxesImage, values: np.ndarray) -> np.ndarray:
+    """For each value black or white, whichever stands out more on its colour (relative luminance of WCAG 2)."""
+    colours = image.to_rgba(values)[..., :3]
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ [0.2126, 0.7152, 0.0722] + 0.05
+    return np.where(np.isfinite(values) & (1.05 / luminance > luminance / 0.05), "white", "black")
 
 
 def mean_defined(values: pd.Series) -> float:

@@ -8,15 +8,21 @@ from safety_regions import receipts
 from safety_regions.code import warn_if_changed
 from safety_regions.counts import count, sample_orders
 from safety_regions.errors import UserError
+from safety_regions.jobs import Entry
 from safety_regions.overlap import nway_table, pair_table, size_table
 from safety_regions.regions import open_region
 from safety_regions.store import atomic_path
 
 
-def overlap(recipe: dict, regions: dict[str, Path], output: Path) -> None:
-    """Write pairs.parquet, nway.parquet and sizes.parquet (see `safety_regions.overlap`) and the folder's receipt."""
-    safety = {name: _checked(regions, name, digest) for name, digest in recipe["safety"]}
-    utility = {name: _checked(regions, name, digest) for name, digest in recipe["utility"]}
+def overlap(entry: Entry) -> None:
+    """Write pairs.parquet, nway.parquet and sizes.parquet (see `safety_regions.overlap`) and the folder's receipt.
+
+    Inputs by role: the region of each set by the set's name. Raises `UserError` for those that are missing, damaged, or not the
+    recipe's.
+    """
+    recipe = entry.recipe
+    safety = {name: _checked(entry, name, digest) for name, digest in recipe["safety"]}
+    utility = {name: _checked(entry, name, digest) for name, digest in recipe["utility"]}
     orders = sample_orders(len(safety), recipe["orders"]["n_orders"], recipe["orders"]["seed"])
     counts = count(safety, utility, recipe["p"], orders)
     tables = {
@@ -25,8 +31,8 @@ def overlap(recipe: dict, regions: dict[str, Path], output: Path) -> None:
         "sizes": size_table(counts, recipe["p"]),
     }
     for name, table in tables.items():
-        write_parquet(table, output / f"{name}.parquet")
-    receipts.write(output, recipe, _facts({**safety, **utility}), versions=("numpy", "pandas", "pyarrow"))
+        write_parquet(table, entry.path / f"{name}.parquet")
+    receipts.write(entry.path, recipe, _facts({**safety, **utility}), versions=("numpy", "pandas", "pyarrow"))
 
 
 def _facts(regions: dict[str, Path]) -> dict:
@@ -42,8 +48,8 @@ def write_parquet(table: pd.DataFrame, path: Path) -> None:
         table.to_parquet(temporary, engine="pyarrow", compression="zstd", index=False)
 
 
-def _checked(regions: dict[str, Path], name: str, digest: str) -> Path:
-    return checked_region(given(regions, name, "--regions"), digest)
+def _checked(entry: Entry, name: str, digest: str) -> Path:
+    return checked_region(given(entry.inputs, name, "--job"), digest)
 
 
 def given(paths: dict[str, Path], role: str, option: str) -> Path:
