@@ -66,10 +66,6 @@ def batch(wildcards):
     return PLAN.batches[wildcards.key]
 
 
-class Refused(BaseException):
-    """A run that cannot be; no `Exception`, of which Snakemake would also show where in this file it was raised."""
-
-
 @functools.cache
 def refuse_what_cannot_be():
     """End the run, before anything starts, if it lacks what others have published, or has models for which no node is large enough."""
@@ -81,7 +77,8 @@ def refuse_what_cannot_be():
             raise not_pulled(PLAN.to_pull, workflow.configfiles)
         ASKING.refuse_what_does_not_fit()
     except UserError as error:
-        raise Refused(str(error)) from None
+        # Of a WorkflowError from a rule's input Snakemake would also show where in this file it was raised.
+        raise SystemExit(f"error: {error}") from None
 
 
 def refuse_to_work_twice():

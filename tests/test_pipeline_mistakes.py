@@ -48,4 +48,5 @@ def test_lint_finds_nothing_but_the_choice_of_one_environment(copy: WorkingCopy)
     assert set(findings) == {
         "Specify a conda environment or container for each rule.:",
         "Shell command directly uses variable PYTHON from outside of the rule:",
+        "Shell command directly uses variable OFFLINE from outside of the rule:",
     }

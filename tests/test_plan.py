@@ -95,7 +95,7 @@ def test_responses_that_are_not_the_models_own_are_shared_by_models(policy):
 
 
 def test_batches_cover_every_member_once_and_know_nothing_of_files():
-    plan = plan_of(machine={"datasets_per_job": 5})
+    plan = plan_of(machine={"datasets_per_job": 5, "tables_per_job": 5})
     members = [a.path for batch in plan.batches.values() for a in batch.artifacts]
     batched = ("pairs", "statistics", "region", "overlap", "across", "evaluate", "figures", "layer_curves")
     assert len(members) == len(set(members)) == sum(DEFAULT_COUNTS[kind] for kind in batched)

@@ -106,6 +106,9 @@ def test_ctrl_c_ends_the_jobs_and_leaves_no_lock(run: OnSlurm, expected):
     before = len(run.jobs())
     with run.started(*SNIP, batch_tokens=1) as snakemake:
         wait_until(lambda: len(regions_made(run.copy, "snip")) >= 1)
+        # Held up, so that the job does not end by itself before it is cancelled.
+        for process in processes_of(run.copy.folder, "scripts/identify.py"):
+            os.kill(process, signal.SIGSTOP)
         os.kill(snakemake.pid, signal.SIGINT)
         assert snakemake.wait(timeout=120) != 0
     wait_until(lambda: run.jobs(before)[0]["state"].startswith("CANCELLED"))

@@ -52,9 +52,14 @@ class Places:
     def of(self, path: KeyPath) -> Place:
         """The place of a key, or of the nearest key above it that was written down."""
         for length in range(len(path), 0, -1):
-            if place := self._places.get(path[:length]):
+            if place := self._find(path[:length]):
                 return place if length == len(path) else Place(place.where)
         return Place(self._fallback)
+
+    def _find(self, path: KeyPath) -> Place | None:
+        # Pydantic names a key that is too large a number by its text.
+        text = [str(key) for key in path]
+        return self._places.get(path) or next((at for known, at in self._places.items() if [str(key) for key in known] == text), None)  # fmt: skip
 
     def has(self, path: KeyPath) -> bool:
         """Whether a key was written down anywhere."""

@@ -1,5 +1,6 @@
 """DVC's pointers: `X.dvc` beside the artifact `X` says which bytes were published, and how many."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ def not_pulled(artifacts: list[Artifact], configfiles: Iterable[Path | str]) -> 
     """The error of a run that lacks what was published: what, how much, and the command that brings it."""
     kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(Counter(a.kind for a in artifacts).items()))
     size = sum(read_pointer(a.pointer).size for a in artifacts)
-    files = " ".join(str(path) for path in configfiles)
+    files = " ".join(os.path.relpath(path) for path in configfiles)
     return UserError(
         f"{len(artifacts)} artifacts of this run are published but not here: {kinds}; {readable_size(size)}",
         where=f"{artifacts[0].path}{' and others' if len(artifacts) > 1 else ''}",
