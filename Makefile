@@ -28,10 +28,9 @@ check: $(VENV)/.installed-dev
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m safety_regions.config.generate --check
 
-# Measured claims; MODEL is a prepared folder, results/models/NAME.DIGEST.
+# Measured claims (docs/benchmarks.md), on SmolLM2-135M or on MODEL, a prepared folder results/models/NAME.DIGEST.
 bench: $(VENV)/.installed
-	$(VENV)/bin/python benchmarks/scoring.py $(MODEL)
-	$(VENV)/bin/python benchmarks/against_forward.py $(MODEL)
+	$(VENV)/bin/python benchmarks/run.py $(MODEL)
 
 # What is shared of a run (docs/sharing.md); CONFIG names the run.
 CONFIG ?= config/demo.yaml

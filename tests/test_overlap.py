@@ -1,18 +1,18 @@
 """Overlap counts, tables and chance floors against Python sets and closed forms."""
 
-import itertools
 import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from safety_regions.counts import UNION, count, nway_counts, pair_counts, sample_orders
+from safety_regions.counts import UNION, count, sample_orders
 from safety_regions.errors import UserError
 from safety_regions.overlap import covered, nway_table, pair_table, size_table
-from safety_regions.regions import pack, write_region
+from safety_regions.regions import write_region
 from safety_regions.select import Cut, level_of
 
 GRID = [0.05, 0.1, 0.3]
@@ -77,6 +77,17 @@ def test_pair_table_has_every_condition_once(tables):
     assert not table.duplicated(["utility", "scope", "unit", "a", "b", "q", "p"]).any()
 
 
+def test_chosen_removals_give_the_rows_that_all_removals_give(tmp_path, tables):
+    safety, _ = random_regions(tmp_path, ["a", "b", "c"])
+    utility, _ = random_regions(tmp_path, ["u", "v"], seed=1)
+    counts = count(safety, utility, p=0.1, orders=[], removals=[(UNION, 0.1), ("v", 0.3)])
+    some, whole = pair_table(counts, p=0.1), pair_table(tables[0], p=0.1)
+    chosen = (whole.stage == "raw") | ((whole.utility == UNION) & (whole.p == 0.1)) | ((whole.utility == "v") & (whole.p == 0.3))  # fmt: skip
+    order = ["q", "utility", "scope", "unit", "a", "b"]
+    pd.testing.assert_frame_equal(*(t.sort_values(order, ignore_index=True) for t in (some, whole[chosen])))
+    assert list(counts.removed) == [(UNION, 0.1), ("v", 0.3)] and counts.nway == {}
+
+
 def test_nway_table_equals_python_sets(tables):
     counts, safety_levels, utility_levels = tables
     for row in nway_table(counts).itertuples():
@@ -132,24 +143,6 @@ def test_floor_is_the_mean_iou_of_random_regions(tmp_path):
     table = pair_table(count(safety, utility, p=0.1, orders=[list(range(6))]), p=0.1).query("scope == 'all'")
     means = table.groupby(["stage", "q"])[["iou", "floor_iou"]].mean()
     np.testing.assert_allclose(means.iou, means.floor_iou, rtol=0.03)
-
-
-words = st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(st.booleans(), min_size=100, max_size=100), min_size=n, max_size=n))  # fmt: skip
-
-
-@settings(suppress_health_check=[HealthCheck.too_slow])
-@given(words)
-def test_counts_on_words_equal_counts_on_bools(rows):
-    bools = np.array(rows, bool)
-    packed = np.stack([pack(row) for row in bools])
-    pairs = pair_counts(packed)
-    for i, j in itertools.combinations_with_replacement(range(len(bools)), 2):
-        assert pairs[i, j] == (bools[i] & bools[j]).sum()
-    order = list(range(len(bools)))[::-1]
-    grown = nway_counts(packed, [order])[0]
-    for n in range(1, len(order) + 1):
-        chosen = bools[order[:n]]
-        assert grown[n - 1].tolist() == [chosen.all(axis=0).sum(), chosen.any(axis=0).sum()]
 
 
 def test_empty_regions_have_no_iou(tmp_path):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -57,6 +57,46 @@ def test_each_unit_of_a_scope_holds_its_fraction(scope, unit_of):
     for parts in units.values():
         joined = np.concatenate(parts)
         assert [(joined >= 2).sum(), (joined >= 1).sum()] == [round(f * joined.size) for f in grid]
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32), st.sampled_from([65536, 65541, 2**18 + 3]), st.sampled_from(["normal", "few", "equal", "near", "signed"]))  # fmt: skip
+def test_levels_of_large_units_equal_a_stable_sort(seed, size, kind):
+    generator = np.random.default_rng(seed)
+    scores = {
+        "normal": lambda: np.abs(generator.standard_normal(size)),
+        "few": lambda: generator.choice([-1.5, -0.0, 0.0, 2, np.inf, -np.inf], size),
+        "equal": lambda: np.full(size, 0.25),
+        "near": lambda: 1 + generator.random(size) / 1000,
+        "signed": lambda: generator.standard_normal(size) * 1e-39,
+    }[kind]().astype(np.float32)
+    grid = [0.001, 0.01, 0.05, 0.2, 1.0]
+    expected = np.zeros(size, np.uint8)
+    order = np.argsort(-scores, kind="stable")
+    for fraction in grid:
+        expected[order[: round(fraction * size)]] += 1
+    np.testing.assert_array_equal(top_levels(scores[None, :], grid)[0], expected)
+
+
+@pytest.mark.parametrize("kept", [0, 2**28])
+@pytest.mark.parametrize("kind", ["random", "ties"])
+def test_a_model_is_cut_as_its_joined_scores_are(monkeypatch, kept, kind):
+    """Also if no more than one matrix's scores are kept at a time, and with threads."""
+    monkeypatch.setattr("safety_regions.ranks.KEPT_BYTES", kept)
+    monkeypatch.setenv("SAFETY_REGIONS_THREADS", "2")
+    generator = np.random.default_rng(0)
+    shapes = {"0.q": (7, 9), "0.down": (300, 400), "1.q": (64, 3)}
+    draw = {"random": generator.random, "ties": lambda shape, dtype: generator.integers(-1, 2, shape).astype(dtype)}[
+        kind
+    ]
+    scores = {name: draw(shape, np.float32) for name, shape in shapes.items()}
+    grid = (0.01, 0.1, 0.4)
+    found = np.concatenate([levels.reshape(-1) for _, levels in select(list(scores), scores.__getitem__, Cut(grid, "model"))])  # fmt: skip
+    joined = np.concatenate([matrix.reshape(-1) for matrix in scores.values()])
+    for fraction in grid:
+        mask = np.zeros(joined.size, bool)
+        mask[np.argsort(-joined, kind="stable")[: round(fraction * joined.size)]] = True
+        np.testing.assert_array_equal(found >= level_of(grid, fraction), mask)
 
 
 def test_rows_are_units_of_scope_row():

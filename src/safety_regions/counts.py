@@ -5,23 +5,22 @@ held in memory is one matrix of each region, packed, and the counts.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64, UInt64
+from jaxtyping import Int64
 
 from safety_regions.errors import UserError
+from safety_regions.kernels import n_threads
 from safety_regions.progress import progress
-from safety_regions.refine import refine
-from safety_regions.regions import Header, Region, Words, at_least, open_region
+from safety_regions.regions import Header, Region, open_region
 from safety_regions.select import level_of
 
 UNION = "union"
 """Names the union of all utility regions, the default for refinement."""
-BLOCK_WORDS = 8192
-"""Words of each region that are looked at in one step, under all conditions together: what a processor has near at hand."""
 
 
 @dataclass(frozen=True)
@@ -56,95 +55,71 @@ class Counts:
 
 
 def count(
-    safety: dict[str, Path], utility: dict[str, Path], p: float, orders: list[list[int]], doing: str = "overlap"
+    safety: dict[str, Path],
+    utility: dict[str, Path],
+    p: float,
+    orders: list[list[int]],
+    doing: str = "overlap",
+    removals: Sequence[tuple[str, float]] | None = None,
 ) -> Counts:
-    """Count the overlaps of the safety regions, raw and refined with each utility region and with their union.
+    """Count the overlaps of the safety regions, raw and refined, at every fraction q of the grid.
 
-    n-way overlaps are counted raw at every q, and refined with the union at fraction `p` at every q. Raises `UserError`
-    if the regions do not cover the same matrices with the same grid and scope.
+    `removals` are the refinements: (utility set or `UNION`, its fraction); None for each set and their union at every
+    fraction. n-way overlaps are counted raw, and refined with (`UNION`, p) if that is among the removals; without `orders`
+    none are. Raises `UserError` if the regions do not cover the same matrices with the same grid and scope.
     """
     with ExitStack() as stack:
         regions = {name: stack.enter_context(open_region(path)) for name, path in {**safety, **utility}.items()}
         header = _common_header(list(regions.values()))
-        tables = Counts(header, list(safety), list(utility), orders, {}, {}, {})
-        with progress(len(header.shapes), doing, "matrices") as bar:
-            for number, name in enumerate(header.shapes):
-                _count_matrix(tables, regions, name, number, p)
+        if removals is None:
+            removals = [(set_, fraction) for fraction in header.grid for set_ in (*utility, UNION)]
+        tables = _empty(header, list(safety), list(utility), orders, removals, p)
+        with progress(len(header.shapes), doing, "matrices") as bar, ThreadPoolExecutor(n_threads()) as pool:
+            for _ in pool.map(lambda at: _count_matrix(tables, regions, *at), enumerate(header.shapes)):
                 bar.update(1)
     return tables
 
 
-def _count_matrix(tables: Counts, regions: dict[str, Region], name: str, number: int, p: float) -> None:
-    grid, n, n_orders = tables.header.grid, len(tables.safety), len(tables.orders)
-    planes = {set_: regions[set_].planes(name) for set_ in regions}
-    removals = [(set_, fraction) for fraction in grid for set_ in (*tables.utility, UNION)]
-    removed = _removed(planes, tables)
-    for removal, words in zip(removals, removed[1:], strict=True):
-        _slot(tables.removed, removal, tables, ())[number] = _popcount(words)
-    union = removed[1 + removals.index((UNION, p))]
-    for q in grid:
-        safety = np.stack([at_least(planes[set_], level_of(grid, q)) for set_ in tables.safety])
-        conditions = [Condition(q), *(Condition(q, fraction, set_) for set_, fraction in removals)]
-        for condition, counts in zip(conditions, refined_pair_counts(safety, removed), strict=True):
-            _slot(tables.pairs, condition, tables, (n, n))[number] = counts
-        for condition, words in ((Condition(q), safety), (Condition(q, p, UNION), refine(safety, union))):
-            _slot(tables.nway, condition, tables, (n_orders, n, 2))[number] = nway_counts(words, tables.orders)
+def _empty(
+    header: Header, safety: list[str], utility: list[str], orders: list[list[int]], removals: Sequence[tuple[str, float]], p: float
+) -> Counts:  # fmt: skip
+    """Zeros for every condition."""
+    conditions = [Condition(q, fraction, set_) for q in header.grid for set_, fraction in [("", None), *removals]]
+    whole = [c for c in conditions if orders and c.utility in ("", UNION) and c.p in (None, p)]
+    n, n_matrices = len(safety), len(header.shapes)
+    pairs = {c: np.zeros((n_matrices, n, n), np.int64) for c in conditions}
+    nway = {c: np.zeros((n_matrices, len(orders), n, 2), np.int64) for c in whole}
+    return Counts(header, safety, utility, orders, pairs, nway, {r: np.zeros(n_matrices, np.int64) for r in removals})
 
 
-def _removed(planes: dict[str, list[Words]], tables: Counts) -> UInt64[np.ndarray, "conditions words"]:
-    """What each condition removes: nothing from raw regions, then at each fraction each utility region, and their union."""
-    sets = len(tables.utility)
-    removed = np.zeros((1 + len(tables.header.grid) * (sets + 1), len(next(iter(planes.values()))[0])), np.uint64)
-    at_fraction = removed[1:].reshape(-1, sets + 1, removed.shape[1])
-    for fraction, masks in zip(tables.header.grid, at_fraction, strict=True):
-        for mask, set_ in zip(masks, tables.utility, strict=False):
-            mask[:] = at_least(planes[set_], level_of(tables.header.grid, fraction))
-        masks[-1] = np.bitwise_or.reduce(masks[:-1])
-    return removed
+def _count_matrix(tables: Counts, regions: dict[str, Region], number: int, name: str) -> None:
+    """Fill in the counts of one matrix."""
+    from safety_regions.kernels import bits
 
-
-def refined_pair_counts(
-    words: UInt64[np.ndarray, "sets words"], removed: UInt64[np.ndarray, "conditions words"]
-) -> Int64[np.ndarray, "conditions sets sets"]:
-    """`pair_counts` of the sets without what each condition removes."""
-    counts = np.zeros((len(removed), len(words), len(words)), np.int64)
-    step = max(1, BLOCK_WORDS // len(removed))
-    for start in range(0, words.shape[1], step):
-        counts += pair_counts(refine(words[:, start : start + step], removed[:, None, start : start + step]))
-    return counts
-
-
-def pair_counts(words: UInt64[np.ndarray, "*conditions sets words"]) -> Int64[np.ndarray, "*conditions sets sets"]:
-    """|A_i and A_j| for i <= j, zeros below the diagonal."""
-    n = words.shape[-2]
-    counts = np.zeros((*words.shape[:-1], n), np.int64)
-    for i in range(n):
-        shared = np.bitwise_count(words[..., i : i + 1, :] & words[..., i:, :])
-        counts[..., i, i:] = shared.sum(axis=-1, dtype=np.int64)
-    return counts
-
-
-def nway_counts(
-    words: UInt64[np.ndarray, "sets words"], orders: Sequence[Sequence[int]]
-) -> Int64[np.ndarray, "orders n 2"]:
-    """|intersection| and |union| of the first 1, 2, ... sets of each order."""
-    counts = np.zeros((len(orders), len(words), 2), np.int64)
-    step = max(1, BLOCK_WORDS // len(orders))
-    for start in range(0, words.shape[1], step):
-        grown = words[:, start : start + step][np.array(orders)]
-        counts[..., 0] += np.bitwise_count(np.bitwise_and.accumulate(grown, axis=1)).sum(axis=-1, dtype=np.int64)
-        counts[..., 1] += np.bitwise_count(np.bitwise_or.accumulate(grown, axis=1)).sum(axis=-1, dtype=np.int64)
-    return counts
-
-
-def _slot(table: dict, key, tables: Counts, shape: tuple[int, ...]) -> np.ndarray:
-    if key not in table:
-        table[key] = np.zeros((len(tables.header.shapes), *shape), np.int64)
-    return table[key]
-
-
-def _popcount(words: np.ndarray) -> int:
-    return int(np.bitwise_count(words).sum(dtype=np.int64))
+    grid, n, removals = tables.header.grid, len(tables.safety), list(tables.removed)
+    conditions = [("", None), *removals]
+    nway = [c for c, (set_, fraction) in enumerate(conditions) if Condition(grid[0], fraction, set_) in tables.nway]
+    pairs = np.zeros((len(grid), len(conditions), n, n), np.int64)
+    grown = np.zeros((len(grid), len(nway), len(tables.orders), n, 2), np.int64)
+    removed = np.zeros(len(removals), np.int64)
+    bits.count_conditions(
+        np.stack([regions[set_].planes(name) for set_ in (*tables.safety, *tables.utility)]),
+        n,
+        np.array([level_of(grid, q) for q in grid]),
+        np.array([[set_ in (own, UNION) for own in tables.utility] for set_, _ in removals], bool).reshape(len(removals), -1),
+        np.array([level_of(grid, fraction) for _, fraction in removals], np.int64),
+        np.array(tables.orders, np.int64).reshape(-1, n),
+        np.array(nway, np.int64),
+        *(pairs, removed, grown),
+    )  # fmt: skip
+    for k, q in enumerate(grid):
+        for c, (set_, fraction) in enumerate(conditions):
+            tables.pairs[Condition(q, fraction, set_)][number] = pairs[k, c]
+        for m, c in enumerate(nway):
+            set_, fraction = conditions[c]
+            tables.nway[Condition(q, fraction, set_)][number] = grown[k, m]
+    for removal, size in zip(removals, removed, strict=True):
+        tables.removed[removal][number] = size
 
 
 def _common_header(regions: list[Region]) -> Header:

@@ -6,7 +6,7 @@ one matrix at one level as packed 64-bit words.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +64,10 @@ def write_region(
     shapes, counts, tensors = {}, {}, {}
     for name, matrix in levels:
         shapes[name] = matrix.shape
-        at_level = np.bincount(matrix.reshape(-1), minlength=n_levels + 1)
-        counts[name] = tuple(int(at_level[n_levels - i :].sum()) for i in range(n_levels))
-        for plane in range(n_levels.bit_length()):
-            octets = compressor.compress(pack((matrix >> plane) & 1).tobytes())
-            tensors[f"{name}/{plane}"] = np.frombuffer(octets, np.uint8)
+        planes = _packed(matrix, n_levels.bit_length())
+        counts[name] = _counts(planes, n_levels)[:-1]
+        for number, plane in enumerate(planes):
+            tensors[f"{name}/{number}"] = np.frombuffer(compressor.compress(plane), np.uint8)
     header = Header(recipe_digest, tuple(cut.grid), cut.scope, shapes, counts, granularity)
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"region": canonical_json(_to_json(header))})
@@ -86,45 +85,61 @@ class Region:
         """Names of the matrices, in the order of the model."""
         return list(self.header.shapes)
 
-    def planes(self, name: str) -> list[Words]:
+    def planes(self, name: str) -> UInt64[np.ndarray, "planes words"]:
         """The bit planes of a matrix's levels, least significant first. Raises `UserError` if they are damaged."""
         rows, columns = self.header.shapes[name]
-        n_bytes = -(-rows * columns // 64) * 8
+        planes = np.empty((self.header.n_planes, -(-rows * columns // 64)), "<u8")
         decompressor = zstandard.ZstdDecompressor()
-        planes = []
-        for plane in range(self.header.n_planes):
+        for number, plane in enumerate(planes):
             try:
-                octets = self._file.get_tensor(f"{name}/{plane}").tobytes()
-                if zstandard.frame_content_size(octets) != n_bytes:
-                    raise ValueError(f"a plane of {zstandard.frame_content_size(octets)} bytes, expected {n_bytes}")
-                planes.append(np.frombuffer(decompressor.decompress(octets), "<u8"))
+                octets = self._file.get_tensor(f"{name}/{number}")
+                if zstandard.frame_content_size(octets) != plane.nbytes:
+                    raise ValueError(f"a plane of {zstandard.frame_content_size(octets)} bytes, expected {plane.nbytes}")  # fmt: skip
+                plane.view(np.uint8)[:] = np.frombuffer(decompressor.decompress(octets), np.uint8)
             except (SafetensorError, zstandard.ZstdError, ValueError) as error:
-                raise _damaged(self.path, f"matrix {name}, plane {plane}: {error}") from None
+                raise _damaged(self.path, f"matrix {name}, plane {number}: {error}") from None
         self._check_counts(name, planes)
         return planes
 
-    def _check_counts(self, name: str, planes: list[Words]) -> None:
+    def _check_counts(self, name: str, planes: UInt64[np.ndarray, "planes words"]) -> None:
         """The masks hold as many elements as the header says, none behind the last element, and no level is above K."""
         rows, columns = self.header.shapes[name]
-        n_levels = len(self.header.grid)
         padding = np.uint64(0) if rows * columns % 64 == 0 else ~np.uint64(0) << np.uint64(rows * columns % 64)
-        held = tuple(int(np.bitwise_count(at_least(planes, n_levels - i)).sum()) for i in range(n_levels))
-        above = n_levels + 1 < 2 ** len(planes) and bool(at_least(planes, n_levels + 1).any())
-        if above or held != self.header.counts[name] or any(plane[-1] & padding for plane in planes):
+        held = _counts(planes, len(self.header.grid))
+        if held != (*self.header.counts[name], 0) or (planes[:, -1] & padding).any():
             raise _damaged(self.path, f"matrix {name}: its levels do not fit the header's counts")
 
 
-def at_least(planes: Sequence[Words], level: int) -> Words:
+def _packed(levels: UInt8[np.ndarray, "out in"], n_planes: int) -> UInt64[np.ndarray, "planes words"]:
+    """The bit planes of a matrix's levels."""
+    from safety_regions.kernels import bits
+
+    flat = np.ascontiguousarray(levels).reshape(-1)
+    planes = np.empty((n_planes, -(-flat.size // 64)), np.uint64)
+    whole = flat.size // 64
+    bits.pack_planes(flat[: 64 * whole], planes[:, :whole])
+    if flat.size % 64:
+        bits.pack_planes(np.pad(flat[64 * whole :], (0, -flat.size % 64)), planes[:, whole:])
+    return planes
+
+
+def _counts(planes: UInt64[np.ndarray, "planes words"], n_levels: int) -> tuple[int, ...]:
+    """Elements inside each fraction of the grid; and last, those of a level above all."""
+    from safety_regions.kernels import bits
+
+    sizes = np.zeros(min(n_levels + 2, 2 ** len(planes)), np.int64)
+    bits.count_levels(planes, sizes)
+    above = int(sizes[n_levels + 1]) if len(sizes) > n_levels + 1 else 0
+    return (*(int(sizes[n_levels - i]) for i in range(n_levels)), above)
+
+
+def at_least(planes: UInt64[np.ndarray, "planes words"], level: int) -> Words:
     """The mask `levels >= level` from bit planes (least significant first), on whole words, for level >= 1."""
-    above = np.zeros_like(planes[0])
-    equal = np.full_like(planes[0], np.iinfo(np.uint64).max)
-    for bit in reversed(range(len(planes))):
-        if (level >> bit) & 1:
-            equal &= planes[bit]
-        else:
-            above |= equal & planes[bit]
-            equal &= ~planes[bit]
-    return above | equal
+    from safety_regions.kernels import bits
+
+    mask = np.empty(planes.shape[1], np.uint64)
+    bits.fill_mask(planes, level, mask)
+    return mask
 
 
 def read_levels(region: Region, name: str) -> UInt8[np.ndarray, "out in"]:

@@ -1,0 +1,72 @@
+"""Region files: size over the entropy of their levels, and how fast they are decoded, in elements and over reading their bytes.
+
+Entropy is that of the levels of a matrix taken as independent draws, in bits per element, times the elements.
+"""
+
+import argparse
+import json
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from measuring import alternate, ratio
+from selection import GRID, random_scores
+
+from safety_regions.errors import run_main
+from safety_regions.regions import Header, open_region, write_region
+from safety_regions.select import Cut, top_levels
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("regions", type=Path, nargs="*", help="region files (default: one of random scores)")
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = args.regions or [made(Path(folder) / "region")]
+        headers = [header_of(path) for path in paths]
+        over = [path.stat().st_size / entropy_bytes(header) for path, header in zip(paths, headers, strict=True)]
+        times = alternate({"read": lambda: [p.read_bytes() for p in paths], "decode": lambda: decode(paths)}, args.repeats)  # fmt: skip
+        n = sum(rows * columns for header in headers for rows, columns in header.shapes.values())
+    results = {
+        "file_over_entropy": round(max(over), 3),
+        "file_over_entropy_each": [round(x, 3) for x in over],
+        "decode_over_read": ratio(times, "decode", "read"),
+        "decode_g_elements_per_cpu_second": round(n / min(times["decode"]) / 1e9, 3),
+    }
+    print(json.dumps(results, indent=1))
+
+
+def made(path: Path) -> Path:
+    """A region of random scores: 8 matrices of 4 million."""
+    levels = ((f"{i}.q", top_levels(random_scores(4_000_000), GRID).reshape(2000, 2000)) for i in range(8))
+    write_region(path, levels, recipe_digest="0" * 64, cut=Cut(GRID, "matrix"))
+    return path
+
+
+def header_of(path: Path) -> Header:
+    with open_region(path) as region:
+        return region.header
+
+
+def entropy_bytes(header: Header) -> float:
+    """Bytes for the levels of every matrix at their entropy."""
+    total = 0.0
+    for name, (rows, columns) in header.shapes.items():
+        held = np.array([0, *header.counts[name], rows * columns])
+        shares = np.diff(held)[np.diff(held) > 0] / (rows * columns)
+        total += rows * columns * float(-(shares * np.log2(shares)).sum()) / 8
+    return total
+
+
+def decode(paths: list[Path], threads: int = 1) -> None:
+    """The planes of every matrix, with their counts checked."""
+    for path in paths:
+        with open_region(path) as region, ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(lambda name: region.planes(name).shape, region.names):
+                pass
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,26 @@
+"""Loops that are compiled when they are first called: numba keeps the machine code in a cache for later processes.
+
+Importing a module of this package takes longer than most commands do, so it is imported where it is used.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+THREADS = "SAFETY_REGIONS_THREADS"
+"""Environment variable: how many threads a process may use for these loops. One if unset; results do not depend on it."""
+
+
+def compiled(function: Callable) -> Any:
+    """The function as machine code that releases the interpreter's lock; not kept where no cache folder can be written."""
+    from numba import njit
+
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError:
+        return njit(nogil=True)(function)
+
+
+def n_threads() -> int:
+    """Threads that this process may use for these loops."""
+    return max(1, int(os.environ.get(THREADS) or 1))

@@ -1,0 +1,201 @@
+"""Thresholds and levels of float32 scores by their bits, without sorting them.
+
+A score's key is its bits, turned so that keys as unsigned integers are ordered as the scores are. The upper half of the key is
+its bin. A histogram of bins says in which bin the k-th largest score lies; only scores of such bins, marked in their level,
+are looked at again, by the digits of their lower half. NaN and -0.0 must not be among the scores.
+"""
+
+from typing import no_type_check
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from safety_regions.kernels import compiled
+
+MARK = 128
+"""Bit of a level that is not settled yet: the score lies in the bin of a threshold."""
+TILE = 4096
+"""Scores looked at in one step: they stay in the cache next to the processor."""
+SIGN, ONES = np.uint32(0x80000000), np.uint32(0xFFFFFFFF)
+BYTE, HALF = np.uint32(8), np.uint32(16)
+MARKS = np.uint64(0x8080808080808080)
+
+
+@intrinsic
+@no_type_check
+def lowest_bit(context, word):
+    """The place of the lowest bit set in a 64-bit word that is not 0."""
+
+    def build(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), build
+
+
+@compiled
+@no_type_check
+def key_of(bits):
+    """The key of the score with these bits."""
+    return bits ^ (ONES if bits & SIGN else SIGN)
+
+
+@compiled
+@no_type_check
+def histogram(bits, counts):
+    """Add to counts (2, 65536) how many scores have each upper half of the bits; rows are even and odd places.
+
+    Two rows, as neighbours often share a bin, and adding twice to one counter has to wait.
+    """
+    even, odd = counts[0], counts[1]
+    pairs = bits.size // 2
+    for i in range(pairs):
+        even[bits[2 * i] >> HALF] += np.uint32(1)
+        odd[bits[2 * i + 1] >> HALF] += np.uint32(1)
+    if bits.size % 2:
+        even[bits[bits.size - 1] >> HALF] += np.uint32(1)
+
+
+@compiled
+@no_type_check
+def find_bins(counts, wanted, bins, left):
+    """For each of the ascending ranks `wanted`: the bin of that rank's score, and its rank among the scores of the bin.
+
+    `counts` (65536,) are by the upper half of the bits.
+    """
+    above, i = 0, 0
+    for place in range(65536):
+        # Down from infinity to 0, then from -0 down to -infinity.
+        upper = 0x7FFF - place if place < 0x8000 else place
+        here = above + np.int64(counts[upper])
+        while i < wanted.size and wanted[i] <= here:
+            bins[i] = upper ^ (0xFFFF if upper & 0x8000 else 0x8000)
+            left[i] = wanted[i] - above
+            i += 1
+        if i == wanted.size:
+            return
+        above = here
+
+
+@compiled
+@no_type_check
+def fill_table(bins, table):
+    """By the upper half of the bits: how many of the descending bins are below it, or the mark for the bins themselves."""
+    i = 0
+    for place in range(65536):
+        upper = 0x7FFF - place if place < 0x8000 else place
+        if i < bins.size and bins[i] == 0xFFFF - place:
+            table[upper] = MARK
+            while i < bins.size and bins[i] == 0xFFFF - place:
+                i += 1
+        else:
+            table[upper] = bins.size - i
+
+
+@compiled
+@no_type_check
+def collect(bits, levels, keys):
+    """The keys of marked scores, in order, as far as there is room in `keys`; returns how many are marked."""
+    eights = levels.view(np.uint64)
+    n = 0
+    for e in range(eights.size):
+        marks = eights[e] & MARKS
+        while marks:
+            i = 8 * e + np.int64(lowest_bit(marks) >> np.uint64(3))
+            marks &= marks - np.uint64(1)
+            if n < keys.size:
+                keys[n] = key_of(bits[i])
+            n += 1
+    return n
+
+
+@compiled
+@no_type_check
+def narrow(keys, prefixes, shift, digits):
+    """Count the next digit of the keys that begin with each of the prefixes, in digits (prefixes, 256).
+
+    A prefix is what is known of a threshold's key, the part above the digit, which lies `shift` bits above the end.
+    """
+    for key in keys:
+        for k in range(prefixes.size):
+            if key >> (shift + BYTE) == prefixes[k]:
+                digits[k, (key >> shift) & np.uint32(255)] += 1
+
+
+@compiled
+@no_type_check
+def classify(bits, table, levels, keys):
+    """The level of each score by the table (65536,) of the upper halves of the bits; returns how many of them are marked.
+
+    Their keys are collected as far as there is room. The levels are zero behind the last score, to a multiple of 8.
+    """
+    # Read as 16-bit halves: shifted words would be gathered from the table by vector instructions, several times slower.
+    halves = bits.view(np.uint16)
+    n_marked = 0
+    for start in range(0, bits.size, TILE):
+        stop = min(start + TILE, bits.size)
+        for i in range(start, stop):
+            levels[i] = table[halves[2 * i + 1]]
+        n_marked += collect(bits[start:stop], levels[start : (stop + 7) // 8 * 8], keys[n_marked:])
+    return n_marked
+
+
+@compiled
+@no_type_check
+def find_digits(digits, prefixes, left):
+    """Lengthen each prefix by the digit in which its rank `left` lies, and make `left` the rank among those scores."""
+    for k in range(prefixes.size):
+        digit = 255
+        while digits[k, digit] < left[k]:
+            left[k] -= digits[k, digit]
+            digit -= 1
+        prefixes[k] = (prefixes[k] << BYTE) | np.uint32(digit)
+
+
+@compiled
+@no_type_check
+def settle(levels, keys, thresholds, left):
+    """The level of each marked score: how many thresholds its key is above, or equal to while any of these are `left`.
+
+    The keys are those of the marked scores, in order; the levels are padded to a multiple of 8.
+    """
+    eights = levels.view(np.uint64)
+    n = 0
+    for e in range(eights.size):
+        marks = eights[e] & MARKS
+        while marks:
+            i = 8 * e + np.int64(lowest_bit(marks) >> np.uint64(3))
+            marks &= marks - np.uint64(1)
+            key, level = keys[n], np.uint8(0)
+            n += 1
+            for k in range(thresholds.size):
+                if key > thresholds[k]:
+                    level += np.uint8(1)
+                elif key == thresholds[k] and left[k] > 0:
+                    left[k] -= 1
+                    level += np.uint8(1)
+            levels[i] = level
+
+
+@compiled
+@no_type_check
+def levels_of_rows(scores, thresholds, wanted, levels):
+    """Levels of each row, given the wanted[k]-th largest score of each row in thresholds (rows, k)."""
+    left = np.empty(wanted.size, np.int64)
+    for row in range(scores.shape[0]):
+        x, cut = scores[row], thresholds[row]
+        for k in range(wanted.size):
+            above = 0
+            for i in range(x.size):
+                above += x[i] > cut[k]
+            left[k] = wanted[k] - above
+        for i in range(x.size):
+            level = 0
+            for k in range(wanted.size):
+                if x[i] > cut[k]:
+                    level += 1
+                elif x[i] == cut[k] and left[k] > 0:
+                    left[k] -= 1
+                    level += 1
+            levels[row, i] = level

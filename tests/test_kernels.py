@@ -1,0 +1,101 @@
+"""Compiled loops against the same written out in numpy and Python."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from safety_regions.kernels import THREADS, bits
+
+SIZES = st.sampled_from([1, 63, 64, 65, 130, 64 * 256, 64 * 257 + 5])
+
+
+def packed(bools):
+    """Bits along the last axis as little-endian words, zeros behind the last."""
+    octets = np.packbits(bools, axis=-1, bitorder="little")
+    padding = [(0, 0)] * (octets.ndim - 1) + [(0, -octets.shape[-1] % 8)]
+    return np.ascontiguousarray(np.pad(octets, padding)).view("<u8")
+
+
+def planes_of(levels, n_planes=4):
+    return packed(np.stack([(levels >> bit) & 1 for bit in range(n_planes)], axis=-2).astype(bool))
+
+
+@settings(max_examples=20)
+@given(SIZES, st.integers(0, 2**32))
+def test_masks_and_sizes_of_planes_are_those_of_the_levels(size, seed):
+    levels = np.random.default_rng(seed).integers(0, 16, size, dtype=np.uint8)
+    planes, sizes = planes_of(levels), np.zeros(16, np.int64)
+    bits.count_levels(planes, sizes)
+    padded = np.pad(levels, (0, -size % 64))
+    own = np.empty_like(planes)
+    bits.pack_planes(padded, own)
+    np.testing.assert_array_equal(own, planes)
+    for level in range(1, 16):
+        mask = np.empty(planes.shape[1], np.uint64)
+        bits.fill_mask(planes, level, mask)
+        np.testing.assert_array_equal(mask, packed(levels >= level))
+        assert sizes[level] == (levels >= level).sum()
+
+
+@settings(max_examples=12)
+@given(SIZES, st.integers(1, 10), st.integers(0, 2), st.integers(0, 2**32))
+def test_counts_of_conditions_are_those_of_bools(size, n_safety, n_utility, seed):
+    generator = np.random.default_rng(seed)
+    n, sets, wanted = n_safety, n_safety + n_utility, np.array([1, 3])
+    levels = generator.integers(0, 5, (sets, size), dtype=np.uint8)
+    removals = [(own, level) for own in np.eye(n_utility, dtype=bool) for level in (2, 4)]
+    removals += [(np.ones(n_utility, bool), 1)] if n_utility else []
+    utility = np.array([own for own, _ in removals], bool).reshape(len(removals), n_utility)
+    removed_levels = np.array([level for _, level in removals], np.int64)
+    orders = np.array([generator.permutation(n) for _ in range(2)])
+    nway = np.array([0, len(removals)] if removals else [0])
+    pairs = np.zeros((2, 1 + len(removals), n, n), np.int64)
+    removed, grown = np.zeros(len(removals), np.int64), np.zeros((2, len(nway), 2, n, 2), np.int64)
+    bits.count_conditions(planes_of(levels, 3), n, wanted, utility, removed_levels, orders, nway, pairs, removed, grown)
+    gone = [np.zeros(size, bool), *((levels[n:] >= level)[own].any(axis=0) for own, level in removals)]
+    assert removed.tolist() == [g.sum() for g in gone[1:]]
+    for q, level in enumerate(wanted):
+        for c, out in enumerate(gone):
+            masks = (levels[:n] >= level) & ~out
+            np.testing.assert_array_equal(pairs[q, c], np.triu(masks.astype(int) @ masks.astype(int).T))
+        for m, c in enumerate(nway):
+            masks = (levels[:n] >= level) & ~gone[c]
+            for o, order in enumerate(orders):
+                for k in range(1, n + 1):
+                    assert grown[q, m, o, k - 1].tolist() == [masks[order[:k]].all(0).sum(), masks[order[:k]].any(0).sum()]  # fmt: skip
+
+
+CODE = """
+from safety_regions.kernels import compiled
+from safety_regions.regions import _packed
+import numpy as np
+assert _packed(np.ones((3, 3), np.uint8), 1).tolist() == [[511]]
+print(compiled(lambda x: x)._cache.__class__.__name__)
+"""
+
+
+def test_loops_run_where_no_cache_can_be_kept(tmp_path):
+    """As in an installation that may not be written to, for a user without a home."""
+    locked = tmp_path / "file"
+    locked.write_text("")
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(locked / "cache")}
+    done = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("NullCache\n", 0), done.stderr
+
+
+def test_what_is_parsed_or_asked_for_help_loads_no_compiler():
+    code = "import sys, safety_regions.cli, safety_regions.planning, safety_regions.counts, safety_regions.select; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("value", ["", "1", "3"])
+def test_threads_are_those_of_the_environment(monkeypatch, value):
+    from safety_regions.kernels import n_threads
+
+    monkeypatch.setenv(THREADS, value)
+    assert n_threads() == int(value or 1)
