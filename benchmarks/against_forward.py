@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from scoring import alternate, make_samples, ratio
+from scoring import alternate, make_samples, ratio, watch
 
 from safety_regions.config.methods import Nlsr, SafeNeuron
 from safety_regions.errors import run_main
@@ -59,7 +59,9 @@ def runs(loaded: LoadedModel, prompts: list[Sample], args: argparse.Namespace) -
 
     return {
         "forward": forward,
-        "ffn_and_v": lambda: safeneuron._measure(loaded, prompts, options, args.batch_tokens, kinds=("v", "ffn")),
+        "ffn_and_v": lambda: watch(
+            loaded, prompts, [safeneuron.observer(loaded, prompts, options, ("v", "ffn"))], args.batch_tokens
+        ),
         "safeneuron": lambda: safeneuron.measure(loaded, prompts, options, **limit),
         "nlsr": lambda: nlsr.measure(loaded, responses, Nlsr(), **limit, adapter=adapter, merged=True),
     }

@@ -1,6 +1,8 @@
-"""What scoring costs: SNIP against a plain forward and backward pass, Wanda against a forward pass, and SNIP's memory.
+"""What scoring costs: SNIP against a plain forward and backward pass, Wanda and SafeNeuron against a forward pass, all three in one
+pass against SNIP alone, and SNIP's memory.
 
-Ratios are medians over alternating runs on the same samples and the same batches, so that a busy machine slows both sides.
+Ratios are medians over alternating runs on the same samples and the same batches, so that a busy machine slows both sides. Times
+are CPU seconds of this process, which count what other processes do least.
 """
 
 import argparse
@@ -14,12 +16,24 @@ from statistics import median
 
 import torch
 
-from safety_regions.config.methods import Snip, Wanda
+from safety_regions.config.methods import Snip, Wanda, options_of
 from safety_regions.errors import run_main
-from safety_regions.methods import snip, wanda
+from safety_regions.methods import safeneuron, snip, wanda
+from safety_regions.methods.interface import method
+from safety_regions.methods.passes import Observer, response_loss, run_pass
 from safety_regions.models.architecture import linears, projections
 from safety_regions.models.load import LoadedModel, load_model
 from safety_regions.models.tokens import Sample, batches, collate
+
+RATIOS = {
+    "snip_over_backward": ("snip", "forward_backward"),
+    "wanda_over_forward": ("wanda", "forward"),
+    "together_over_snip": ("together", "snip"),
+    "safeneuron_ffn_v_over_forward": ("safeneuron_ffn_v", "forward"),
+    "safeneuron_over_forward": ("safeneuron", "forward"),
+}
+"""Name -> what is timed, and what it is divided by. `together`: SNIP, Wanda and SafeNeuron in one pass."""
+TOGETHER = ("snip", "wanda", "safeneuron")
 
 
 def main() -> None:
@@ -30,7 +44,7 @@ def main() -> None:
     parser.add_argument("--batch-tokens", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--memory-of", choices=["snip", "nothing"], help=argparse.SUPPRESS)
+    parser.add_argument("--memory-of", choices=["snip", "together", "nothing"], help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.memory_of:
@@ -39,13 +53,11 @@ def main() -> None:
     loaded = load_model(args.model)
     samples = make_samples(args.n_samples, args.tokens, loaded.model.config.vocab_size)
     times = alternate(runs(loaded, samples, args.batch_tokens), args.repeats)
-    results = {
-        "snip_over_forward_backward": ratio(times, "snip", "forward_backward"),
-        "wanda_over_forward": ratio(times, "wanda", "forward"),
-        **memory_ratio(args, loaded),
-    }
+    results = {name: ratio(times, *of) for name, of in RATIOS.items()} | memory_ratio(args, loaded)
     for name, seconds in times.items():
-        print(f"{name:>20}: {median(seconds) / len(samples):.4f} s per sample (median of {args.repeats})")
+        print(
+            f"{name:>20}: {median(seconds) / len(samples):.4f} s per sample (median of {args.repeats})", file=sys.stderr
+        )
     print(json.dumps(results, indent=1))
 
 
@@ -65,7 +77,7 @@ def runs(loaded: LoadedModel, samples: list[Sample], batch_tokens: int) -> dict:
         for module in modules:
             module.weight.requires_grad_(True)
         for batch in buckets:
-            snip.response_loss(loaded.model, batch).backward()
+            response_loss(loaded.model, batch).backward()
         for module in modules:
             module.weight.requires_grad_(False)
             module.weight.grad = None
@@ -75,23 +87,41 @@ def runs(loaded: LoadedModel, samples: list[Sample], batch_tokens: int) -> dict:
             for batch in buckets:
                 loaded.model.model(batch.input_ids, use_cache=False)
 
+    def ffn_and_v() -> None:
+        watch(loaded, samples, [safeneuron.observer(loaded, samples, options_of("safeneuron", {}), ("v", "ffn"))], batch_tokens)  # fmt: skip
+
     return {
         "forward_backward": forward_backward,
         "snip": lambda: snip.measure(loaded, samples, Snip(), batch_tokens=batch_tokens),
+        "together": lambda: watch(loaded, samples, observers(loaded, samples, TOGETHER), batch_tokens),
         "forward": forward,
         "wanda": lambda: wanda.measure(loaded, samples, Wanda(), batch_tokens=batch_tokens),
-    }
+        "safeneuron_ffn_v": ffn_and_v,
+        "safeneuron": lambda: method("safeneuron").measure(loaded, samples, options_of("safeneuron", {}), batch_tokens=batch_tokens),
+    }  # fmt: skip
+
+
+def observers(loaded: LoadedModel, samples: list[Sample], names: tuple[str, ...]) -> list[Observer]:
+    """Those of these methods, with their default options."""
+    return [method(name).observer(loaded, samples, options_of(name, {})) for name in names]  # type: ignore[attr-defined]
+
+
+def watch(loaded: LoadedModel, samples: list[Sample], watching: list[Observer], batch_tokens: int) -> None:
+    """A pass with these observers, to the end of their statistics."""
+    run_pass(loaded, samples, watching, batch_tokens=batch_tokens, doing="all")
+    for observer in watching:
+        observer.statistics()
 
 
 def alternate(functions: dict, repeats: int) -> dict[str, list[float]]:
-    """Seconds of each function, run in turns after one turn to warm up."""
+    """CPU seconds of each function, run in turns after one turn to warm up."""
     times: dict[str, list[float]] = {name: [] for name in functions}
     for turn in range(repeats + 1):
         for name, function in functions.items():
-            start = time.perf_counter()
+            start = time.process_time()
             function()
             if turn:
-                times[name].append(time.perf_counter() - start)
+                times[name].append(time.process_time() - start)
     return times
 
 
@@ -100,13 +130,15 @@ def ratio(times: dict[str, list[float]], name: str, to: str) -> float:
 
 
 def memory_ratio(args: argparse.Namespace, loaded: LoadedModel) -> dict:
-    """Peak memory of SNIP above libraries and tokenizer, over the model and one float32 sum of its scored weights."""
+    """Peaks above libraries and tokenizer, over the model and one float32 sum of its scored weights: SNIP's, and all together."""
     model = sum(p.numel() * p.element_size() for p in loaded.model.parameters())
     sums = sum(4 * module.weight.numel() for module in linears(projections(loaded.model)))
-    before, snip_peak = (measured(args, what) for what in ("nothing", "snip"))
+    before, *peaks = (measured(args, what) for what in ("nothing", "snip", "together"))
+    alone, together = (round((peak - before) / (model + sums), 3) for peak in peaks)
     return {
-        "snip_peak_over_model_and_sum": round((snip_peak - before) / (model + sums), 3),
-        "snip_peak_gb": round((snip_peak - before) / 1e9, 3),
+        "snip_peak_over_model_and_sum": alone,
+        "together_peak_over_model_and_sum": together,
+        "snip_peak_gb": round((peaks[0] - before) / 1e9, 3),
         "model_gb": round(model / 1e9, 3),
         "sum_gb": round(sums / 1e9, 3),
     }
@@ -123,9 +155,10 @@ def measured(args: argparse.Namespace, what: str) -> int:
 
 def peak_bytes(args: argparse.Namespace) -> int:
     loaded = load_model(args.model)  # maps the weights; a page counts once it is read
-    if args.memory_of == "snip":
+    if args.memory_of != "nothing":
         samples = make_samples(args.n_samples, args.tokens, loaded.model.config.vocab_size)
-        snip.measure(loaded, samples, Snip(), batch_tokens=args.batch_tokens)
+        names = TOGETHER if args.memory_of == "together" else ("snip",)
+        watch(loaded, samples, observers(loaded, samples, names), args.batch_tokens)
     # Not getrusage: its maximum survives exec, so a child would report its parent's.
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024

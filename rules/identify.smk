@@ -1,7 +1,9 @@
 # In: models and (prompt, response) pairs. Out: one region per model, method and set, nested over the grid of fractions.
 #
 # A job loads its model once and makes what is missing for all sets (machine.datasets_per_job artifacts at most), so adding a
-# set computes that set only. Methods that keep a small statistic share such a job per model to measure, and one to select.
+# set computes that set only. It goes from set to set, and methods that look at the same pass of the model over a set share it.
+# `measure` makes the statistics of the methods that keep a small one, from which `select_regions` derives regions, and the regions
+# of those that keep none.
 
 
 rule measure:
@@ -22,7 +24,7 @@ rule measure:
         device=MACHINE.device,
         batch_tokens=MACHINE.batch_tokens,
     message:
-        "Measure the statistics of {wildcards.model}"
+        "Measure the statistics, or regions, of {wildcards.model}"
     shell:
         "exec &> >(tee {log:q}); {OFFLINE} scripts/measure.py --job {params.job:q} --device {params.device}"
         " --batch-tokens {params.batch_tokens} --manifest {output.manifest:q}"
@@ -46,27 +48,3 @@ rule select_regions:
         "Select the regions of {wildcards.model} from its statistics"
     shell:
         "exec &> >(tee {log:q}); {OFFLINE} scripts/select_regions.py --job {params.job:q} --manifest {output.manifest:q}"
-
-
-rule identify:
-    input:
-        batch_sources,
-    output:
-        manifest="results/manifests/identify/{model}.{method}.{key}.{round}.json",
-    log:
-        "logs/identify/{model}.{method}.{key}.{round}.log",
-    benchmark:
-        "logs/benchmarks/identify/{model}.{method}.{key}.{round}.tsv"
-    resources:
-        mem_mb=memory("identify"),
-        runtime=minutes("identify"),
-        gpu=gpus("identify"),
-    params:
-        job=job,
-        device=MACHINE.device,
-        batch_tokens=MACHINE.batch_tokens,
-    message:
-        "Identify the regions of {wildcards.method} on {wildcards.model}"
-    shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/identify.py --job {params.job:q} --device {params.device}"
-        " --batch-tokens {params.batch_tokens} --manifest {output.manifest:q}"

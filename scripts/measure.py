@@ -1,17 +1,20 @@
-"""Measure the statistic of one or several sets for a method that keeps it; write statistics and receipts."""
+"""Measure on one or several sets, and write statistics, or the regions of methods that keep none, with receipts.
+
+Methods that look at the same pass of the model over a set share it.
+"""
 
 from safety_regions.errors import run_main
-from safety_regions.jobs import job_parser, read_job, run_entries
+from safety_regions.jobs import job_parser, read_job, run_groups
 
 
 def main() -> None:
     args = job_parser(__doc__, scoring=True).parse_args()
 
     from safety_regions.config.run import Machine
-    from safety_regions.steps.identify import measure
+    from safety_regions.steps.identify import by_sample, measure
 
     machine = Machine(device=args.device, batch_tokens=args.batch_tokens)
-    run_entries(read_job(args.job), lambda entry: measure(entry, machine), args.manifest)
+    run_groups(by_sample(read_job(args.job)), lambda group: measure(group, machine), args.manifest)
 
 
 if __name__ == "__main__":

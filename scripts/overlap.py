@@ -1,4 +1,4 @@
-"""Count how far the regions of one model overlap, each method's raw and refined, and those of different methods; write tables."""
+"""Count how far the regions of one model overlap, each method's raw and refined, replicates, and those of different methods; write tables."""
 
 from safety_regions.errors import run_main
 from safety_regions.jobs import by_kind, job_parser, read_job, run_entries
@@ -9,8 +9,10 @@ def main() -> None:
 
     from safety_regions.steps.across import across
     from safety_regions.steps.overlap import overlap
+    from safety_regions.steps.replicates import replicates
 
-    run_entries(read_job(args.job), by_kind({"overlap": overlap, "across": across}), args.manifest)
+    makers = {"overlap": overlap, "replicates": replicates, "across": across}
+    run_entries(read_job(args.job), by_kind(makers), args.manifest)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pytest
 
 from safety_regions import receipts
 from safety_regions.errors import UserError
-from safety_regions.jobs import Entry, by_kind, read_job, run_entries
+from safety_regions.jobs import Entry, by_kind, read_job, run_entries, run_groups
 from safety_regions.recipes import VERSIONS
 
 
@@ -38,6 +38,28 @@ def test_a_failed_job_resumes_where_it_was(tmp_path):
     made = []
     run_entries(entries(tmp_path), lambda e: (made.append(e.recipe["i"]), make(e)), tmp_path / "manifest.json")
     assert made == [2]
+
+
+def test_what_is_made_together_is_what_is_missing_of_a_group(tmp_path, capsys):
+    """A group is finished before the next; what a killed job had made of it stays."""
+    first, second, third, fourth = entries(tmp_path, 4)
+    make(second)
+    groups, made = [[first, second, third], [fourth]], []
+
+    def make_all(missing):
+        made.append([entry.recipe["i"] for entry in missing])
+        if fourth in missing and len(made) == 2:
+            raise RuntimeError
+        for entry in missing:
+            make(entry)
+
+    with pytest.raises(RuntimeError):
+        run_groups(groups, make_all, tmp_path / "manifest.json")
+    assert not (tmp_path / "manifest.json").exists()
+    run_groups(groups, make_all, tmp_path / "manifest.json")
+    assert made == [[0, 2], [3], [3]]
+    assert len(json.loads((tmp_path / "manifest.json").read_text())) == 4
+    assert f"[2/4] {second.path}: in place" in capsys.readouterr().err
 
 
 def test_a_damaged_artifact_stops_the_job_and_is_named(tmp_path):

@@ -225,12 +225,13 @@ def test_soft_cap_and_sliding_window_are_the_models_own(family, sizes, scale_del
 
 def random_heads(n_heads=2, n=12, dim=4, size=1.0, softcap=None, seed=0):
     draw = torch.Generator().manual_seed(seed)
-    q, k, v = (torch.randn(n_heads, n, dim, generator=draw) * size for _ in range(3))
-    return Heads(q, k, v, torch.ones(1, n, n, dtype=torch.bool).tril(), dim**-0.5, softcap)
+    q, k = (torch.randn(n_heads, n, dim, generator=draw) * size for _ in range(2))
+    return Heads(q, k, dim**-0.5, softcap)
 
 
 def literal_of(heads, scale_delta):
-    return literal_softmax_change(heads.query, heads.key, heads.mask[0], heads.scaling, heads.softcap, scale_delta)
+    causal = torch.ones(heads.query.shape[1], heads.query.shape[1], dtype=torch.bool).tril()
+    return literal_softmax_change(heads.query, heads.key, causal, heads.scaling, heads.softcap, scale_delta)
 
 
 @pytest.mark.parametrize("softcap", [None, 30.0])
@@ -298,8 +299,8 @@ def test_the_model_reads_a_long_prompt_within_blocks(monkeypatch):
     monkeypatch.setitem(attention.BLOCKS, "cpu", 2**16)
     with LargestTensor() as largest:
         in_blocks = measured(loaded, [long])
-    # The model's own mask, and nothing larger.
-    assert largest.elements == 600 * 600
+    # What the model makes itself, 600 positions of an MLP, and nothing larger than a block.
+    assert largest.elements <= 2**16 < 600 * 600
     for name, values in whole.items():
         torch.testing.assert_close(in_blocks[name], values, rtol=1e-4, atol=0)
 
@@ -328,7 +329,8 @@ def test_responses_are_not_looked_at():
     loaded, samples = random_model("qwen2"), random_prompts(5)
     other = [Sample(s.id, (*s.input_ids[: s.n_prompt], 7, 8, 9), s.n_prompt) for s in samples]
     first, second = measured(loaded, samples), measured(loaded, other)
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    for name, values in first.items():
+        assert_equal(second[name], values)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -351,7 +353,7 @@ def test_a_model_that_is_listened_to_computes_what_it_always_does(family, sizes)
     with listening(loaded.model, lambda layer, heads: calls.append(layer)):
         found = loaded.model(ids).logits
     assert calls == [0, 1]
-    torch.testing.assert_close(found, loaded.model(ids).logits, rtol=1e-4, atol=1e-5)
+    assert torch.equal(found, loaded.model(ids).logits)
 
 
 def hooks_of(model):

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -64,20 +64,32 @@ def by_kind(makers: Mapping[str, Callable[[Entry], Any]]) -> Callable[[Entry], N
     return make
 
 
-def run_entries(entries: list[Entry], make: Callable[[Entry], Any], manifest: Path | str) -> None:
+def run_entries(entries: Sequence[Entry], make: Callable[[Entry], Any], manifest: Path | str) -> None:
     """Make the artifacts that are not in place, each with its receipt, then write the manifest.
 
     A killed job has lost at most the artifact it was at: started again, it finds the others made and goes on. An artifact
     that is in place but damaged raises `UserError`: it is never made again without a word.
     """
+    run_groups([[entry] for entry in entries], lambda group: make(group[0]), manifest)
+
+
+def run_groups(groups: Sequence[Sequence[Entry]], make: Callable[[list[Entry]], Any], manifest: Path | str) -> None:
+    """As `run_entries`, for artifacts that are made together: `make` gets those of a group that are not in place."""
     sums: dict[str, str] = {}
-    for number, entry in enumerate(entries, 1):
-        if entry.path.exists() and receipts.receipt_path(entry.path).exists():
-            receipts.check(entry.path, entry.digest)
-            print(f"[{number}/{len(entries)}] {entry.path}: in place", file=sys.stderr)
-        else:
-            print(f"[{number}/{len(entries)}] {entry.path}", file=sys.stderr)
-            make(entry)
-        receipt = receipts.read(entry.path)
-        sums |= {str(path): receipt.files[name] for name, path in receipts.paths_of(entry.path, receipt).items()}
+    total, number = sum(map(len, groups)), 0
+    for group in groups:
+        missing = []
+        for entry in group:
+            number += 1
+            there = entry.path.exists() and receipts.receipt_path(entry.path).exists()
+            print(f"[{number}/{total}] {entry.path}{': in place' if there else ''}", file=sys.stderr)
+            if there:
+                receipts.check(entry.path, entry.digest)
+            else:
+                missing.append(entry)
+        if missing:
+            make(missing)
+        for entry in group:
+            receipt = receipts.read(entry.path)
+            sums |= {str(path): receipt.files[name] for name, path in receipts.paths_of(entry.path, receipt).items()}
     write_text(manifest, readable_json(sums))

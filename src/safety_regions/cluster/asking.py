@@ -14,7 +14,7 @@ SMALL = Need(0, 1.1 * GIB, 120.0)
 """A job that neither loads a model nor reads its regions."""
 SNAKEMAKE = 0.4 * GIB
 """At SLURM two snakemake processes run around a job, in the memory that it asked for."""
-STEPS = {"pairs": "respond", "statistics": "measure", "evaluate": "evaluate", "adapter": "train", "overlap": "overlap", "across": "overlap"}  # fmt: skip
+STEPS = {"pairs": "respond", "statistics": "measure", "evaluate": "evaluate", "adapter": "train", "overlap": "overlap", "across": "overlap", "replicates": "overlap"}  # fmt: skip
 """Steps by the kind of what they make; of regions and models the recipe tells."""
 
 
@@ -30,7 +30,7 @@ class Job:
 class Asking:
     """Resources of jobs, by the sizes of their models and the machine's settings.
 
-    Steps: respond, measure, identify, select, evaluate, train (an adapter or a model), overlap.
+    Steps: respond, measure, select, evaluate, train (an adapter or a model), overlap.
     """
 
     def __init__(self, plan: Plan, gpu_seen: bool):
@@ -106,7 +106,7 @@ def is_trained(model: Artifact) -> bool:
 def step_of(artifact: Artifact) -> str | None:
     """The step that makes an artifact; None for one that needs little, or that is fetched."""
     if artifact.kind == "region":
-        return "select" if "statistics" in artifact.recipe else "identify"
+        return "select" if "statistics" in artifact.recipe else "measure"
     if artifact.kind == "model":
         return "train" if is_trained(artifact) else None
     return STEPS.get(artifact.kind)

@@ -56,7 +56,7 @@ def need_of(step: str, size: ModelSize, artifacts: list[Artifact], *, batch_toke
     if device == "cpu":
         return Need(0, weights + kept + MARGIN * (PROCESS[device] + working + own), seconds)
     # Weights pass through the host on their way to a GPU, and sums of the size of the weights on their way back.
-    host = weights + (kept if step == "identify" else 0) + MARGIN * (PROCESS[device] + own)
+    host = weights + _sums(size, artifacts) + MARGIN * (PROCESS[device] + own)
     return Need(weights + kept + MARGIN * (CONTEXT + working), host, seconds)
 
 
@@ -68,11 +68,20 @@ def gpus_for(need: Need, gpu_memory_gb: float) -> int:
 
 def _kept(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
     """What lies beside the weights for the whole job, in proportion to them."""
-    if step == "identify":
-        return 4 * size.scored
     # A region's weights, or those that an adapter is added to, are kept aside to be put back.
     aside = step == "evaluate" or (step == "measure" and any(_adds_adapter(a) for a in artifacts))
-    return size.scored * size.bytes_per_weight if aside else 0
+    kept = size.scored * size.bytes_per_weight if aside else 0
+    # Methods with an adapter have a pass of their own, after which sums are gone.
+    return max(kept, _sums(size, artifacts) if step == "measure" else 0)
+
+
+def _sums(size: ModelSize, artifacts: list[Artifact]) -> Bytes:
+    """A float32 sum for every scored weight, of a method that keeps no statistic: on a GPU, and then on the host."""
+    return 4 * size.scored if any(_measures_region(a) for a in artifacts) else 0
+
+
+def _measures_region(artifact: Artifact) -> bool:
+    return artifact.kind == "region" and "statistics" not in artifact.recipe
 
 
 def _adds_adapter(artifact: Artifact) -> bool:
@@ -89,11 +98,12 @@ def _working(step: str, size: ModelSize, artifacts: list[Artifact], batch_tokens
             return max(_answering(size, size.bytes_per_weight), _reading(size, TEXTS) + logits)
         case "measure":
             answers = any(a.recipe["method"] == "safelayer" for a in artifacts)
-            reading = _reading(size, max(batch_tokens, LONGEST))
+            tokens = max(batch_tokens, LONGEST)
+            reading = _reading(size, tokens)
+            if any(_measures_region(a) for a in artifacts):
+                products = 3 * size.largest * size.bytes_per_weight
+                reading = products + _differentiating(size, tokens, size.bytes_per_weight)
             return max(reading, _answering(size, size.bytes_per_weight)) if answers else reading
-        case "identify":
-            products = 3 * size.largest * size.bytes_per_weight
-            return products + _differentiating(size, max(batch_tokens, LONGEST), size.bytes_per_weight)
         case "train":
             samples = TRAINED * max(_batch_size(a) for a in artifacts)
             return max(_differentiating(size, samples, 4, lora=True), _answering(size, 4))
@@ -126,9 +136,10 @@ def _batch_size(artifact: Artifact) -> int:
 def _on_host(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
     """What a job works with on the CPU wherever the model runs: scores to be ranked, masks to be counted."""
     match step:
-        case "select" | "identify":
+        case "select" | "measure":
+            regions = [a for a in artifacts if a.kind == "region"]
             at_once = {"layer": size.scored / size.layers, "model": size.scored}
-            return 16 * max((at_once.get(a.recipe["scope"], size.largest) for a in artifacts), default=0)
+            return 16 * max((at_once.get(a.recipe["scope"], size.largest) for a in regions), default=0)
         case "evaluate":
             return 24 * size.largest
         case "overlap":
@@ -141,7 +152,10 @@ def _masks(table: Artifact, size: ModelSize) -> Bytes:
     if table.kind == "across":
         # The last mask of every region is kept.
         return (8 + len(table.inputs) / 8) * size.largest
-    sets, utility = len(table.inputs), len(table.recipe["utility"]) + 1
     first = next(iter(table.inputs.values())).recipe
     elements = size.largest if CATALOGUE[first["method"]].granularity == "weight" else size.intermediate
+    if table.kind == "replicates":
+        utility = len(table.recipe["utility"])
+        return (4 * (utility + max(len(of) for _, of in table.recipe["groups"])) + utility + 1) * elements / 8 + 100e6
+    sets, utility = len(table.inputs), len(table.recipe["utility"]) + 1
     return (4 * sets + len(first["grid"]) * utility) * elements / 8 + 100e6

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from safety_regions.artifacts import Artifact
 from safety_regions.cluster.size import ModelSize
 from safety_regions.methods.catalogue import CATALOGUE
+from safety_regions.store import canonical_json
 
 MARGIN = 1.25
 START, PLAIN_START, PER_GB = 30, 10, 10
@@ -50,10 +51,10 @@ def seconds_of(step: str, size: ModelSize, artifacts: list[Artifact], device: st
     """Seconds of a job of `step` that makes these artifacts; `device`: `cpu` or `cuda`. Raises `ValueError` for another step."""
     start = PLAIN_START if step == "overlap" else START + PER_GB * size.weight_bytes / 1e9
     of = _Rates(size, GPU if device == "cuda" else CPU, 4 if step == "train" else size.bytes_per_weight)
+    if step == "measure":
+        return MARGIN * (start + of.measuring_all(artifacts))
     work = {
         "respond": of.responding,
-        "measure": of.measuring,
-        "identify": lambda a: of.measuring(a) + of.selecting(a),
         "select": of.selecting,
         "evaluate": of.evaluating,
         "train": of.training,
@@ -80,14 +81,33 @@ class _Rates:
     def responding(self, pairs: Artifact) -> float:
         return self.asked(_prompts(pairs), pairs.recipe["max_new_tokens"])
 
-    def measuring(self, made: Artifact) -> float:
-        pairs, method = made.inputs["pairs"], made.recipe["method"]
-        if method == "safelayer":
-            return self._finding_layers(made, _prompts(pairs))
-        tokens = PROMPT + pairs.recipe.get("max_new_tokens", RESPONSE)
-        return _prompts(pairs) * tokens * self.device.passes[method] * self.read
+    def measuring_all(self, artifacts: list[Artifact]) -> float:
+        """Artifacts on the same pairs share their longest pass; the others then cost what is beside a forward pass."""
+        longest: dict[str, float] = {}
+        seconds = 0.0
+        for made in artifacts:
+            seconds += self.selecting(made) if made.kind == "region" else 0
+            method = made.recipe["method"]
+            if method == "safelayer":
+                seconds += self._finding_layers(made, _samples(made))
+                continue
+            passes, once = self.device.passes[method], self._reading(made)
+            if made.recipe.get("adapter", made.recipe["model"]) != made.recipe["model"]:
+                seconds += passes * once
+                continue
+            sample = canonical_json({"pairs": made.recipe["pairs"], "part": made.recipe.get("part")})
+            before = longest.get(sample, 0.0)
+            longest[sample] = max(passes, before)
+            beside = min(passes, before) - 1 if before else 0
+            seconds += (longest[sample] - before + max(0.1, beside) * bool(before)) * once
+        return seconds
 
-    def _finding_layers(self, made: Artifact, prompts: int) -> float:
+    def _reading(self, made: Artifact) -> float:
+        """A forward pass over the samples."""
+        tokens = PROMPT + made.inputs["pairs"].recipe.get("max_new_tokens", RESPONSE)
+        return _samples(made) * tokens * self.read
+
+    def _finding_layers(self, made: Artifact, prompts: float) -> float:
         options = made.recipe["options"]
         asked = sum(_size(a) for role, a in made.inputs.items() if role.startswith("over_rejection/"))
         # A quarter of the ranges that may be tried: the search stops early, and the sets of a job share what they count.
@@ -118,12 +138,15 @@ class _Rates:
         if table.kind == "across":
             return self._comparing(table)
         recipe, region = table.recipe, next(iter(table.inputs.values())).recipe
-        n, utility, grid = len(recipe["safety"]), len(recipe["utility"]) + 1, len(region["grid"])
-        pairs = (grid + grid**2 * utility) * n * (n + 1) / 2
-        growing = 4 * grid * recipe["orders"]["n_orders"] * n
+        grid = len(region["grid"])
         words = (
             self.size.scored / 64 if CATALOGUE[region["method"]].granularity == "weight" else self.size.layers * 1000
         )
+        if table.kind == "replicates":
+            return COUNTING * words * sum(2 * grid * len(of) * (len(of) + 1) / 2 for _, of in recipe["groups"])
+        n, utility = len(recipe["safety"]), len(recipe["utility"]) + 1
+        pairs = (grid + grid**2 * utility) * n * (n + 1) / 2
+        growing = 4 * grid * recipe["orders"]["n_orders"] * n
         return COUNTING * (pairs + growing) * words
 
     def _comparing(self, table: Artifact) -> float:
@@ -138,3 +161,8 @@ def _size(prompts: Artifact) -> int:
 
 def _prompts(pairs: Artifact) -> int:
     return _size(pairs.inputs["prompts"])
+
+
+def _samples(measured: Artifact) -> float:
+    """All pairs, or one half of them."""
+    return _prompts(measured.inputs["pairs"]) / (2 if "part" in measured.recipe else 1)

@@ -13,7 +13,7 @@ from safety_regions.cluster.seen import Seen
 from safety_regions.cluster.snakelog import LoggedJob, LoggedRun
 from safety_regions.plan import Plan
 
-KINDS = ("dataset", "prompts", "prompt_overlap", "model", "adapter", "pairs", "statistics", "region", "overlap", "figures", "layer_curves", "across", "evaluate", "report")  # fmt: skip
+KINDS = ("dataset", "prompts", "prompt_overlap", "model", "adapter", "pairs", "statistics", "region", "overlap", "replicates", "figures", "layer_curves", "across", "evaluate", "report")  # fmt: skip
 KEY_DIGITS = 12
 
 

@@ -28,7 +28,7 @@ class MethodInfo:
 CATALOGUE = {
     "snip": MethodInfo(version=1, granularity="weight", keeps_statistics=False),
     "wanda": MethodInfo(version=1, granularity="weight", keeps_statistics=True),
-    "safeneuron": MethodInfo(version=1, granularity="neuron", keeps_statistics=True, selecting=("select", "agreement")),
+    "safeneuron": MethodInfo(version=2, granularity="neuron", keeps_statistics=True, selecting=("select", "agreement")),
     "safelayer": MethodInfo(
         version=1, granularity="layer", keeps_statistics=True, naming=("normal", "over_rejection", "n_over_rejection")
     ),

@@ -3,7 +3,13 @@
     measure(loaded, samples, options, batch_tokens=..., **needs) -> {name: statistic}      the expensive part
     levels(loaded, statistics, options, cut, **needs)            -> (matrix name, levels)  cheap, one matrix at a time
 
-A method may also have `facts(statistics)`: what the region's receipt says beside sizes, as plain numbers.
+A method may also have `facts(statistics)`: what the region's receipt says beside sizes, as plain numbers. And one whose statistic
+comes from the plain model reading the samples has
+
+    observer(loaded, samples, options, **needs)              -> passes.Observer            what gathers it in that pass
+
+so that it shares the pass with the other methods that are asked for; its `measure` is the pass with that one observer, and both
+give the same bytes. Without `observer` a method has passes of its own, as one that runs other prompts or changes weights.
 
 All are pure: tensors in, tensors out. `samples` are a set's prompts with their responses. What else a method needs, such
 as other prompts or an adapter, comes by keyword. What the plan must know of a method stands in `catalogue.py`, its options in

@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from safety_regions.config.methods import Nlsr
 from safety_regions.errors import UserError
+from safety_regions.methods.passes import Observer, measure_alone
 from safety_regions.models.adapter import LoraAdapter, adapted, named_linears
 from safety_regions.models.load import LoadedModel
-from safety_regions.models.response_inputs import read_response_inputs
+from safety_regions.models.response_inputs import ResponseInputs
 from safety_regions.models.tokens import Sample
 from safety_regions.select import Cut, select
 
@@ -37,20 +38,37 @@ def measure(
 
     `merged`: the model's weights have the adapter in them already; otherwise it is added while measuring.
     """
-    modules = named_linears(loaded.model)
-    # A large model's layers may lie on several GPUs.
-    devices = {name: modules[name].weight.device for name in adapter.factors}
-    sums = {name: torch.zeros(len(a), len(a), dtype=torch.float64, device=devices[name]) for name, (a, _) in adapter.factors.items()}  # fmt: skip
-    of = {modules[name]: (a.to(devices[name]), sums[name]) for name, (a, _) in adapter.factors.items()}
+    with nullcontext() if merged else adapted(loaded, adapter):
+        watch = observer(loaded, samples, options, adapter=adapter, merged=merged)
+        return measure_alone(loaded, samples, watch, batch_tokens=batch_tokens, doing="nlsr")
 
-    def add(module: nn.Module, inputs: Float[Tensor, "tokens in"]) -> None:
-        a, total = of[module]  # type: ignore[index]
-        y = (inputs @ a.mT).double()
+
+def observer(
+    loaded: LoadedModel, samples: Sequence[Sample], options: Nlsr, *, adapter: LoraAdapter, merged: bool
+) -> Observer:
+    """What gathers the statistics of `measure` in a pass over the samples by the model with the adapter in its weights."""
+    return _Grams(named_linears(loaded.model), adapter)
+
+
+class _Grams(ResponseInputs):
+    """Adds up C of each adapted linear. A large model's layers may lie on several GPUs."""
+
+    def __init__(self, modules: dict[str, nn.Linear], adapter: LoraAdapter):
+        factors = {name: a.to(modules[name].weight.device) for name, (a, _) in adapter.factors.items()}
+        self._sums = {name: a.new_zeros(len(a), len(a), dtype=torch.float64) for name, a in factors.items()}
+        self._of = {modules[name]: (a, self._sums[name]) for name, a in factors.items()}
+        super().__init__(list(self._of))
+
+    def reduce(self, inputs: Float[Tensor, "tokens in"]) -> Float[Tensor, "tokens in"]:
+        return inputs.float()
+
+    def add(self, module: nn.Module, reduced: Float[Tensor, "tokens in"]) -> None:
+        a, total = self._of[module]  # type: ignore[index]
+        y = (reduced @ a.mT).double()
         total.addmm_(y.mT, y)
 
-    with nullcontext() if merged else adapted(loaded, adapter):
-        read_response_inputs(loaded, samples, list(of), lambda x: x.float(), add, batch_tokens=batch_tokens, doing="nlsr")  # fmt: skip
-    return {name: total.cpu() for name, total in sums.items()}
+    def statistics(self) -> dict[str, Tensor]:
+        return {name: total.cpu() for name, total in self._sums.items()}
 
 
 def levels(

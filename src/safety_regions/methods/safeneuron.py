@@ -29,11 +29,11 @@ from torch.utils.hooks import RemovableHandle
 
 from safety_regions.config.methods import SafeNeuron
 from safety_regions.errors import UserError
+from safety_regions.methods.passes import Observer, measure_alone
 from safety_regions.models.architecture import Projection, projections
-from safety_regions.models.attention import Heads, listening, without_channel
+from safety_regions.models.attention import Attention, listening, without_channel
 from safety_regions.models.load import LoadedModel
-from safety_regions.models.tokens import Sample, batches, collate
-from safety_regions.progress import progress
+from safety_regions.models.tokens import Batch, Sample
 from safety_regions.select import Cut, select
 
 KINDS = ("q", "k", "v", "ffn")
@@ -44,29 +44,23 @@ def measure(
 ) -> dict[str, Tensor]:
     """Importance of every neuron for the prompt of every sample: float32, (samples in their order, neurons), on the CPU.
 
-    Matrices are `<layer>.q|k|v|ffn` with heads * dim, kv heads * dim, kv heads * dim and intermediate neurons. Responses
-    are not looked at. Raises `UserError` for no samples, and for one whose prompt has no tokens.
+    Matrices are `<layer>.q|k|v|ffn` with heads * dim, kv heads * dim, kv heads * dim and intermediate neurons. The model reads
+    responses too, but nothing before them changes by that. Raises `UserError` for no samples, and for one whose prompt has no tokens.
     """
-    return _measure(loaded, samples, options, batch_tokens, KINDS)
+    watch = observer(loaded, samples, options)
+    return measure_alone(loaded, samples, watch, batch_tokens=batch_tokens, doing="safeneuron")
 
 
-def _measure(
-    loaded: LoadedModel, samples: Sequence[Sample], options: SafeNeuron, batch_tokens: int, kinds: Sequence[str]
-) -> dict[str, Tensor]:
+def observer(
+    loaded: LoadedModel, samples: Sequence[Sample], options: SafeNeuron, kinds: Sequence[str] = KINDS
+) -> Observer:
+    """What gathers the statistics of `measure`, of these kinds of neurons, in a pass over the samples."""
     if not samples:
         raise UserError("no samples to measure importance on")
     for sample in samples:
         if sample.n_prompt < 1:
             raise UserError("the prompt has no tokens", where=f"sample {sample.id}", hint="leave it out of the set")
-    # The place in `samples` serves as id: batches are sorted by length, and ids may repeat.
-    prompts = [Sample(str(i), s.input_ids[: s.n_prompt], s.n_prompt) for i, s in enumerate(samples)]
-    tally = _Tally(loaded.model, options, len(prompts), kinds)
-    with tally.listening(), torch.inference_mode(), progress(len(prompts), "safeneuron") as bar:
-        for bucket in batches(prompts, batch_tokens):
-            tally.prompts = bucket
-            loaded.model.model(collate(bucket).input_ids.to(loaded.device), use_cache=False)
-            bar.update(len(bucket))
-    return tally.values
+    return _Importances(loaded.model, options, [s.n_prompt for s in samples], kinds)
 
 
 def levels(
@@ -124,34 +118,46 @@ def _layers(model: Any) -> list[dict[str, Projection]]:
     return list(layers.values())
 
 
-class _Tally:
-    """Fills in the importances of a batch's `prompts` while the model reads them."""
+class _Importances:
+    """Fills in the importances of a batch's prompts while the model reads them."""
 
-    def __init__(self, model: Any, options: SafeNeuron, n_prompts: int, kinds: Sequence[str]):
-        self.model, self.options, self.kinds = model, options, kinds
+    needs_gradients = False
+
+    def __init__(self, model: Any, options: SafeNeuron, n_prompt: Sequence[int], kinds: Sequence[str]):
+        self._model, self._options, self._n_prompt, self._kinds = model, options, n_prompt, kinds
         sizes = neurons(model).items()
-        self.values = {name: torch.zeros(n_prompts, size) for name, size in sizes if name.split(".")[1] in kinds}
-        self.prompts: list[Sample] = []
+        self._values = {name: torch.zeros(len(n_prompt), n) for name, n in sizes if name.split(".")[1] in kinds}
+        self._places: list[int] = []
+        self._lengths: list[int] = []
+
+    def see(self, batch: Batch, places: Sequence[int]) -> None:
+        """The samples that the model reads next."""
+        self._places = list(places)
+        self._lengths = [self._n_prompt[place] for place in places]
+
+    def statistics(self) -> dict[str, Tensor]:
+        return self._values
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """While open, every forward pass is tallied."""
+    def watching(self) -> Iterator[None]:
+        """While open, what the model reads is taken in."""
         with ExitStack() as stack:
-            for layer, parts in enumerate(_layers(self.model)):
+            for layer, parts in enumerate(_layers(self._model)):
                 stack.callback(self._hook_v(layer, parts).remove)
                 stack.callback(self._hook_ffn(layer, parts).remove)
-            if "q" in self.kinds:
-                stack.enter_context(listening(self.model, self._add_q_and_k))
+            if "q" in self._kinds:
+                stack.enter_context(listening(self._model, self._add_q_and_k))
             yield
 
     def _hook_v(self, layer: int, parts: dict[str, Projection]) -> RemovableHandle:
-        n_heads, shared = self.model.config.num_attention_heads, parts["q"].shape[0] // parts["v"].shape[0]
+        n_heads, shared = self._model.config.num_attention_heads, parts["q"].shape[0] // parts["v"].shape[0]
         heads = (n_heads // shared, shared, -1)
         products = output_products(parts["o"].module.weight.float().unflatten(1, heads))
 
+        @torch.no_grad()
         def add(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             mixed = self._of_prompts(inputs[0]).unflatten(2, heads)
-            self._put(layer, "v", without_value(mixed, products, self.options.shared_heads))
+            self._put(layer, "v", without_value(mixed, products, self._options.shared_heads))
 
         return parts["o"].module.register_forward_pre_hook(add)
 
@@ -159,32 +165,34 @@ class _Tally:
         up, down = parts["up"], parts["down"].module
         norms = torch.linalg.vector_norm(down.weight.float(), dim=0)
 
+        @torch.no_grad()
         def add_exact(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             self._put(layer, "ffn", torch.linalg.vector_norm(self._of_prompts(inputs[0]), dim=1) * norms)
 
+        @torch.no_grad()
         def add_up(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             self._put(layer, "ffn", self._of_prompts(output[..., up.start : up.stop]).abs_().sum(dim=1))
 
-        exact = self.options.ffn == "exact"
+        exact = self._options.ffn == "exact"
         return down.register_forward_pre_hook(add_exact) if exact else up.module.register_forward_hook(add_up)
 
-    def _add_q_and_k(self, layer: int, heads: Heads) -> None:
-        prompts = (heads.prompt(row, p.n_prompt) for row, p in enumerate(self.prompts))
-        importance = torch.stack([without_channel(prompt, self.options.scale_delta) for prompt in prompts])
+    def _add_q_and_k(self, layer: int, attention: Attention) -> None:
+        prompts = (attention.prompt(row, length) for row, length in enumerate(self._lengths))
+        importance = torch.stack([without_channel(prompt, self._options.scale_delta) for prompt in prompts])
         self._put(layer, "q", importance.flatten(1))
-        shared = importance[0].numel() // self.values[f"{layer}.k"].shape[1]
+        shared = importance[0].numel() // self._values[f"{layer}.k"].shape[1]
         of_sharing = importance.unflatten(1, (-1, shared))
-        joint = self.options.shared_heads == "joint"
+        joint = self._options.shared_heads == "joint"
         reduced = torch.linalg.vector_norm(of_sharing, dim=2) if joint else of_sharing.amax(dim=2)
         self._put(layer, "k", reduced.flatten(1))
 
     def _of_prompts(self, x: Tensor) -> Float32[Tensor, "batch pos channels"]:
-        """In float32, zero at padding."""
-        lengths = torch.tensor([p.n_prompt for p in self.prompts], device=x.device)
+        """Up to the end of the longest prompt, in float32, zero behind each prompt's own end."""
+        x, lengths = x.detach()[:, : max(self._lengths)], torch.tensor(self._lengths, device=x.device)
         return x * (torch.arange(x.shape[1], device=x.device) < lengths[:, None]).float()[:, :, None]
 
     def _put(self, layer: int, kind: str, importance: Float32[Tensor, "batch neurons"]) -> None:
-        self.values[f"{layer}.{kind}"][[int(p.id) for p in self.prompts]] = importance.cpu()
+        self._values[f"{layer}.{kind}"][self._places] = importance.cpu()
 
 
 def output_products(

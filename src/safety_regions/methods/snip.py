@@ -9,21 +9,20 @@ whole batch is made and none is kept. Gradients have the model's dtype, sums are
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
 from safety_regions.config.methods import Snip
+from safety_regions.methods.passes import Observer, measure_alone
 from safety_regions.methods.weights import weight_levels
-from safety_regions.models.architecture import linears, projections
+from safety_regions.models.architecture import Projection, linears, projections
 from safety_regions.models.load import LoadedModel
-from safety_regions.models.tokens import Batch, Sample, batches, collate
-from safety_regions.progress import progress
+from safety_regions.models.tokens import Batch, Sample
 from safety_regions.select import Cut
 
 
@@ -32,14 +31,33 @@ def measure(loaded: LoadedModel, samples: Sequence[Sample], options: Snip, *, ba
 
     A linear layer that holds several matrices (fused q, k, v) is summed once; its matrices are views of that sum.
     """
-    matrices = projections(loaded.model)
-    sums = {module: torch.zeros_like(module.weight, dtype=torch.float32) for module in linears(matrices)}
-    with _summing(sums), progress(len(samples), "snip") as bar:
-        for bucket in batches(samples, batch_tokens):
-            response_loss(loaded.model, collate(bucket).to(loaded.device)).backward()
-            bar.update(len(bucket))
-    means = {module: total.div_(len(samples)).cpu() for module, total in sums.items()}
-    return {p.name: means[p.module][p.start : p.stop] for p in matrices}
+    return measure_alone(loaded, samples, observer(loaded, samples, options), batch_tokens=batch_tokens, doing="snip")
+
+
+def observer(loaded: LoadedModel, samples: Sequence[Sample], options: Snip) -> Observer:
+    """What gathers the statistics of `measure` in a pass over the samples."""
+    return _Gradients(projections(loaded.model), len(samples))
+
+
+class _Gradients:
+    """Sums |dL/dW| over samples, by linear module."""
+
+    needs_gradients = True
+
+    def __init__(self, matrices: list[Projection], n_samples: int):
+        self._matrices, self._n_samples = matrices, n_samples
+        self._sums = {m: torch.zeros_like(m.weight, dtype=torch.float32) for m in linears(matrices)}
+
+    def watching(self) -> AbstractContextManager[None]:
+        return _summing(self._sums)
+
+    def see(self, batch: Batch, places: Sequence[int]) -> None:
+        """All is in what reaches the layers."""
+
+    def statistics(self) -> dict[str, Tensor]:
+        # Let go of each sum as it is copied from a GPU.
+        means = {module: self._sums.pop(module).div_(self._n_samples).cpu() for module in list(self._sums)}
+        return {p.name: means[p.module][p.start : p.stop] for p in self._matrices}
 
 
 def levels(
@@ -52,20 +70,6 @@ def levels(
 def score(weight: Float[Tensor, "out in"], statistic: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
     """|W| * mean|g|, float32."""
     return weight.float().abs().mul_(statistic)
-
-
-def response_loss(model: Any, batch: Batch) -> Float[Tensor, ""]:
-    """Sum over the batch of each sample's mean of -log p(response token | everything before it).
-
-    A sum, so that the gradient that reaches a sample's activations is that of its own loss. Logits are computed only at
-    positions that predict a response token of some sample.
-    """
-    columns = batch.is_response[:, 1:].any(dim=0).nonzero().squeeze(1)
-    logits = model(batch.input_ids, logits_to_keep=columns, use_cache=False).logits
-    wanted = batch.is_response[:, columns + 1]
-    weights = (1.0 / wanted.sum(dim=1, keepdim=True)).expand_as(wanted)
-    losses = functional.cross_entropy(logits[wanted].float(), batch.input_ids[:, columns + 1][wanted], reduction="none")
-    return (losses * weights[wanted]).sum()
 
 
 class _LinearSummingGradients(torch.autograd.Function):
@@ -83,8 +87,18 @@ class _LinearSummingGradients(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         for x_b, g_b in zip(x, gradient, strict=True):
             torch.mm(g_b.mT, x_b, out=ctx.product)
-            ctx.total.add_(ctx.product.abs_())
+            _add_magnitudes(ctx.total, ctx.product)
         return gradient @ weight if ctx.needs_input_grad[0] else None, None, None, None, None, None
+
+
+def _add_magnitudes(total: Float32[Tensor, "out in"], product: Float[Tensor, "out in"]) -> None:
+    """total += |product|; `product` is changed. On a CPU passes over memory cost, so there it is one where it can be."""
+    if total.device.type == "cpu" and product.dtype == total.dtype:
+        from safety_regions.kernels.magnitudes import add_magnitudes
+
+        add_magnitudes(total.view(-1).numpy(), product.view(-1).numpy())
+    else:
+        total.add_(product.abs_())
 
 
 @contextmanager

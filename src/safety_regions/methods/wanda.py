@@ -13,25 +13,43 @@ from jaxtyping import Float, Float64, UInt8
 from torch import Tensor, nn
 
 from safety_regions.config.methods import Wanda
+from safety_regions.methods.passes import Observer, measure_alone
 from safety_regions.methods.weights import weight_levels
-from safety_regions.models.architecture import linears, projections
+from safety_regions.models.architecture import Projection, linears, projections
 from safety_regions.models.load import LoadedModel
-from safety_regions.models.response_inputs import read_response_inputs
+from safety_regions.models.response_inputs import ResponseInputs
 from safety_regions.models.tokens import Sample
 from safety_regions.select import Cut
 
 
 def measure(loaded: LoadedModel, samples: Sequence[Sample], options: Wanda, *, batch_tokens: int) -> dict[str, Tensor]:
     """s_j of each scored matrix: float64, (in,), on the CPU. Matrices that share an input share its statistic."""
-    matrices = projections(loaded.model)
-    modules = linears(matrices)
-    sums = {m: torch.zeros(m.in_features, dtype=torch.float64, device=m.weight.device) for m in modules}
+    watch = observer(loaded, samples, options)
+    return measure_alone(loaded, samples, watch, batch_tokens=batch_tokens, doing="wanda")
 
-    def add(module: nn.Module, squares: Float64[Tensor, " in"]) -> None:
-        sums[module] += squares  # type: ignore[index]
 
-    read_response_inputs(loaded, samples, modules, sum_of_squares, add, batch_tokens=batch_tokens, doing="wanda")
-    return {p.name: sums[p.module].div(len(samples)).cpu() for p in matrices}
+def observer(loaded: LoadedModel, samples: Sequence[Sample], options: Wanda) -> Observer:
+    """What gathers the statistics of `measure` in a pass over the samples."""
+    return _Squares(projections(loaded.model), len(samples))
+
+
+class _Squares(ResponseInputs):
+    """Adds up squares by the linear module whose inputs they are of."""
+
+    def __init__(self, matrices: list[Projection], n_samples: int):
+        modules = linears(matrices)
+        super().__init__(modules)
+        self._matrices, self._n_samples = matrices, n_samples
+        self._sums = {m: torch.zeros(m.in_features, dtype=torch.float64, device=m.weight.device) for m in modules}
+
+    def reduce(self, inputs: Float[Tensor, "tokens in"]) -> Float64[Tensor, " in"]:
+        return sum_of_squares(inputs)
+
+    def add(self, module: nn.Module, reduced: Float64[Tensor, " in"]) -> None:
+        self._sums[module] += reduced  # type: ignore[index]
+
+    def statistics(self) -> dict[str, Tensor]:
+        return {p.name: self._sums[p.module].div(self._n_samples).cpu() for p in self._matrices}
 
 
 def sum_of_squares(inputs: Float[Tensor, "tokens in"]) -> Float64[Tensor, " in"]:

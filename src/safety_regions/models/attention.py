@@ -1,26 +1,23 @@
 """What a model's attention works on, handed to a listener layer by layer, and how it changes without one channel.
 
-transformers calls the attention function that is registered under the model's `attn_implementation`, and builds masks with
-the one registered under the same name. While a model is listened to, both are ours: every layer's attention is first
-shown to the listener and then computed as transformers' eager attention does, in float32 and a block of rows at a time.
-`without_channel` is what SafeNeuron asks of it.
+transformers looks up the attention function under the model's `attn_implementation` in every layer. While a model is listened to,
+that name leads to a function of ours, which shows the listener what it was given and then calls the one it stands for: the
+model computes what it always does, bit for bit. `without_channel` is what SafeNeuron asks of it.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float32
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
-from transformers import AttentionMaskInterface
-from transformers.masking_utils import sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from safety_regions.errors import UserError
 
-NAME = "safety_regions"
 BLOCKS = {"cpu": 2**18, "cuda": 2**24}
 """Elements of an array computed at a time: about a core's cache, or enough to keep a GPU busy."""
 LARGEST = 40.0
@@ -29,54 +26,58 @@ LARGEST = 40.0
 
 @dataclass(frozen=True)
 class Heads:
-    """One layer's attention as it enters the dot product: after biases, norms and rotary embedding.
+    """One prompt's attention in one layer as it enters the dot product: after biases, norms and rotary embedding.
 
-    Keys and values are repeated for each query head that shares them: query head h has key/value head h // shared.
+    Keys are repeated for each query head that shares them: query head h has key head h // shared. Attention is causal.
     """
 
-    query: Float32[Tensor, "*batch heads pos dim"]
-    key: Float32[Tensor, "*batch heads pos dim"]
-    value: Float32[Tensor, "*batch heads pos dim"]
-    mask: Bool[Tensor, "*batch 1 pos pos"]
-    """[t, s] is True where t attends to s: causal, and within the sliding window of a layer that has one."""
+    query: Float32[Tensor, "heads pos dim"]
+    key: Float32[Tensor, "heads pos dim"]
     scaling: float
     """Factor of the dot products, 1/sqrt(dim) in most families."""
-    softcap: float | None
+    softcap: float | None = None
     """c of c * tanh(x / c), applied to scaled dot products x (Gemma 2); None where scores are not capped."""
-
-    def prompt(self, row: int, n_tokens: int) -> "Heads":
-        """The first tokens of one prompt of the batch."""
-        query, key, value = (x[row, :, :n_tokens] for x in (self.query, self.key, self.value))
-        return Heads(query, key, value, self.mask[row, :, :n_tokens, :n_tokens], self.scaling, self.softcap)
+    window: int | None = None
+    """How many positions, its own the last of them, a position attends to at most; None: all up to its own."""
 
     def some(self, heads: slice) -> "Heads":
-        """Some of the query heads of a prompt."""
-        return Heads(self.query[heads], self.key[heads], self.value[heads], self.mask, self.scaling, self.softcap)
+        """Some of the query heads."""
+        return Heads(self.query[heads], self.key[heads], self.scaling, self.softcap, self.window)
 
-    def scores(self, rows: slice) -> Float32[Tensor, "*batch heads row pos"]:
+    def scores(self, rows: slice) -> Float32[Tensor, "heads row pos"]:
         """Scaled dot products, neither capped nor masked, of some positions with all up to the last of them."""
-        return self.query[..., rows, :] @ self.key[..., : rows.stop, :].mT * self.scaling
+        return self.query[:, rows] @ self.key[:, : rows.stop].mT * self.scaling
 
     def log_probabilities(
-        self, scores: Float32[Tensor, "*batch heads row pos"], rows: slice
-    ) -> Float32[Tensor, "*batch heads row pos"]:
-        """Log softmax of the `scores` of these rows, capped and masked; -inf where the mask forbids."""
+        self, scores: Float32[Tensor, "heads row pos"], rows: slice
+    ) -> Float32[Tensor, "heads row pos"]:
+        """Log softmax of the `scores` of these rows, capped and masked; -inf where a position does not attend to another."""
         if self.softcap is not None:
             scores = torch.tanh(scores / self.softcap) * self.softcap
-        return scores.masked_fill(~self.mask[..., rows, : rows.stop], -torch.inf).log_softmax(dim=-1)
-
-    def output(self) -> Float32[Tensor, "*batch heads pos dim"]:
-        """softmax(scores) V, a block of rows at a time."""
-        *outer, n_tokens, _ = self.query.shape
-        block = BLOCKS[self.query.device.type]
-        outputs = []
-        for rows in spans(n_tokens, block // (torch.Size(outer).numel() * n_tokens)):
-            probabilities = self.log_probabilities(self.scores(rows), rows).exp_()
-            outputs.append(probabilities @ self.value[..., : rows.stop, :])
-        return torch.cat(outputs, dim=-2)
+        position = torch.arange(rows.stop, device=scores.device)
+        behind = position[rows, None] - position
+        hidden = behind < 0 if self.window is None else (behind < 0) | (behind >= self.window)
+        return scores.masked_fill(hidden, -torch.inf).log_softmax(dim=-1)
 
 
-Listener = Callable[[int, Heads], None]
+@dataclass(frozen=True)
+class Attention:
+    """One layer's attention over a batch, as the model computes it: queries of all heads, keys of the heads that have their own."""
+
+    query: Float[Tensor, "batch heads pos dim"]
+    key: Float[Tensor, "batch kv_heads pos dim"]
+    scaling: float
+    softcap: float | None
+    window: int | None
+
+    def prompt(self, row: int, n_tokens: int) -> Heads:
+        """The first tokens of one sample of the batch."""
+        query, key = (x[row, :, :n_tokens].float() for x in (self.query, self.key))
+        key = key.repeat_interleave(len(query) // len(key), dim=0)
+        return Heads(query, key, self.scaling, self.softcap, self.window)
+
+
+Listener = Callable[[int, Attention], None]
 """Called with the index of a layer and its attention over the whole batch."""
 
 
@@ -90,36 +91,26 @@ def spans(total: int, size: int) -> list[slice]:
 def listening(model: Any, listener: Listener) -> Iterator[None]:
     """While open, `listener` is called in every layer of every forward pass of the model. Not to be nested.
 
-    The model's outputs are those of eager attention. On leaving, its own attention implementation is set again. Raises
-    `UserError` for a model whose attention cannot be replaced.
+    Raises `UserError` for a model whose attention cannot be listened to.
     """
+    if not model._can_set_attn_implementation():
+        raise UserError("the attention of this model cannot be listened to", where=type(model).__name__, expected="attention by transformers' AttentionInterface")  # fmt: skip
+    name = model.config._attn_implementation
+    original = ALL_ATTENTION_FUNCTIONS.get(name)
 
-    def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor, *, scaling: float, softcap: float | None = None, **_: Any) -> tuple[Tensor, None]:  # fmt: skip
-        key, value = (x.float().repeat_interleave(query.shape[1] // x.shape[1], dim=1) for x in (key, value))
-        heads = Heads(query.float(), key, value, attention_mask, scaling, softcap)
-        listener(module.layer_idx, heads)  # type: ignore[arg-type]
-        return heads.output().to(query.dtype).transpose(1, 2).contiguous(), None
+    def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+        seen = Attention(query.detach(), key.detach(), options["scaling"], options.get("softcap"), options.get("sliding_window"))  # fmt: skip
+        with torch.no_grad():
+            listener(module.layer_idx, seen)  # type: ignore[arg-type]
+        # Eager attention is registered nowhere: each architecture has its own, beside its layers.
+        own = original or sys.modules[type(module).__module__].eager_attention_forward
+        return own(module, query, key, value, attention_mask, **options)
 
-    previous = model.config._attn_implementation
-    ALL_ATTENTION_FUNCTIONS[NAME] = attend
+    ALL_ATTENTION_FUNCTIONS[name] = attend
     try:
-        model.set_attn_implementation(NAME)
-        # A model that cannot be set so only logs a warning.
-        if model.config._attn_implementation != NAME:
-            raise UserError("the attention of this model cannot be listened to", where=type(model).__name__, expected="attention by transformers' AttentionInterface")  # fmt: skip
         yield
     finally:
-        model.set_attn_implementation(previous)
-        del ALL_ATTENTION_FUNCTIONS[NAME]
-
-
-def _whole_mask(**options: Any) -> Bool[Tensor, "batch 1 pos pos"]:
-    """A boolean mask, also where it is plainly causal and a kernel that knows causality needs none."""
-    return sdpa_mask(**options | {"allow_is_causal_skip": False})
-
-
-# Masks are looked up in the class's mapping only, so this one stays registered; it knows nothing of any model.
-AttentionMaskInterface.register(NAME, _whole_mask)
+        del ALL_ATTENTION_FUNCTIONS[name]
 
 
 def without_channel(heads: Heads, scale_delta: bool = True, block: int | None = None) -> Float32[Tensor, "heads dim"]:
@@ -144,13 +135,16 @@ def _squared_change(heads: Heads, rows: slice, scale_delta: bool) -> Float32[Ten
     """||P' - P||^2 over some rows. Arrays (head, row, channel, position) are changed in place: passes over them cost."""
     scores = heads.scores(rows)
     log_p = heads.log_probabilities(scores, rows)
-    p = log_p.exp()[:, :, None, :]
-    e = _exponents(heads, scores, rows, scale_delta)
+    p = log_p.exp()
     # The softmax does not see a shift of a row's exponents. With 0 at the largest probability, rows that attend to almost
     # nothing else lose no digits in F - Z, and 1 + Z cannot vanish.
-    e -= e.gather(-1, p.argmax(dim=-1, keepdim=True).expand(*e.shape[:-1], 1))
+    largest = p.argmax(dim=-1, keepdim=True)
+    factor = heads.query[:, rows] * (heads.scaling if scale_delta else 1.0)
+    e = _exponents(heads, scores, largest, factor)
+    p = p[:, :, None, :]
     total = torch.zeros(e.shape[0], e.shape[2], device=e.device)
-    if e.max() > LARGEST:
+    key = heads.key[:, : rows.stop]
+    if (factor.abs().amax(dim=1) * (key.amax(dim=1) - key.amin(dim=1))).max() > LARGEST:
         total += _by_softmax(e, log_p)
     f = e.expm1_()
     change = f * p
@@ -160,19 +154,24 @@ def _squared_change(heads: Heads, rows: slice, scale_delta: bool) -> Float32[Ten
 
 
 def _exponents(
-    heads: Heads, scores: Float32[Tensor, "heads row pos"], rows: slice, scale_delta: bool
+    heads: Heads,
+    scores: Float32[Tensor, "heads row pos"],
+    largest: Int64[Tensor, "heads row 1"],
+    factor: Float32[Tensor, "heads row dim"],
 ) -> Float32[Tensor, "heads row dim pos"]:
-    """cap(x - scaling D_j) - cap(x)."""
-    query = heads.query[:, rows, :, None] * (heads.scaling if scale_delta else 1.0)
-    # Laid out as the result is to be: a product takes over the strides of its factors.
-    key = heads.key[:, None, : rows.stop].mT.contiguous()
+    """cap(x - D_j) - cap(x), less what it is at the position of the largest probability; D_j is `factor` times the key."""
+    key = heads.key[:, : scores.shape[-1]]
+    # Laid out as the result is to be: a result takes over the strides of what it is made of.
+    columns = key[:, None].mT.contiguous()
     if heads.softcap is None:
-        return -query * key
+        there = key.gather(1, largest.expand(-1, -1, key.shape[-1]))
+        return (columns - there[..., None]).mul_(-factor[..., None])
     # tanh(a - b) - tanh(a) = -tanh(b) (1 - tanh(a) tanh(a - b)) keeps the digits of a small b.
     a = (scores / heads.softcap)[:, :, None, :]
-    b = query / heads.softcap * key
+    b = columns * (factor / heads.softcap)[..., None]
     rest = (a - b).tanh_().mul_(a.tanh()).sub_(1)
-    return rest.mul_(b.tanh_()).mul_(heads.softcap)
+    e = rest.mul_(b.tanh_()).mul_(heads.softcap)
+    return e.sub_(e.gather(-1, largest[:, :, None].expand(-1, -1, e.shape[2], -1)))
 
 
 def _by_softmax(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safety_regions.errors import UserError
+from safety_regions.errors import UserError, naming
 from safety_regions.receipts import receipt_path
 from safety_regions.store import readable_json, share
 
@@ -30,14 +30,15 @@ def new_folder(folder: Path | str) -> Iterator[Path]:
     replaced, but a file that the new folder does not have raises `UserError`, since it may be somebody's.
     """
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
-    try:
-        yield temporary
-        _refuse_foreign(folder, {path.name for path in temporary.iterdir()})
-        _move(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with naming(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
+        try:
+            yield temporary
+            _refuse_foreign(folder, {path.name for path in temporary.iterdir()})
+            _move(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _refuse_foreign(folder: Path, new: set[str]) -> None:

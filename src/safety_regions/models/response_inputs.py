@@ -1,52 +1,54 @@
 """What linear layers get to see at the response tokens of samples, handed over layer by layer."""
 
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from safety_regions.models.load import LoadedModel
-from safety_regions.models.tokens import Sample, batches, collate
-from safety_regions.progress import progress
-
-Reduce = Callable[[Float[Tensor, "tokens in"]], Tensor]
-Add = Callable[[nn.Module, Tensor], None]
+from safety_regions.models.tokens import Batch
 
 
-def read_response_inputs(
-    loaded: LoadedModel, samples: Sequence[Sample], modules: Sequence[nn.Linear], reduce: Reduce, add: Add, *, batch_tokens: int, doing: str
-) -> None:  # fmt: skip
-    """Run the samples through the decoder; for each batch and module call add(module, reduce(inputs at response tokens)).
+class ResponseInputs(ABC):
+    """While `watching`, calls add(module, reduce(inputs at response tokens)) whenever one of the modules is called.
 
     Modules that get the very same tensor, as q, k and v do, share what `reduce` makes of it.
     """
-    inputs = _ResponseInputs(reduce, add)
-    with inputs.of(modules), torch.inference_mode(), progress(len(samples), doing) as bar:
-        for bucket in batches(samples, batch_tokens):
-            batch = collate(bucket).to(loaded.device)
-            inputs.is_response = batch.is_response
-            loaded.model.model(batch.input_ids, use_cache=False)
-            bar.update(len(bucket))
 
+    needs_gradients = False
 
-class _ResponseInputs:
-    def __init__(self, reduce: Reduce, add: Add):
-        self._reduce, self._add = reduce, add
-        self.is_response: Bool[Tensor, "batch pos"] = torch.empty(0, 0, dtype=torch.bool)
+    def __init__(self, modules: Sequence[nn.Linear]):
+        self._modules = modules
+        self._batch: Batch | None = None
         self._last: tuple[Tensor | None, Tensor] = (None, torch.empty(0))
 
+    @abstractmethod
+    def reduce(self, inputs: Float[Tensor, "tokens in"]) -> Tensor:
+        """What is needed of the inputs at the response tokens of a batch."""
+
+    @abstractmethod
+    def add(self, module: nn.Module, reduced: Tensor) -> None:
+        """Take in what was made of a module's inputs."""
+
+    def see(self, batch: Batch, places: Sequence[int]) -> None:
+        """The batch that the model reads next."""
+        self._batch, self._last = batch, (None, self._last[1])
+
     @contextmanager
-    def of(self, modules: Sequence[nn.Linear]) -> Iterator[None]:
+    def watching(self) -> Iterator[None]:
         """While open, every forward pass of the modules is handed over."""
         with ExitStack() as hooks:
-            for module in modules:
-                hooks.callback(module.register_forward_pre_hook(self._see).remove)
+            for module in self._modules:
+                hooks.callback(module.register_forward_pre_hook(self._take).remove)
             yield
+        self._batch, self._last = None, (None, self._last[1])
 
-    def _see(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    @torch.no_grad()
+    def _take(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         (x,) = inputs
+        assert self._batch is not None
         if x is not self._last[0]:
-            self._last = (x, self._reduce(x[self.is_response.to(x.device)]))
-        self._add(module, self._last[1])
+            self._last = (x, self.reduce(x.detach()[self._batch.is_response.to(x.device)]))
+        self.add(module, self._last[1])

@@ -104,17 +104,22 @@ def _render(tokenizer: Any, messages: list[dict], **options: bool) -> str:
 
 
 def batches(samples: Sequence[Sample], max_tokens: int) -> list[list[Sample]]:
-    """Samples in buckets of similar length, each of at most `max_tokens` padded tokens (or a single longer sample).
+    """Samples in the buckets of `buckets`."""
+    return [[samples[place] for place in bucket] for bucket in buckets(samples, max_tokens)]
+
+
+def buckets(samples: Sequence[Sample], max_tokens: int) -> list[list[int]]:
+    """Positions of samples of similar length, in buckets of at most `max_tokens` padded tokens (or a single longer sample).
 
     Every sample is in exactly one bucket; equal input gives equal buckets.
     """
-    ordered = sorted(samples, key=lambda s: (len(s.input_ids), s.input_ids, s.id))
-    buckets: list[list[Sample]] = []
-    for sample in ordered:
-        if not buckets or len(sample.input_ids) * (len(buckets[-1]) + 1) > max_tokens:
-            buckets.append([])
-        buckets[-1].append(sample)
-    return buckets
+    order = sorted(range(len(samples)), key=lambda i: (len(samples[i].input_ids), samples[i].input_ids, samples[i].id))
+    found: list[list[int]] = []
+    for place in order:
+        if not found or len(samples[place].input_ids) * (len(found[-1]) + 1) > max_tokens:
+            found.append([])
+        found[-1].append(place)
+    return found
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -1,10 +1,10 @@
 """(prompt, response) pairs and a model in, a region out: measure a statistic, score, select, store.
 
-`measure` and `select_region` are two jobs for a method whose statistic is small and kept; `identify` does both for one whose
-statistic is as large as the weights.
+`measure` and `select_region` are two jobs for a method whose statistic is small and kept; for one whose statistic is as large as
+the weights `measure` does both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,37 +18,78 @@ from safety_regions.code import code_digests
 from safety_regions.config.methods import options_of
 from safety_regions.config.run import Machine
 from safety_regions.errors import UserError
+from safety_regions.halves import half_of
 from safety_regions.jobs import Entry
 from safety_regions.methods.catalogue import CATALOGUE
 from safety_regions.methods.interface import method
+from safety_regions.methods.passes import run_pass
 from safety_regions.models.adapter import LoraAdapter, load_adapter
 from safety_regions.models.load import LoadedModel, load_once
 from safety_regions.models.tokens import Sample, encode_pair, encode_prompt
 from safety_regions.regions import Header, write_region
 from safety_regions.select import Cut
-from safety_regions.store import atomic_path, read_jsonl
+from safety_regions.store import atomic_path, canonical_json, read_jsonl
 
 VERSIONS = ("torch", "transformers", "tokenizers", "numpy", "safetensors", "zstandard")
 MODULES = tuple(
-    f"safety_regions.{name}" for name in ("models.tokens", "models.architecture", "models.load", "select", "regions")
+    f"safety_regions.{name}"
+    for name in (
+        "models.tokens",
+        "models.architecture",
+        "models.load",
+        "select",
+        "ranks",
+        "regions",
+        "kernels.ranks",
+        "kernels.bits",
+    )
 )
 """Our modules that decide a region's bytes, beside the method's own."""
 OWN_MODULES = {
-    "snip": ("methods.weights",),
-    "wanda": ("methods.weights", "models.response_inputs"),
-    "safeneuron": ("models.attention",),
+    "snip": ("methods.passes", "methods.weights", "kernels.magnitudes"),
+    "wanda": ("methods.passes", "methods.weights", "models.response_inputs"),
+    "safeneuron": ("methods.passes", "models.attention"),
     "safelayer": ("methods.layer_range", "models.scaling", "responses", "refusals"),
-    "nlsr": ("models.adapter", "models.response_inputs"),
+    "nlsr": ("methods.passes", "models.adapter", "models.response_inputs"),
 }
 """What a method's module rests on."""
 
 
-def measure(entry: Entry, machine: Machine) -> None:
-    """Write the statistic of one set, and its receipt."""
-    statistics, facts = _measured(entry, machine)
-    with atomic_path(entry.path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in statistics.items()}, temporary)
-    _receipt(entry, facts)
+def by_sample(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Entries grouped by what the model reads for them, in the order of the first of each group: the same model and pairs, or half of them."""
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        of = [entry.recipe["model"], entry.recipe["pairs"], entry.recipe.get("part")]
+        groups.setdefault(canonical_json({"of": of}), []).append(entry)
+    return list(groups.values())
+
+
+def measure(entries: Sequence[Entry], machine: Machine) -> None:
+    """Write the statistics, or the regions of methods that keep none, of entries on one sample (`by_sample`), each with its receipt.
+
+    Methods that can share a pass over the samples do; it changes none of their bytes.
+    """
+    for entry in entries:
+        _check_version(entry)
+    loaded = _load(entries[0], machine.device)
+    samples, facts = _samples(entries[0], loaded)
+    shared = [entry for entry in entries if _shares(entry)]
+    alone = [[entry] for entry in entries if not _shares(entry)]
+    for together in [shared, *alone] if shared else alone:
+        _measure_together(together, loaded, samples, facts, machine)
+
+
+def _measure_together(
+    entries: Sequence[Entry], loaded: LoadedModel, samples: list[Sample], facts: dict, machine: Machine
+) -> None:
+    """Entries in one pass. When it returns, what was summed up for them is gone: the next pass may need the room."""
+    # A region takes longer to select than a statistic to write, so a job that is killed then has kept the statistics.
+    in_turn = sorted(entries, key=lambda entry: entry.recipe["kind"] == "region")
+    for entry, statistics in _measured(in_turn, loaded, samples, machine):
+        if entry.recipe["kind"] == "region":
+            _write_region(entry, loaded, statistics, facts)
+        else:
+            _write_statistics(entry, statistics, facts)
 
 
 def select_region(entry: Entry) -> None:
@@ -60,30 +101,32 @@ def select_region(entry: Entry) -> None:
     _write_region(entry, _load(entry, "cpu"), statistics, receipts.read(path).facts)
 
 
-def identify(entry: Entry, machine: Machine) -> None:
-    """Measure and select in one go, for a method that keeps no statistic."""
-    statistics, facts = _measured(entry, machine)
-    _write_region(entry, _load(entry, machine.device), statistics, facts)
+def _shares(entry: Entry) -> bool:
+    """Whether the entry's method looks at the pass of the plain model over the samples, and at nothing else."""
+    plain = entry.recipe.get("adapter", entry.recipe["model"]) == entry.recipe["model"]
+    return plain and hasattr(method(entry.recipe["method"]), "observer")
 
 
-def _measured(entry: Entry, machine: Machine) -> tuple[dict[str, Tensor], dict]:
-    _check_version(entry)
-    loaded = _load(entry, machine.device)
-    samples = _samples(entry, loaded)
-    needs = _prompts_needed(entry, loaded) | _adapter_needed(entry, loaded)
-    name, options = entry.recipe["method"], entry.recipe["options"]
-    statistics = method(name).measure(
-        loaded, samples, options_of(name, options), batch_tokens=machine.batch_tokens, **needs
-    )
-    n_response = [len(s.input_ids) - s.n_prompt for s in samples]
-    pairs = receipts.read(entry.inputs["pairs"]).facts
-    facts = {
-        "n_samples": len(samples),
-        **{key: pairs[key] for key in ("share_refused", "n_cut", "n_empty")},
-        "mean_response_tokens": round(sum(n_response) / len(samples), 2),
-        "mean_tokens": round(sum(len(s.input_ids) for s in samples) / len(samples), 2),
-    }
-    return statistics, facts
+def _measured(
+    entries: Sequence[Entry], loaded: LoadedModel, samples: list[Sample], machine: Machine
+) -> Iterator[tuple[Entry, dict[str, Tensor]]]:
+    """The statistics of each entry, in one pass; a single entry is measured by its method."""
+    asked = [(method(e.recipe["method"]), options_of(e.recipe["method"], e.recipe["options"]), _needs(e, loaded)) for e in entries]  # fmt: skip
+    limit = {"batch_tokens": machine.batch_tokens}
+    if len(entries) == 1:
+        [(of, options, needs)] = asked
+        yield entries[0], of.measure(loaded, samples, options, **limit, **needs)
+        return
+    observers = [of.observer(loaded, samples, options, **needs) for of, options, needs in asked]  # type: ignore[attr-defined]
+    run_pass(loaded, samples, observers, **limit, doing=", ".join(e.recipe["method"] for e in entries))
+    for entry, observer in zip(entries, observers, strict=True):
+        yield entry, observer.statistics()
+
+
+def _write_statistics(entry: Entry, statistics: Mapping[str, Tensor], facts: dict) -> None:
+    with atomic_path(entry.path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in statistics.items()}, temporary)
+    _receipt(entry, facts)
 
 
 def _check_version(entry: Entry) -> None:
@@ -93,14 +136,26 @@ def _check_version(entry: Entry) -> None:
         raise UserError(f"version {entry.recipe['version']} of {entry.recipe['method']}", where=str(entry.path), expected=f"version {version}, which this code has", hint="run snakemake with this code's plan, or use the code of that version")  # fmt: skip
 
 
-def _samples(entry: Entry, loaded: LoadedModel) -> list[Sample]:
+def _samples(entry: Entry, loaded: LoadedModel) -> tuple[list[Sample], dict]:
+    """The pairs of an entry, or its half of them, as tokens; and what receipts say of them."""
     path = entry.checked("pairs")
     rows = read_jsonl(path)
+    if part := entry.recipe.get("part"):
+        rows = half_of(rows, part["split"], part["half"])
     samples = [_encode(row, loaded) for row in rows]
     empty = [s.id for s in samples if len(s.input_ids) == s.n_prompt]
     if empty:
         raise UserError(f"{len(empty)} responses without a single token: {', '.join(empty[:5])}", where=str(path), expected="a response for every prompt", hint="raise responses.max_new_tokens, or use responses.policy: template")  # fmt: skip
-    return samples
+    n = len(samples)
+    facts = {
+        "n_samples": n,
+        "share_refused": round(sum(row["refused"] for row in rows) / n, 6),
+        "n_cut": sum(not row["finished"] for row in rows),
+        "n_empty": sum(not row["response"] for row in rows),
+        "mean_response_tokens": round(sum(len(s.input_ids) - s.n_prompt for s in samples) / n, 2),
+        "mean_tokens": round(sum(len(s.input_ids) for s in samples) / n, 2),
+    }
+    return samples, facts
 
 
 def _encode(row: dict, loaded: LoadedModel) -> Sample:
@@ -113,6 +168,11 @@ def _encode(row: dict, loaded: LoadedModel) -> Sample:
         plain_template=loaded.plain_template,
         id=row["id"],
     )
+
+
+def _needs(entry: Entry, loaded: LoadedModel) -> dict[str, Any]:
+    """What its method looks at beside the samples, by keyword."""
+    return _prompts_needed(entry, loaded) | _adapter_needed(entry, loaded)
 
 
 def _prompts_needed(entry: Entry, loaded: LoadedModel) -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""The step that measures: methods of one sample together or one by one give the same files, from all pairs or from half of them."""
+
+import pytest
+from random_models import random_model
+
+from safety_regions import receipts
+from safety_regions.config.methods import options_of
+from safety_regions.config.run import Machine
+from safety_regions.halves import half_of
+from safety_regions.jobs import Entry
+from safety_regions.methods.catalogue import CATALOGUE
+from safety_regions.steps import identify
+from safety_regions.store import write_jsonl
+
+ROWS = [
+    {"id": str(i), "prompt": f"ask {'a' * i}", "response": f"say {i}", "finished": i != 1, "refused": i % 3 == 0}
+    for i in range(5)
+]
+MACHINE = Machine(batch_tokens=64)
+
+
+@pytest.fixture
+def pairs(tmp_path, monkeypatch):
+    """A file of pairs with its receipt; the model of every entry is a small random one."""
+    loaded = random_model("llama")
+    monkeypatch.setattr(identify, "_load", lambda entry, device: loaded)
+    path = tmp_path / "pairs.jsonl"
+    write_jsonl(path, ROWS)
+    receipts.write(path, {"kind": "pairs"}, {})
+    return path
+
+
+def entries(folder, pairs, part=None):
+    """Of SNIP, Wanda and SafeNeuron on these pairs."""
+    folder.mkdir(exist_ok=True)
+    found = []
+    for name in ("snip", "wanda", "safeneuron"):
+        info = CATALOGUE[name]
+        options = options_of(name, {}).model_dump(mode="json", exclude={*info.selecting})
+        recipe = {"method": name, "version": info.version, "options": options, "model": "m"}
+        recipe |= {"pairs": receipts.read(pairs).digest} | ({"part": part} if part else {})
+        cut = {"kind": "region", "grid": [0.01, 0.05], "scope": "matrix", "selection": 1}
+        recipe |= {"kind": "statistics"} if info.keeps_statistics else cut
+        found.append(Entry(folder / name, recipe, {"pairs": pairs}))
+    return found
+
+
+@pytest.mark.parametrize("part", [None, {"split": 0, "half": 1}, {"split": 3, "half": 0}])
+def test_files_are_the_same_made_together_or_one_by_one(tmp_path, pairs, part):
+    together, alone = (entries(tmp_path / name, pairs, part) for name in ("together", "alone"))
+    identify.measure(together, MACHINE)
+    for entry in alone:
+        identify.measure([entry], MACHINE)
+    rows = half_of(ROWS, part["split"], part["half"]) if part else ROWS
+    for one, other in zip(together, alone, strict=True):
+        first, second = (receipts.check(entry.path, entry.digest) for entry in (one, other))
+        assert (first.files, first.facts) == (second.files, second.facts)
+        assert first.facts["n_samples"] == len(rows)
+        assert first.facts["share_refused"] == round(sum(row["refused"] for row in rows) / len(rows), 6)
+        assert first.facts["n_cut"] == sum(not row["finished"] for row in rows)
+        assert first.facts["n_empty"] == 0
+
+
+def test_halves_give_other_statistics_than_the_whole(tmp_path, pairs):
+    made = [entries(tmp_path / str(n), pairs, part)[1] for n, part in enumerate([None, {"split": 0, "half": 0}, {"split": 0, "half": 1}])]  # fmt: skip
+    for entry in made:
+        identify.measure([entry], MACHINE)
+    assert len({receipts.read(entry.path).files["wanda"] for entry in made}) == 3

@@ -1,0 +1,119 @@
+"""One pass for several methods: the bytes of each are those of a pass of its own, whoever else watches and in whatever order."""
+
+from itertools import permutations
+
+import pytest
+import torch
+from random_models import needs_of, random_model, random_samples
+
+from safety_regions.config.methods import options_of
+from safety_regions.jobs import Entry
+from safety_regions.methods.catalogue import CATALOGUE
+from safety_regions.methods.interface import method
+from safety_regions.methods.passes import response_loss, run_pass
+from safety_regions.models.tokens import collate
+from safety_regions.steps.identify import by_sample
+
+FAMILIES = ["llama", "qwen2", "gemma2", "mistral"]
+"""Those of the tiny models."""
+SHARING = [name for name in CATALOGUE if hasattr(method(name), "observer")]
+LIMIT = 60
+
+
+def needs(name, loaded):
+    """An adapter that counts as merged: a pass of its own is what one that is not needs."""
+    return needs_of(name, loaded) | ({"merged": True} if name == "nlsr" else {})
+
+
+def alone(name, loaded, samples):
+    return method(name).measure(loaded, samples, options_of(name, {}), batch_tokens=LIMIT, **needs(name, loaded))
+
+
+def together(names, loaded, samples, batch_tokens=LIMIT):
+    observers = [method(n).observer(loaded, samples, options_of(n, {}), **needs(n, loaded)) for n in names]
+    run_pass(loaded, samples, observers, batch_tokens=batch_tokens, doing="test")
+    return {name: observer.statistics() for name, observer in zip(names, observers, strict=True)}
+
+
+def assert_same_bytes(found, expected):
+    assert list(found) == list(expected)
+    for name, values in expected.items():
+        assert found[name].dtype == values.dtype
+        assert torch.equal(found[name], values), name
+
+
+def test_all_methods_but_the_one_with_prompts_of_its_own_can_share():
+    assert SHARING == ["snip", "wanda", "safeneuron", "nlsr"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_together_gives_the_bytes_of_each_alone(family, dtype):
+    loaded, samples = random_model(family, dtype=dtype), random_samples(9)
+    expected = {name: alone(name, loaded, samples) for name in SHARING}
+    for names in (SHARING, SHARING[::-1], SHARING[1:]):
+        for name, found in together(names, loaded, samples).items():
+            assert_same_bytes(found, expected[name])
+
+
+def test_the_order_of_methods_changes_nothing():
+    loaded, samples = random_model("gemma2"), random_samples(5)
+    first = together(SHARING, loaded, samples)
+    for names in permutations(SHARING):
+        for name, found in together(names, loaded, samples).items():
+            assert_same_bytes(found, first[name])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_another_batch_size_gives_nearly_the_same(family):
+    loaded, samples = random_model(family), random_samples(9)
+    few, many = (together(SHARING, loaded, samples, batch_tokens) for batch_tokens in (1, 160))
+    for name, statistics in few.items():
+        for matrix, values in statistics.items():
+            torch.testing.assert_close(many[name][matrix], values, rtol=1e-4, atol=1e-5 * float(values.abs().max()))
+
+
+def test_each_sample_is_read_once_and_gradients_are_made_only_where_needed():
+    loaded, samples = random_model("llama"), random_samples(7)
+    read = []
+    loaded.model.model.embed_tokens.register_forward_pre_hook(lambda _, args: read.append((args[0], torch.is_inference_mode_enabled())))  # fmt: skip
+    for names, inference in ((SHARING, False), (["wanda", "safeneuron"], True)):
+        read.clear()
+        together(names, loaded, samples)
+        tokens = sorted(tuple(row[row > 0].tolist()) for ids, _ in read for row in ids)
+        assert tokens == sorted(s.input_ids for s in samples)
+        assert {mode for _, mode in read} == {inference}
+
+
+def test_a_failing_observer_leaves_the_model_as_it_was():
+    loaded, samples = random_model("llama"), random_samples(3)
+    ids = torch.tensor([samples[0].input_ids])
+    before = loaded.model(ids).logits
+    observers = [method(n).observer(loaded, samples, options_of(n, {}), **needs(n, loaded)) for n in SHARING]
+    observers[-1].add = lambda module, reduced: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        run_pass(loaded, samples, observers, batch_tokens=LIMIT, doing="test")
+    assert torch.equal(before, loaded.model(ids).logits)
+    assert not any(m._forward_pre_hooks or m._forward_hooks or "forward" in vars(m) for m in loaded.model.modules())
+    assert not any(p.requires_grad or p.grad is not None for p in loaded.model.parameters())
+
+
+def test_the_loss_is_the_sum_of_each_samples_mean():
+    loaded, samples = random_model("llama"), random_samples(4)
+    apart = sum(response_loss(loaded.model, collate([sample])) for sample in samples)
+    torch.testing.assert_close(response_loss(loaded.model, collate(samples)), apart)
+
+
+def test_entries_of_one_model_and_the_same_pairs_are_measured_together(tmp_path):
+    part = {"split": 0, "half": 0}
+    recipes = [
+        {"model": "m", "pairs": "a", "method": "snip"},
+        {"model": "m", "pairs": "b", "method": "snip"},
+        {"model": "m", "pairs": "a", "method": "snip", "part": part},
+        {"model": "m", "pairs": "a", "method": "wanda"},
+        {"model": "m", "pairs": "a", "method": "wanda", "part": part},
+        {"model": "n", "pairs": "a", "method": "wanda"},
+    ]
+    made = [Entry(tmp_path / str(i), recipe, {}) for i, recipe in enumerate(recipes)]
+    numbers = [[int(entry.path.name) for entry in group] for group in by_sample(made)]
+    assert numbers == [[0, 3], [1], [2, 4], [5]]
