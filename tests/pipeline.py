@@ -56,6 +56,8 @@ RUN = {
         "nlsr": {"adapter": {"harmful": ["syn_steal"], "n_samples": 16, "steps": 3, "n_held_out": 4}},
     },
     "overlap": {"n_orders": 3},
+    "replicates": {"methods": ["snip", "wanda"]},
+    "controls": {"methods": ["wanda"]},
     "evaluate": {"sets": ["syn_steal"], "n_prompts": 4, "n_random": 1, "max_new_tokens": 8},
     "machine": {"device": "cpu"},
 }

@@ -1,5 +1,6 @@
 """The plan: what a run wants follows from its configuration alone, and digests change with science and with nothing else."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,14 +29,16 @@ def paths(plan: Plan, kind: str) -> set[str]:
     return {a.path for a in plan.made.values() if a.kind == kind}
 
 
-KINDS = ["dataset", "prompts", "model", "pairs", "adapter", "statistics", "region", "overlap", "across", "evaluate", "figures", "layer_curves", "report"]  # fmt: skip
+KINDS = ["dataset", "prompts", "model", "pairs", "adapter", "statistics", "region", "overlap", "replicates", "across", "evaluate", "figures", "layer_curves", "report"]  # fmt: skip
+SAMPLES = 12 + 2 * 10 + 10 + 2 * 3
+"""Own ones, halves, another seed, two other responses to three sets."""
 DEFAULT_COUNTS = {
-    # Prompts: those identified on, SafeLayer's normal and over-rejection ones, and three sets to evaluate with.
-    "dataset": 12, "prompts": 12 + 3 + 3, "model": 4, "pairs": 4 * 12, "adapter": 4, "statistics": 4 * 4 * 12, "region": 4 * 5 * 12,
-    "overlap": 4 * 5, "across": 4, "evaluate": 4 * 5, "figures": 4 * 5, "layer_curves": 4, "report": 1,
+    # Prompts: those identified on, other draws, SafeLayer's normal and over-rejection ones, and three sets to evaluate with.
+    "dataset": 12, "prompts": 12 + 10 + 3 + 3, "model": 4, "pairs": 4 * (12 + 10) + 6, "adapter": 4,
+    "statistics": 4 * 4 * SAMPLES, "region": 4 * 5 * SAMPLES, "overlap": 4 * 5, "replicates": 4 * 5, "across": 4, "evaluate": 4 * 5, "figures": 4 * 5, "layer_curves": 4, "report": 1,
 }  # fmt: skip
 DRAWN = ["figures", "layer_curves", "report"]
-COMPARED = ["overlap", "across", "evaluate", *DRAWN]
+COMPARED = ["overlap", "replicates", "across", "evaluate", *DRAWN]
 
 
 def test_the_default_run_wants_every_combination_once():
@@ -60,16 +63,19 @@ def test_the_default_run_wants_every_combination_once():
         ({"datasets": {"n_samples": 16}}, ["prompts", "pairs", "adapter", "statistics", "region", *COMPARED]),
         (
             {"methods": {"safeneuron": {"select": "agreement"}}},
-            ["region", "overlap", "across", "evaluate", "figures", "report"],
+            ["region", "overlap", "replicates", "across", "evaluate", "figures", "report"],
         ),
         (
             {"methods": {"safeneuron": {"ffn": "up"}}},
-            ["statistics", "region", "overlap", "across", "evaluate", "figures", "report"],
+            ["statistics", "region", "overlap", "replicates", "across", "evaluate", "figures", "report"],
         ),
-        ({"methods": {"nlsr": {"kept_ranks": 0.5}}}, ["region", "overlap", "evaluate", "figures", "report"]),
+        (
+            {"methods": {"nlsr": {"kept_ranks": 0.5}}},
+            ["region", "overlap", "replicates", "evaluate", "figures", "report"],
+        ),
         (
             {"methods": {"nlsr": {"adapter": {"steps": 10}}}},
-            ["adapter", "statistics", "region", "overlap", "evaluate", "figures", "report"],
+            ["adapter", "statistics", "region", "overlap", "replicates", "evaluate", "figures", "report"],
         ),
         ({"methods": {"safelayer": {"n_over_rejection": 4}}}, ["prompts", "statistics", "region", *COMPARED]),
     ],
@@ -84,12 +90,12 @@ def test_one_more_set_adds_its_own_and_moves_only_what_compares():
     before, after = plan_of(datasets={"safety": sets[:9]}), plan_of()
     for kind in ("dataset", "prompts", "pairs", "statistics", "region"):
         assert paths(before, kind) < paths(after, kind)
-        assert {Path(p).name.split(".")[0] for p in paths(after, kind) - paths(before, kind)} == {"syn_cheat"}
+        assert {re.split(r"[.-]", Path(p).name)[0] for p in paths(after, kind) - paths(before, kind)} == {"syn_cheat"}
 
 
 @pytest.mark.parametrize("policy", ["template", "dataset"])
 def test_responses_that_are_not_the_models_own_are_shared_by_models(policy):
-    plan = plan_of(responses={"policy": policy})
+    plan = plan_of(responses={"policy": policy}, replicates=None, controls=None)
     assert len(paths(plan, "pairs")) == 12
     assert all(f"/responses/{policy}/" in path for path in paths(plan, "pairs"))
 
@@ -97,7 +103,17 @@ def test_responses_that_are_not_the_models_own_are_shared_by_models(policy):
 def test_batches_cover_every_member_once_and_know_nothing_of_files():
     plan = plan_of(machine={"datasets_per_job": 5, "tables_per_job": 5})
     members = [a.path for batch in plan.batches.values() for a in batch.artifacts]
-    batched = ("pairs", "statistics", "region", "overlap", "across", "evaluate", "figures", "layer_curves")
+    batched = (
+        "pairs",
+        "statistics",
+        "region",
+        "overlap",
+        "replicates",
+        "across",
+        "evaluate",
+        "figures",
+        "layer_curves",
+    )
     assert len(members) == len(set(members)) == sum(DEFAULT_COUNTS[kind] for kind in batched)
     assert max(len(batch.artifacts) for batch in plan.batches.values()) == 5
     assert len({batch.manifest for batch in plan.batches.values()}) == len(plan.batches)
@@ -111,7 +127,8 @@ def test_a_models_tables_are_one_job_and_its_figures_another():
             for batch in plan.batches.values()
             if batch.stem == model
         }
-        assert (made["overlap"], made["draw"]) == (["across"] + ["overlap"] * 5, ["figures"] * 5 + ["layer_curves"])
+        assert made["overlap"] == ["across"] + ["overlap"] * 5 + ["replicates"] * 5
+        assert made["draw"] == ["figures"] * 5 + ["layer_curves"]
 
 
 def test_no_path_is_wanted_by_two_recipes():

@@ -11,6 +11,7 @@ from safety_regions.artifacts import Artifact, Batch, batches_of
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
 from safety_regions.store import canonical_json
+from safety_regions.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,12 @@ class Plan:
     models: dict[str, Artifact] = field(default_factory=dict)
     adapters: dict[str, Artifact] = field(default_factory=dict)
     """By model: the folder that holds its LoRA safety adapter, its own or one trained for it."""
-    statistics: dict[tuple[str, str], dict[str, Artifact]] = field(default_factory=dict)
-    """By model and method, then by set; none for methods that keep none."""
+    statistics: dict[tuple[str, str], dict[Variant, Artifact]] = field(default_factory=dict)
+    """By model and method; none for methods that keep none."""
     regions: dict[tuple[str, str], dict[str, Artifact]] = field(default_factory=dict)
     """By model and method, then by set."""
+    replicates: dict[tuple[str, str], dict[Variant, Artifact]] = field(default_factory=dict)
+    """By model and method: further regions of the sets, from other prompts or with other responses."""
     overlaps: dict[tuple[str, str], Artifact] = field(default_factory=dict)
     figures: dict[tuple[str, str], Artifact] = field(default_factory=dict)
     batches: dict[str, Batch] = field(default_factory=dict)

@@ -13,7 +13,9 @@ from safety_regions.methods.catalogue import CATALOGUE
 from safety_regions.plan import Plan
 from safety_regions.planning_data import add_dataset, add_model, add_prompts, other_prompts
 from safety_regions.planning_results import add_results
+from safety_regions.planning_samples import Sampled, add_samples, wanted
 from safety_regions.recipes import VERSIONS
+from safety_regions.variants import OWN, Variant, named
 
 Needs = tuple[dict, dict[str, Artifact]]
 """What else a method looks at: its part of the recipe, and the artifacts by role."""
@@ -22,76 +24,81 @@ Needs = tuple[dict, dict[str, Artifact]]
 def make_plan(run: RunConfig, registries: Registries) -> Plan:
     """The plan of a validated configuration. Raises `UserError` for a local data file that is not there."""
     plan = Plan(run, registries)
-    sets = [*run.datasets.safety, *run.datasets.utility]
-    for name in sets:
+    for name in (*run.datasets.safety, *run.datasets.utility):
         add_prompts(plan, name)
     for model in run.models:
         add_model(plan, model)
     for model in run.models:
-        pairs = _add_pairs(plan, model, sets)
+        samples = add_samples(plan, model)
         for method, options in run.enabled_methods().items():
-            _add_method(plan, model, method, options, pairs)
+            _add_method(plan, model, method, options, wanted(plan, method, samples))
         _add_shared_jobs(plan, model)
     add_results(plan)
     return plan
 
 
-def _add_pairs(plan: Plan, model: str, sets: list[str]) -> dict[str, Artifact]:
-    """Prompts with responses, one artifact per set; only the policy `model` makes them depend on the model."""
-    config = plan.run.responses
-    own = config.policy == "model"
-    owner = model if own else config.policy
-    pairs = {}
-    for name in sets:
-        recipe = {
-            "kind": "pairs",
-            "version": VERSIONS["pairs"],
-            "prompts": plan.prompts[name].digest,
-            "policy": config.policy,
-        }
-        recipe |= {"model": plan.models[model].digest, "max_new_tokens": config.max_new_tokens} if own else {}
-        recipe |= {"template": config.template} if config.policy == "template" else {}
-        inputs = {"prompts": plan.prompts[name]} | ({"model": plan.models[model]} if own else {})
-        pairs[name] = plan.add(Artifact("pairs", recipe, f"responses/{owner}/{name}", ".jsonl", inputs))
-    plan.add_batches("respond", owner, list(pairs.values()))
-    return pairs
-
-
-def _add_method(plan: Plan, model: str, method: str, options: Section, pairs: dict[str, Artifact]) -> None:
-    info = CATALOGUE[method]
-    thresholds = plan.run.thresholds
+def _add_method(plan: Plan, model: str, method: str, options: Section, samples: list[Sampled]) -> None:
+    """A region of every sample, and the statistic it follows from where the method keeps one."""
+    info, thresholds = CATALOGUE[method], plan.run.thresholds
     cut = {"grid": thresholds.grid, "scope": thresholds.scope, "selection": VERSIONS["selection"]}
-    loaded = plan.models[model]
+    loaded = {"model": plan.models[model]}
     measuring = options.model_dump(mode="json", exclude={*info.selecting, *info.naming})
     selecting = options.model_dump(mode="json", include={*info.selecting})
     needed, needs = _needs(plan, model, options)
     base = {"method": method, "version": info.version}
-    statistics: dict[str, Artifact] = {}
-    regions: dict[str, Artifact] = {}
-    for name, pair in pairs.items():
-        science = {**base, "options": measuring, "model": loaded.digest, "pairs": pair.digest, **needed}
-        inputs = {"model": loaded, "pairs": pair, **needs}
-        stem = f"{model}/{method}/{name}"
+    made: dict[str, dict[Variant, Artifact]] = {"statistics": {}, "regions": {}}
+    for sample in samples:
+        science = {
+            **base,
+            "options": measuring,
+            "model": loaded["model"].digest,
+            "pairs": sample.pairs.digest,
+            **needed,
+        }
+        science |= {"part": sample.part} if sample.part else {}
+        inputs = loaded | {"pairs": sample.pairs, **needs}
+        stem = f"{model}/{method}/{named(sample.variant)}"
         if info.keeps_statistics:
             recipe = {"kind": "statistics", **science}
-            statistics[name] = plan.add(Artifact("statistics", recipe, f"statistics/{stem}", ".safetensors", inputs))
-            science = {**base, "model": loaded.digest, "statistics": statistics[name].digest}
+            kept = plan.add(Artifact("statistics", recipe, f"statistics/{stem}", ".safetensors", inputs))
+            made["statistics"][sample.variant] = kept
+            science = {**base, "model": loaded["model"].digest, "statistics": kept.digest}
             science |= {"options": selecting} if selecting else {}
-            inputs = {"model": loaded, "statistics": statistics[name]}
+            inputs = loaded | {"statistics": kept}
             if info.needs_adapter:
                 science, inputs = science | {"adapter": needed["adapter"]}, inputs | {"adapter": needs["adapter"]}
         recipe = {"kind": "region", **science, **cut}
-        regions[name] = plan.add(Artifact("region", recipe, f"regions/{stem}", ".safetensors", inputs))
-    plan.statistics[model, method], plan.regions[model, method] = statistics, regions
-    if not info.keeps_statistics:
-        plan.add_batches("identify", f"{model}.{method}", list(regions.values()))
+        made["regions"][sample.variant] = plan.add(Artifact("region", recipe, f"regions/{stem}", ".safetensors", inputs))  # fmt: skip
+    key = model, method
+    plan.statistics[key] = made["statistics"]
+    plan.regions[key] = {name: region for (name, variant), region in made["regions"].items() if variant == OWN}
+    plan.replicates[key] = {of: region for of, region in made["regions"].items() if of[1] != OWN}
 
 
 def _add_shared_jobs(plan: Plan, model: str) -> None:
-    """All methods that keep statistics share the jobs of a model, which load it once: one measures, one selects."""
-    methods = [method for name, method in plan.regions if name == model and CATALOGUE[method].keeps_statistics]
-    for step, made in (("measure", plan.statistics), ("select", plan.regions)):
-        plan.add_batches(step, model, [artifact for method in methods for artifact in made[model, method].values()])
+    """The methods of a model share its jobs: one measures, set after set, so that methods share what is read; one selects."""
+    keys = [key for key in plan.regions if key[0] == model]
+    regions = {key: {(name, OWN): a for name, a in plan.regions[key].items()} | plan.replicates[key] for key in keys}
+    kept = {key: regions[key] for key in keys if CATALOGUE[key[1]].keeps_statistics}
+    first: dict[str, Variant] = {}
+    of_set: dict[Variant, dict[str, Artifact]] = {}
+    for key in keys:
+        for variant, made in (plan.statistics[key] if key in kept else regions[key]).items():
+            # Two variants may come to the same artifact, as one with the run's own template does.
+            of_set.setdefault(first.setdefault(made.key, variant), {})[made.key] = made
+    for artifacts in _whole(list(of_set.values()), plan.run.machine.datasets_per_job):
+        plan.add_batches("measure", model, artifacts, len(artifacts))
+    plan.add_batches("select", model, [region for of in kept.values() for region in of.values()])
+
+
+def _whole(sets: list[dict[str, Artifact]], most: int) -> list[list[Artifact]]:
+    """The artifacts of consecutive sets, at most so many together but never a part of a set's: its methods share a pass over it."""
+    jobs: list[list[Artifact]] = []
+    for of_set in sets:
+        if not jobs or len(jobs[-1]) + len(of_set) > most:
+            jobs.append([])
+        jobs[-1] += of_set.values()
+    return jobs
 
 
 def _needs(plan: Plan, model: str, options: Section) -> Needs:

@@ -17,21 +17,27 @@ def add_dataset(plan: Plan, name: str) -> Artifact:
 
 def add_prompts(plan: Plan, name: str) -> None:
     """The prompts of a set that regions are identified from."""
+    plan.prompts[name] = drawn_prompts(plan, name, plan.run.datasets.seed)
+
+
+def drawn_prompts(plan: Plan, name: str, seed: int) -> Artifact:
+    """Prompts of one of the run's sets, drawn as the run says but with a seed of its own."""
     config = plan.run.datasets
     rows = add_dataset(plan, name)
-    across = config.deduplicate == "across"
-    earlier = {f"earlier{i}": plan.datasets[other] for i, other in enumerate(plan.prompts)} if across else {}
+    listed = [*config.safety, *config.utility]
+    before = listed[: listed.index(name)] if config.deduplicate == "across" else []
+    earlier = {f"earlier{i}": add_dataset(plan, other) for i, other in enumerate(before)}
     recipe = prompts_recipe(
         name,
         rows.digest,
         n_samples=config.n_samples,
-        seed=config.seed,
+        seed=seed,
         offset=config.offset,
         deduplicate=config.deduplicate,
         near_duplicate=config.near_duplicate,
         earlier=[a.digest for a in earlier.values()],
     )
-    plan.prompts[name] = plan.add(Artifact("prompts", recipe, f"prompts/{name}", ".jsonl", {"rows": rows, **earlier}))
+    return plan.add(Artifact("prompts", recipe, f"prompts/{name}", ".jsonl", {"rows": rows, **earlier}))
 
 
 def other_prompts(plan: Plan, name: str, n: int, offset: int, seed: int) -> Artifact:

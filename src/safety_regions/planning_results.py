@@ -10,6 +10,7 @@ from safety_regions.data.recipe import prompt_overlap_recipe
 from safety_regions.methods.catalogue import CATALOGUE
 from safety_regions.plan import Plan
 from safety_regions.planning_data import other_prompts
+from safety_regions.planning_replicates import add_comparison
 from safety_regions.recipes import VERSIONS
 from safety_regions.store import sha256_of_file
 
@@ -22,6 +23,7 @@ def add_results(plan: Plan) -> None:
     for model in plan.run.models:
         methods = [method for name, method in plan.regions if name == model]
         compared = {f"overlap/{model}.{method}": _overlap(plan, model, method) for method in methods}
+        compared |= {f"replicates/{model}.{method}": table for method in methods if (table := add_comparison(plan, model, method))}  # fmt: skip
         compared |= _across(plan, model)
         drawn = {role: figures for method in methods for role, figures in _drawn(plan, model, method).items()}
         plan.add_batches("overlap", model, list(compared.values()), plan.run.machine.tables_per_job)

@@ -19,11 +19,12 @@ VERSIONS = {
     "selection": 1,
     "adapter": 1,
     "overlap": 2,
+    "replicates": 1,
     "across": 1,
     "evaluate": 1,
-    "figures": 1,
+    "figures": 2,
     "layer_curves": 1,
-    "report": 3,
+    "report": 4,
 }
 """Raised with any change of the code that changes the bytes of that kind. Methods have theirs in `methods/catalogue.py`."""
 

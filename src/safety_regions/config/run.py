@@ -5,8 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from safety_regions.config.base import Id, Section
+from safety_regions.config.claims import Claims
 from safety_regions.config.evaluate import Evaluate
 from safety_regions.config.methods import Methods
+from safety_regions.config.replicates import Controls, Replicates
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
@@ -134,7 +136,10 @@ class RunConfig(Section):
     methods: Methods = Methods()
     thresholds: Thresholds = Thresholds()
     overlap: Overlap = Overlap()
+    replicates: Replicates | None = Replicates()
+    controls: Controls | None = Controls()
     evaluate: Evaluate | None = Evaluate()
+    claims: Claims = Claims()
     machine: Machine = Machine()
 
     @model_validator(mode="after")
@@ -142,6 +147,21 @@ class RunConfig(Section):
         foreign = sorted(set(self.evaluate.sets or []) - set(self.datasets.safety)) if self.evaluate else []
         if foreign:
             raise ValueError(f"evaluate has sets that datasets.safety has not: {', '.join(foreign)}")
+        return self
+
+    @model_validator(mode="after")
+    def _halves_hold_something(self):
+        if self.replicates and self.replicates.splits and self.datasets.n_samples < 2:
+            raise ValueError("one prompt has no two halves: set replicates.splits to 0, or raise datasets.n_samples")
+        return self
+
+    @model_validator(mode="after")
+    def _controlled_sets_are_this_runs(self):
+        if self.controls:
+            foreign = {*(self.controls.safety or [])} - {*self.datasets.safety}
+            foreign |= {*filter(None, [self.controls.harmless])} - {*self.datasets.utility}
+            if foreign:
+                raise ValueError(f"controls has sets that datasets has not in that role: {', '.join(sorted(foreign))}")
         return self
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 from safety_regions.artifacts import Artifact
 
-GIT = {"overlap", "across", "evaluate", "prompt_overlap", "layer_curves"}
+GIT = {"overlap", "replicates", "across", "evaluate", "prompt_overlap", "layer_curves"}
 """Tables, from which figures and reports are made again in a minute; their receipts are in git as all others are."""
 DVC = {"dataset", "prompts", "pairs", "statistics", "region", "adapter"}
 """Bytes: a pointer in git, the content in DVC's remote."""

@@ -15,6 +15,12 @@ TABLES = {
     "evaluate_sets": ("evaluate",),
     "metrics": ("overlap", "evaluate"),
     "prompt_overlap": ("prompt_overlap",),
+    "estimates": ("overlap", "replicates"),
+    "ceiling": ("overlap", "replicates"),
+    "responses": ("overlap", "replicates"),
+    "confounds": ("overlap", "prompt_overlap"),
+    "confounds_pairs": ("overlap", "prompt_overlap"),
+    "verdicts": ("overlap", "replicates", "evaluate"),
 }
 """Files of a report, without ending, that are made from parts of some kinds only; others are made from all parts."""
 

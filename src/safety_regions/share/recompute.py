@@ -150,7 +150,7 @@ def _batched(script: str, *options: str) -> Maker:
 
 def _region(artifact: Artifact, job: Job) -> Words:
     kept = CATALOGUE[artifact.recipe["method"]].keeps_statistics
-    return (_batched("select_regions.py") if kept else _batched("identify.py", *SCORING))(artifact, job)
+    return (_batched("select_regions.py") if kept else _batched("measure.py", *SCORING))(artifact, job)
 
 
 SCORING = ("device", "batch_tokens")
@@ -161,6 +161,7 @@ MAKERS: dict[str, Maker] = {
     "evaluate": _batched("evaluate.py", "device"),
     "overlap": _batched("overlap.py"),
     "across": _batched("overlap.py"),
+    "replicates": _batched("overlap.py"),
     "figures": _batched("draw_figures.py"),
     "layer_curves": _batched("draw_figures.py"),
 }

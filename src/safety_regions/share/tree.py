@@ -16,7 +16,7 @@ SHORT = 12
 """Digits of a sha256 that are shown."""
 UNSHOWN = {"kind", "version", "method", "dataset", "model", "spec", "source", "context", "config", "sources"}
 """Keys of a recipe that are no options, or repeat what stands elsewhere in the tree."""
-NOUNS = {"evaluate": "evaluation", "layer_curves": "curves", "across": "comparison"}
+NOUNS = {"evaluate": "evaluation", "layer_curves": "curves", "across": "comparison", "replicates": "comparison"}
 """What artifacts of a kind are called, where that is not the kind."""
 
 

@@ -1,0 +1,40 @@
+"""Where the lines are drawn: what counts as low, as a significant drop, as the same."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from safety_regions.config.base import Section
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Claims(Section):
+    """Thresholds of the claims that a report decides: each holds, does not hold, or its interval reaches across the line."""
+
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Confidence of every interval; it is taken over the safety sets, so five sets give wide ones."""
+    margin: Share = 0.02
+    """A difference of two IoUs of at most this counts as none."""
+    low: Share = 0.3
+    """An IoU below this is called low; between this and `moderate`, moderate."""
+    moderate: Share = 0.6
+    """An IoU above this is more than moderate."""
+    drop: Share = 0.2
+    """From this share of the raw IoU on, what refinement takes away is a significant drop."""
+    same: Share = 0.9
+    """Place between chance (0) and two samples of one set (1) below which sets differ by more than their samples do."""
+    common: Share = 0.1
+    """IoU of all safety sets together below which they have no region in common."""
+    settled: Share = 0.05
+    """If the last set lowers the IoU of all sets together by a smaller share than this, more sets would change little."""
+    refuses: Share = 0.5
+    """Share of the harmful prompts that a model must refuse if a region is to be held against its refusals."""
+    broken: float = Field(default=10.0, ge=1)
+    """A model whose perplexity grows to this many times the intact one's is broken: its refusals say nothing."""
+
+    @model_validator(mode="after")
+    def _low_below_moderate(self):
+        if self.low > self.moderate:
+            raise ValueError(f"low = {self.low} is above moderate = {self.moderate}")
+        return self

@@ -1,0 +1,36 @@
+"""How far regions of the same set differ: with other prompts of it, and with other responses."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from safety_regions.config.base import Id, Section
+
+Method = Literal["snip", "wanda", "safeneuron", "safelayer", "nlsr"]
+
+
+class Replicates(Section):
+    """Regions of the same sets again, from other prompts: the noise ceiling of every IoU. `null`: no ceiling."""
+
+    splits: int = Field(default=1, ge=0)
+    """Ways to split the prompts of every safety set into two disjoint halves, with a region from each half."""
+    methods: list[Method] | None = None
+    """Methods whose regions are identified again; null: all that are run."""
+    seeds: int = Field(default=1, ge=0)
+    """Further draws of n_samples prompts of every safety set, with the seeds that follow; a set of few prompts repeats some."""
+
+
+class Controls(Section):
+    """Regions from the same prompts with other responses, and from other prompts with the same: which of the two do regions follow? `null`: none."""
+
+    safety: list[Id] | None = Field(default=None, min_length=2)
+    """Safety sets; null: the first two."""
+    harmless: Id | None = None
+    """A harmless set of `datasets.utility`; null: the first one."""
+    methods: list[Method] | None = None
+    """Methods whose regions are identified with other responses; null: all that are run."""
+    templates: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=["I'm sorry, but I can't help with that.", "No. That request is against my rules."],
+        min_length=2,
+    )
+    """Fixed responses, each given to every prompt of these sets."""
