@@ -1,0 +1,92 @@
+"""All tables of a run in; estimates, confounds, response controls and verdicts out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from safety_regions.claims import confounds as confounds_of
+from safety_regions.claims import estimates as estimates_of
+from safety_regions.claims import responses as responses_of
+from safety_regions.claims.catalogue import CATALOGUE
+from safety_regions.claims.estimates import Measured, Tables, estimate_rows, measure
+from safety_regions.claims.render import to_json, to_markdown
+from safety_regions.claims.rules import TESTS, Evidence
+from safety_regions.claims.verdict import Verdict
+from safety_regions.config.claims import Claims
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What the numbers of a run mean. The tables are those of estimates.csv, confounds.csv and responses.csv."""
+
+    estimates: pd.DataFrame
+    confounds: pd.DataFrame
+    responses: pd.DataFrame
+    verdicts: list[Verdict]
+
+    def to_json(self) -> str:
+        """The text of verdicts.json."""
+        return to_json(self.verdicts)
+
+    def to_markdown(self) -> str:
+        """The verdicts for readers: a table, then the claims with every reason."""
+        return to_markdown(self.verdicts)
+
+
+def assess(
+    config: dict,
+    overlaps: Mapping[str, Mapping[str, pd.DataFrame]],
+    replicates: Mapping[str, pd.DataFrame],
+    evaluated: pd.DataFrame,
+    prompt_overlap: pd.DataFrame,
+    sets: Mapping[str, Mapping[str, dict]],
+) -> Assessment:
+    """Estimates, confounds and verdicts of every `<model>.<method>` in `overlaps`, in their order.
+
+    `config`: a run's configuration; without `claims` the default thresholds. `overlaps`: the tables `pairs` and `nway`.
+    `replicates`: for those that have it. `evaluated`: evaluate.csv of all, with columns model and method. `prompt_overlap`:
+    pairs of sets. `sets`: facts of each set by name. `replicates`, `evaluated` and `prompt_overlap` may be empty: what they
+    would tell stays empty or undecided.
+    """
+    lines = Claims.model_validate(config.get("claims", {}))
+    parts: dict[str, list[pd.DataFrame]] = {"estimates": [], "confounds": [], "responses": []}
+    verdicts: list[Verdict] = []
+    for name, of in overlaps.items():
+        model, _, method = name.rpartition(".")
+        tables = _tables(config, of, replicates.get(name, pd.DataFrame()), _rows_of(evaluated, model, method))
+        measured = measure(tables, lines.confidence)
+        parts["estimates"].append(estimate_rows(model, method, tables, measured))
+        parts["confounds"].append(confounds_of.confounds(model, method, tables, prompt_overlap, sets.get(name, {})))
+        parts["responses"].append(responses_of.responses(model, method, tables))
+        verdicts += decide(model, method, tables, measured, lines)
+    return Assessment(
+        estimates=_joined(parts["estimates"], estimates_of.COLUMNS),
+        confounds=_joined(parts["confounds"], confounds_of.COLUMNS),
+        responses=_joined(parts["responses"], responses_of.COLUMNS),
+        verdicts=verdicts,
+    )
+
+
+def decide(model: str, method: str, tables: Tables, measured: Measured, lines: Claims) -> list[Verdict]:
+    """The verdict of every claim of the catalogue about one model and method."""
+    evidence = Evidence(tables, measured, lines)
+    return [Verdict(claim.id, model, method, TESTS[claim.id](evidence)) for claim in CATALOGUE]
+
+
+def _tables(config: dict, of: Mapping[str, pd.DataFrame], replicates: pd.DataFrame, evaluated: pd.DataFrame) -> Tables:
+    thresholds = config["thresholds"]
+    safety = list(config["datasets"]["safety"])
+    return Tables(of["pairs"], of["nway"], replicates, evaluated, safety, thresholds["q"], thresholds["p"])
+
+
+def _rows_of(evaluated: pd.DataFrame, model: str, method: str) -> pd.DataFrame:
+    if not len(evaluated):
+        return evaluated
+    return evaluated[(evaluated["model"] == model) & (evaluated["method"] == method)]
+
+
+def _joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    # An empty part has no types of its own, and would take those of the others away.
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=columns)

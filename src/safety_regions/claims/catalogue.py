@@ -1,0 +1,91 @@
+"""The claims that a report decides: what is said, who says it, and what decides it."""
+
+from dataclasses import dataclass
+
+STUDY = "the study's abstract"
+OURS = "ours"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim. Its test is the function of the same id in `safety_regions.claims.rules`."""
+
+    id: str
+    short: str
+    """Heads a column."""
+    statement: str
+    source: str
+    test: str
+    thresholds: tuple[str, ...]
+    """Keys of `safety_regions.config.claims.Claims` that the test goes by, beside `confidence`."""
+
+
+CATALOGUE = (
+    Claim(
+        "above_chance",
+        "above chance",
+        "Regions of different safety sets overlap more than random regions do.",
+        OURS,
+        "Mean over pairs of sets of the raw IoU less its chance floor, against `margin`.",
+        ("margin",),
+    ),
+    Claim(
+        "at_most_moderate",
+        "at most moderate",
+        "Regions of different safety sets overlap little to moderately.",
+        STUDY,
+        "Mean raw IoU over pairs of sets, against `moderate`.",
+        ("low", "moderate"),
+    ),
+    Claim(
+        "drops_when_refined",
+        "drops when refined",
+        "The overlap drops significantly once regions of harmless sets are taken out.",
+        STUDY,
+        "Share of the mean raw IoU that refinement takes away, against `drop`; the difference of each pair must be below zero, too.",
+        ("drop",),
+    ),
+    Claim(
+        "not_size_alone",
+        "not by size alone",
+        "The drop is more than smaller regions bring by themselves.",
+        OURS,
+        "Refined IoU less the IoU of the same raw regions cut to the refined regions' size, against -`margin`.",
+        ("margin",),
+    ),
+    Claim(
+        "beyond_noise",
+        "more than noise",
+        "Regions of different sets differ more than those of two samples of one set.",
+        OURS,
+        "Place of the raw IoU between chance (0) and two halves of one set (1), against `same`.",
+        ("same",),
+    ),
+    Claim(
+        "nothing_common",
+        "nothing in common",
+        "No refined region is common to all safety sets: there is no stable region that does not depend on the set.",
+        STUDY,
+        "IoU of all refined regions together, against `common`. More sets can only lower it, so at or above the line it must have settled "
+        "(`settled`) before the claim fails.",
+        ("common", "settled"),
+    ),
+    Claim(
+        "follows_response",
+        "follows responses",
+        "Regions follow the response more than the prompt.",
+        OURS,
+        "Raw IoU for other prompts with the same fixed response, less that for the same prompts with another: every pair of the one "
+        "against every pair of the other, against `margin`.",
+        ("margin",),
+    ),
+    Claim(
+        "matters",
+        "matters",
+        "Without a refined region the model refuses less than without any random region of its size.",
+        OURS,
+        "Refusals of held-out harmful prompts without the region and without the random region that costs most; the interval of "
+        "the difference must be below zero. Not decided where the intact model does not refuse (`refuses`) or the other breaks (`broken`).",
+        ("refuses", "broken"),
+    ),
+)  # fmt: skip

@@ -1,0 +1,94 @@
+"""Means over pairs of sets, and intervals that know that pairs share sets.
+
+The mean IoU over the pairs of N sets is a U-statistic of degree 2 (Hoeffding 1948). Its N(N-1)/2 pairs are not independent:
+every set takes part in N-1 of them, so one odd set moves them all. A t-test over pairs counts them as if they were
+independent; its intervals are too short, and get worse with more sets. What is independent are the sets, so they are
+what is left out:
+
+    S_i = the statistic without set i          variance = (N-1)/N sum((S_i - mean(S))^2)          (Tukey 1958; Arvesen 1969)
+    interval = S -+ t(N-1 degrees of freedom) sqrt(variance)
+
+It speaks of sets like these, with the model, the number of prompts and the method held fixed. How well it covers is measured in
+`benchmarks/claims_coverage.py`. Sets that agree exactly give an interval of no width.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+from scipy import special
+
+NAN = float("nan")
+METHOD = "delete-one-set jackknife"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval; NaN where it is undefined."""
+
+    value: float
+    low: float = NAN
+    high: float = NAN
+    n_sets: int = 0
+    method: str = METHOD
+
+
+Left = Float64[np.ndarray, " left"]
+"""A statistic of all sets, then of all sets without the first, without the second, and so on; NaN where it is undefined."""
+
+
+def jackknife(left: Left, confidence: float = 0.95, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Estimate:
+    """The statistic of all sets with its delete-one-set interval, cut off at `bounds`, the range of what is estimated.
+
+    Without an interval (NaN) if the statistic is undefined without one of the sets, as a mean over pairs of two sets is.
+    """
+    value, without, n_sets = float(left[0]), left[1:], len(left) - 1
+    if n_sets < 2 or not np.isfinite(left).all():
+        return Estimate(value, n_sets=n_sets)
+    error = np.sqrt((n_sets - 1) / n_sets * np.square(without - without.mean()).sum())
+    reach = special.stdtrit(n_sets - 1, (1 + confidence) / 2) * error
+    low, high = np.clip([value - reach, value + reach], *bounds)
+    return Estimate(value, float(low), float(high), n_sets)
+
+
+def square(table: pd.DataFrame, column: str, sets: list[str]) -> Float64[np.ndarray, "sets sets"]:
+    """A column of a table of pairs `a`, `b` as a symmetric matrix: means of the defined values, NaN where there is none."""
+    index = pd.Index(sets)
+    a, b, values = index.get_indexer(table["a"]), index.get_indexer(table["b"]), table[column].to_numpy(float)
+    known = (a >= 0) & (b >= 0) & ~np.isnan(values)
+    # A pair may stand in the table as (a, b) here and as (b, a) there.
+    ends = np.minimum(a, b)[known], np.maximum(a, b)[known]
+    total, count = np.zeros((2, len(sets), len(sets)))
+    np.add.at(total, ends, values[known])
+    np.add.at(count, ends, 1)
+    upper = np.divide(total, count, out=np.full_like(total, NAN), where=count > 0)
+    return np.where(np.isnan(upper), upper.T, upper)
+
+
+def pair_means(matrix: Float64[np.ndarray, "sets sets"]) -> Left:
+    """Mean over the defined pairs of different sets: of all sets, and without each."""
+    values = np.where(np.eye(len(matrix), dtype=bool), NAN, matrix)
+    known = ~np.isnan(values)
+    of_set, count = np.where(known, values, 0).sum(axis=1), known.sum(axis=1)
+    return ratio(np.append(0, -2 * of_set) + of_set.sum(), np.append(0, -2 * count) + count.sum())
+
+
+def set_means(matrix: Float64[np.ndarray, "sets sets"]) -> Left:
+    """Mean over the defined values of each set with itself: of all sets, and without each."""
+    values = np.diagonal(matrix)
+    known = ~np.isnan(values)
+    of_set = np.where(known, values, 0)
+    return ratio(np.append(0, -of_set) + of_set.sum(), np.append(0, -1 * known) + known.sum())
+
+
+def mean(values: Float64[np.ndarray, " values"]) -> float:
+    """Mean of what is defined, NaN without anything."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else NAN
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> Float64[np.ndarray, " n"]:
+    """NaN where the whole is zero, up to rounding, or undefined."""
+    whole = np.asarray(whole, float)
+    return np.divide(part, whole, out=np.full(whole.shape, NAN), where=np.abs(whole) > 1e-12)

@@ -1,0 +1,123 @@
+"""Safety sets whose truth is known: regions of made-up scores, with overlap tables as of a real method.
+
+    score of set i from n prompts = sqrt(a_i) c + sqrt(1 - a_i) u_i + noise e / sqrt(n)
+    score of the utility set      = sqrt(w) c + sqrt(1 - w) v
+
+c is the model's: the same for all sets. u_i is the set's own, e is the prompts' draw; c, u, v and e are standard normal for each
+element. a_i is uniform in common -+ spread: sets that are near to the rest, or far, are what makes pairs depend on each other.
+Truth is the mean over ever more sets of one model.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float32
+
+from safety_regions.claims.estimates import Tables
+
+GRID = (0.02, 0.05, 0.1)
+Q = 0.1
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class PlantedWorld:
+    """What is planted; see the module. Shares of the scores' variance in [0, 1]."""
+
+    common: float = 0.6
+    spread: float = 0.2
+    utility: float = 0.0
+    """w: how much the utility region has of what is common."""
+    noise: float = 2.0
+    n_prompts: int = 32
+    n_elements: int = 1000
+    model_seed: int = 0
+    """Of c and v, which all sets share."""
+
+
+CONDITIONS = (*(("raw", "", q, NAN) for q in GRID), ("refined", "union", Q, Q))
+"""Stage, utility, q and p."""
+
+
+def draw(world: PlantedWorld, n_sets: int, seed: int) -> Tables:
+    """Overlap tables and halves of `n_sets` sets: raw at every fraction of `GRID`, refined with one utility region at `Q`."""
+    full, halves, utility = scores(world, n_sets, seed)
+    removed = top(utility, Q)
+    names = np.array([f"set{i}" for i in range(n_sets)])
+    pairs, replicates, nway = [], [], []
+    for stage, _, q, _ in CONDITIONS:
+        hidden = removed if stage == "refined" else np.zeros_like(removed)
+        masks, half_masks = (top(values, q) & ~hidden for values in (full, halves.reshape(2 * n_sets, -1)))
+        pairs.append(compare(masks, hidden))
+        replicates.append(compare(half_masks, hidden))
+        nway.append(_grown(masks))
+    half = np.repeat(["split0.0", "split0.1"], n_sets)
+    return Tables(
+        pairs=_table(pairs, _ends("{}", names) | {"scope": "all", "unit": "all"}),
+        nway=_table(nway, {}),
+        replicates=_table(replicates, _ends("{}", np.tile(names, 2)) | _ends("variant_{}", half) | {"kind": "halves", "shared_prompts": 0.0}),
+        evaluated=pd.DataFrame(),
+        sets=names.tolist(),
+        q=Q,
+        p=Q,
+    )  # fmt: skip
+
+
+def _ends(column: str, names: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns for the first and the second of each pair."""
+    first, second = np.triu_indices(len(names), k=1)
+    return {
+        column.format("a"): np.tile(names[first], len(CONDITIONS)),
+        column.format("b"): np.tile(names[second], len(CONDITIONS)),
+    }
+
+
+def _table(blocks: list[dict[str, np.ndarray]], known: dict) -> pd.DataFrame:
+    """One block of columns per condition, one below another."""
+    lengths = [len(block["iou"]) for block in blocks]
+    columns = zip(("stage", "utility", "q", "p"), zip(*CONDITIONS, strict=True), strict=True)
+    conditions = {name: np.repeat(values, lengths) for name, values in columns}
+    return pd.DataFrame(
+        known | conditions | {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    )
+
+
+def scores(world: PlantedWorld, n_sets: int, seed: int) -> tuple[Float32[np.ndarray, "sets n"], Float32[np.ndarray, "2 sets n"], Float32[np.ndarray, "1 n"]]:  # fmt: skip
+    """Of all prompts, of the two halves, and of the utility set."""
+    model, random = np.random.default_rng([world.model_seed]), np.random.default_rng([world.model_seed, seed])
+    common, other = model.standard_normal((2, world.n_elements), np.float32)
+    share = random.uniform(world.common - world.spread, world.common + world.spread, (n_sets, 1)).astype(np.float32)
+    own = random.standard_normal((n_sets, world.n_elements), np.float32)
+    errors = random.standard_normal((2, n_sets, world.n_elements), np.float32) * np.float32(
+        world.noise / np.sqrt(world.n_prompts / 2)
+    )
+    true = np.sqrt(share) * common + np.sqrt(1 - share) * own
+    utility = np.float32(np.sqrt(world.utility)) * common + np.float32(np.sqrt(1 - world.utility)) * other
+    return true + errors.mean(axis=0), true + errors, utility[None]
+
+
+def top(values: Float32[np.ndarray, "sets n"], fraction: float) -> Bool[np.ndarray, "sets n"]:
+    """The round(fraction * n) largest of each row."""
+    k = round(fraction * values.shape[1])
+    inside = np.zeros(values.shape, bool)
+    np.put_along_axis(inside, np.argpartition(values, -k, axis=1)[:, -k:], True, axis=1)
+    return inside
+
+
+def compare(masks: Bool[np.ndarray, "sets n"], hidden: Bool[np.ndarray, "1 n"]) -> dict[str, np.ndarray]:
+    """Sizes, IoU and chance floor of every pair of rows, as `safety_regions.overlap` has them for one matrix."""
+    a, b = np.triu_indices(len(masks), k=1)
+    counted = masks.astype(np.float32)
+    shared, sizes = (counted @ counted.T)[a, b].astype(float), masks.sum(axis=1)
+    union, n_open = sizes[a] + sizes[b] - shared, hidden.size - hidden.sum()
+    by_chance = sizes[a] * sizes[b] / n_open
+    floor = by_chance / (sizes[a] + sizes[b] - by_chance)
+    return {"size_a": sizes[a], "size_b": sizes[b], "iou": shared / union, "floor_iou": floor}
+
+
+def _grown(masks: Bool[np.ndarray, "sets n"]) -> dict[str, np.ndarray]:
+    """IoU of the first n sets."""
+    every, either = np.logical_and.accumulate(masks), np.logical_or.accumulate(masks)
+    iou = every.sum(axis=1) / either.sum(axis=1)
+    return {"order": np.zeros(len(masks) - 1, int), "n": np.arange(2, len(masks) + 1), "iou": iou[1:]}

@@ -1,0 +1,98 @@
+"""From all tables of a run to its verdicts: what the report gets, and what it writes."""
+
+import json
+import warnings
+
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from safety_regions.claims import assess
+from safety_regions.claims.catalogue import CATALOGUE
+from safety_regions.claims.planted import PlantedWorld, Q, draw
+from safety_regions.config.claims import Claims
+
+NOTHING = pd.DataFrame()
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return {"m.snip": draw(PlantedWorld(utility=0.5), 5, 0), "m-1.wanda": draw(PlantedWorld(), 5, 1)}
+
+
+def config(sets: list[str], **claims: float) -> dict:
+    return {"datasets": {"safety": sets}, "thresholds": {"q": Q, "p": Q}, "claims": claims}
+
+
+def assessed(planted, replicates: bool = True, **claims: float):
+    overlaps = {name: {"pairs": of.pairs, "nway": of.nway} for name, of in planted.items()}
+    halves = {name: of.replicates for name, of in planted.items()} if replicates else {}
+    sets = next(iter(planted.values())).sets
+    return assess(config(sets, **claims), overlaps, halves, NOTHING, NOTHING, {})
+
+
+def test_every_region_gets_estimates_and_a_verdict_on_every_claim(planted):
+    found = assessed(planted)
+    names = [("m", "snip"), ("m-1", "wanda")]
+    assert [(v.claim, v.model, v.method) for v in found.verdicts] == [(c.id, *n) for n in names for c in CATALOGUE]
+    assert found.estimates.groupby(["model", "method"], sort=False).size().to_dict() == dict.fromkeys(names, 2)
+    assert found.estimates["place"].notna().all()
+    assert found.responses.empty
+    assert set(found.confounds["method"]) == {"snip", "wanda"}
+
+
+def test_json_has_the_schema_of_the_report_and_no_nan(planted):
+    text = assessed(planted).to_json()
+    assert text == assessed(planted).to_json()
+    found = json.loads(text)
+    assert set(found) == {"claims", "verdicts"}
+    assert {frozenset(claim) for claim in found["claims"]} == {frozenset({"id", "statement", "source", "test"})}
+    keys = {"claim", "model", "method", "verdict", "effect", "low", "high", "what", "reason"}
+    assert {frozenset(verdict) for verdict in found["verdicts"]} == {frozenset(keys)}
+    assert {v["verdict"] for v in found["verdicts"]} <= {"holds", "does not hold", "undecided"}
+    undecided = next(v for v in found["verdicts"] if v["claim"] == "matters")
+    assert (undecided["effect"], undecided["low"], undecided["high"]) == (None, None, None)
+
+
+def test_markdown_has_a_cell_and_a_reason_for_every_verdict(planted):
+    found = assessed(planted)
+    lines = found.to_markdown().splitlines()
+    cells = [line.split("|")[1:-1] for line in lines if line.startswith("|")]
+    assert {len(row) for row in cells} == {2 + len(CATALOGUE)}
+    assert [row[:2] for row in cells[2:]] == [[" m ", " snip "], [" m-1 ", " wanda "]]
+    above = next(v for v in found.verdicts if v.claim == "above_chance")
+    assert cells[2][2].strip() == f"✓ holds ({above.finding.effect:.2f})"
+    assert sum(line.startswith("- ") for line in lines) == len(found.verdicts)
+
+
+def test_thresholds_of_the_configuration_count(planted):
+    def moderate(**claims: float) -> str:
+        return next(v.finding.verdict for v in assessed(planted, **claims).verdicts if v.claim == "at_most_moderate")
+
+    assert moderate() == "holds"
+    assert moderate(moderate=0.01, low=0.0) == "does not hold"
+
+
+def test_without_replicates_what_they_would_tell_is_empty_or_undecided(planted):
+    found = assessed(planted, replicates=False)
+    assert found.estimates["ceiling"].isna().all()
+    assert {v.finding.verdict for v in found.verdicts if v.claim == "beyond_noise"} == {"undecided"}
+
+
+@pytest.mark.parametrize("n_sets", [2, 3])
+def test_few_sets_and_empty_tables_raise_no_warning(n_sets):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = assessed({"m.snip": draw(PlantedWorld(), n_sets, 0)})
+        assert found.estimates["iou"].notna().all()
+        of = {"pairs": draw(PlantedWorld(), n_sets, 0).pairs[:0], "nway": NOTHING}
+        empty = assess(config(["a", "b"]), {"m.snip": of}, {"m.snip": NOTHING}, NOTHING, NOTHING, {})
+        assert {v.finding.verdict for v in empty.verdicts} == {"undecided"}
+        nothing = assess(config(["a", "b"]), {}, {}, NOTHING, NOTHING, {})
+    assert (len(nothing.verdicts), len(nothing.estimates), len(nothing.confounds)) == (0, 0, 0)
+    assert json.loads(nothing.to_json())["verdicts"] == []
+
+
+def test_low_must_not_be_above_moderate():
+    with pytest.raises(ValidationError, match="above moderate"):
+        Claims(low=0.7, moderate=0.6)

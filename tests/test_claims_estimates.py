@@ -1,0 +1,146 @@
+"""Ceiling, place, drop and size-matched control: by hand, and on planted sets."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from safety_regions.claims.estimates import COLUMNS, Tables, at, estimate_rows, measure
+from safety_regions.claims.jackknife import Estimate
+from safety_regions.claims.planted import PlantedWorld, Q, draw
+from safety_regions.claims.size_control import size_matched
+
+NOTHING = pd.DataFrame()
+SETS = ["a", "b", "c"]
+RAW = {"stage": "raw", "utility": "", "q": 0.1, "p": np.nan, "scope": "all", "unit": "all"}
+REFINED = RAW | {"stage": "refined", "utility": "union", "p": 0.1}
+
+
+def pairs_of(condition: dict, iou: list[float], size: int = 100, floor: float = 0.05) -> list[dict]:
+    names = combinations(SETS, 2)
+    values = {"size_a": size, "size_b": size, "floor_iou": floor}
+    return [{**condition, **values, "a": a, "b": b, "iou": value} for (a, b), value in zip(names, iou, strict=True)]
+
+
+def replicate(kind: str, a: str, b: str, variants: tuple[str, str], iou: float, condition: dict = RAW) -> dict:
+    own = {"kind": kind, "a": a, "b": b, "variant_a": variants[0], "variant_b": variants[1], "iou": iou}
+    return {**condition, **own, "floor_iou": 0.1, "shared_prompts": 0.25}
+
+
+def by_hand() -> Tables:
+    pairs = pairs_of(RAW, [0.4, 0.5, 0.6]) + pairs_of(REFINED, [0.2, 0.3, np.nan], size=50)
+    pairs += pairs_of(RAW | {"q": 0.05}, [0.3, 0.3, 0.3], size=50)
+    pairs += pairs_of(RAW | {"scope": "layer"}, [0.9, 0.9, 0.9])
+    pairs += pairs_of(REFINED | {"utility": "sums"}, [0.9, 0.9, 0.9])
+    halves = [replicate("halves", s, s, ("split0.0", "split0.1"), value) for s, value in zip(SETS, (0.7, 0.8, 0.9), strict=True)]  # fmt: skip
+    for a, b in combinations(SETS, 2):
+        halves += [replicate("halves", a, b, (f"split0.{i}", f"split0.{j}"), 0.2 + 0.1 * i + 0.1 * j) for i in (0, 1) for j in (0, 1)]  # fmt: skip
+    seeds = [replicate("seeds", s, s, ("own", "seed1"), 0.85) for s in SETS]
+    return Tables(pd.DataFrame(pairs), NOTHING, pd.DataFrame(halves + seeds), NOTHING, SETS, 0.1, 0.1)
+
+
+def test_every_estimate_by_hand():
+    found = measure(by_hand(), 0.95)
+    raw, refined = found.stages["raw"], found.stages["refined"]
+    assert raw.iou.value == pytest.approx(0.5)
+    assert raw.floor == pytest.approx(0.05)
+    assert raw.above_floor.value == pytest.approx(0.45)
+    assert raw.ceiling.value == pytest.approx(0.8)
+    assert raw.between.value == pytest.approx(0.3)
+    assert raw.place.value == pytest.approx((0.3 - 0.1) / (0.8 - 0.1))
+    assert (raw.seeds, raw.seeds_shared_prompts) == pytest.approx((0.85, 0.25))
+    assert refined.iou.value == pytest.approx(0.25)
+    assert np.isnan([refined.place.value, refined.ceiling.value, refined.seeds]).all()
+    assert found.difference.value == pytest.approx(-0.2)
+    # The third pair has nothing left, so it counts on neither side.
+    assert found.drop.value == pytest.approx(1 - 0.25 / 0.45)
+    assert found.size_matched == pytest.approx(0.3)
+    assert found.beyond_size.value == pytest.approx(-0.05)
+
+
+def test_the_table_has_the_columns_of_the_report():
+    rows = estimate_rows("m", "snip", by_hand(), measure(by_hand(), 0.95))
+    assert list(rows.columns) == COLUMNS
+    assert rows["stage"].tolist() == ["raw", "refined"]
+    assert np.isnan(rows["p"][0])
+    assert rows["p"][1] == 0.1
+    assert np.isnan(rows["size_matched_iou"][0])
+    assert rows["n_sets"].tolist() == [3, 3]
+
+
+def test_without_replicates_and_without_anything_all_is_undefined():
+    alone = measure(replace(by_hand(), replicates=NOTHING), 0.95)
+    assert np.isnan(
+        [alone.stages["raw"].place.value, alone.stages["raw"].ceiling.value, alone.stages["raw"].seeds]
+    ).all()
+    assert alone.stages["raw"].iou.value == pytest.approx(0.5)
+    none = measure(replace(by_hand(), pairs=by_hand().pairs[:0]), 0.95)
+    assert np.isnan([none.stages["raw"].iou.value, none.drop.value, none.size_matched]).all()
+    assert at(NOTHING, "raw", 0.1, 0.1).empty
+
+
+def test_a_ceiling_at_the_floor_has_no_places():
+    tables = by_hand()
+    at_floor = tables.replicates.assign(iou=0.1)
+    assert np.isnan(measure(replace(tables, replicates=at_floor), 0.95).stages["raw"].place.value)
+
+
+def curve(sizes: list[int], iou: list[float]) -> pd.DataFrame:
+    return pd.DataFrame({"a": "x", "b": "y", "size_a": sizes, "size_b": sizes, "iou": iou})
+
+
+def read(sizes: list[int], iou: list[float], size: float) -> float:
+    refined = pd.DataFrame({"a": ["x"], "b": ["y"], "size_a": [size], "size_b": [size], "iou": [0.5]})
+    return size_matched(curve(sizes, iou), refined)["iou"][0]
+
+
+def test_sizes_between_fractions_are_read_off_over_the_logarithm():
+    assert read([100, 10, 1000], [0.4, 0.2, 0.8], 100) == pytest.approx(0.4)
+    assert read([100, 10, 1000], [0.4, 0.2, 0.8], np.sqrt(10 * 100)) == pytest.approx(0.3)
+    values = [read([10, 100, 1000], [0.2, 0.4, 0.8], s) for s in np.geomspace(10, 1000, 30)]
+    assert values == sorted(values)
+
+
+@pytest.mark.parametrize(("sizes", "size"), [([10, 100], 9), ([10, 100], 101), ([10, 100], 0), ([], 10)])
+def test_sizes_beyond_the_grid_are_undefined(sizes, size):
+    assert np.isnan(read(sizes, [0.5] * len(sizes), size))
+
+
+def test_layers_have_one_size_at_every_fraction():
+    assert read([5, 5, 5], [0.4, 0.4, 0.4], 5) == pytest.approx(0.4)
+    assert np.isnan(read([5, 5, 5], [0.4, 0.4, 0.4], 4))
+
+
+def test_halves_of_one_set_are_as_alike_as_sets_that_are_all_the_same():
+    """With nothing of their own, sets differ by prompts only: the place is 1; with all of their own, it is 0."""
+    same = [measure(draw(PlantedWorld(common=1.0, spread=0.0), 6, s), 0.95).stages["raw"].place.value for s in range(4)]
+    none = [measure(draw(PlantedWorld(common=0.0, spread=0.0), 6, s), 0.95).stages["raw"].place.value for s in range(4)]
+    assert np.mean(same) == pytest.approx(1, abs=0.08)
+    assert np.mean(none) == pytest.approx(0, abs=0.08)
+
+
+def test_the_interval_of_the_place_covers_the_planted_one():
+    world = PlantedWorld(spread=0.2)
+
+    def place(n_sets: int, seed: int) -> Estimate:
+        tables = draw(world, n_sets, seed)
+        return measure(replace(tables, pairs=tables.pairs[:0]), 0.95).stages["raw"].place
+
+    truth = np.mean([place(20, 10**6 + seed).value for seed in range(6)])
+    found = [place(5, seed) for seed in range(20)]
+    assert np.mean([f.low <= truth <= f.high for f in found]) >= 0.8
+    assert np.mean([f.value for f in found]) == pytest.approx(truth, abs=0.06)
+
+
+def test_refinement_with_what_all_sets_share_lowers_the_overlap_and_with_what_none_has_does_not():
+    drops = {w: np.mean([measure(draw(PlantedWorld(utility=w), 5, s), 0.95).drop.value for s in range(3)]) for w in (0.0, 0.9)}  # fmt: skip
+    assert abs(drops[0.0]) < 0.06
+    assert drops[0.9] > 0.3
+
+
+def test_planted_tables_have_the_analytic_floor():
+    tables = draw(PlantedWorld(), 4, 0)
+    raw = tables.pairs[(tables.pairs["stage"] == "raw") & (tables.pairs["q"] == Q)]
+    assert raw["floor_iou"].to_numpy() == pytest.approx(Q / (2 - Q))
