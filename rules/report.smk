@@ -23,6 +23,30 @@ rule write_report:
         sources,
     output:
         summary="results/report/{name}.{key}/summary.md",
+        page=report(
+            "results/report/{name}.{key}/report.html",
+            caption="../report/page.rst",
+            category="Report",
+            labels={"run": "{name}", "what": "page with everything"},
+        ),
+        appendix=report(
+            "results/report/{name}.{key}/appendix.pdf",
+            caption="../report/appendix.rst",
+            category="Report",
+            labels={"run": "{name}", "what": "all figures"},
+        ),
+        figure=report(
+            "results/report/{name}.{key}/headline.pdf",
+            caption="../report/headline.rst",
+            category="At a glance",
+            labels={"run": "{name}", "what": "figure"},
+        ),
+        table=report(
+            "results/report/{name}.{key}/headline.csv",
+            caption="../report/headline.rst",
+            category="At a glance",
+            labels={"run": "{name}", "what": "numbers"},
+        ),
         receipt="results/report/{name}.{key}.receipt.json",
     log:
         "logs/write_report/{name}.{key}.log",

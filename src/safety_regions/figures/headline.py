@@ -56,7 +56,7 @@ def draw_headline(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
     figure.legend(
         handles[::2] + handles[1::2], labels[::2] + labels[1::2], loc="outside upper left", ncols=4, borderaxespad=0.3
     )
-    add_footer(figure, _footer(config))
+    add_footer(figure, f"{run_footer(config)}; {UNDEFINED} stands for no element left")
     return figure
 
 
@@ -83,10 +83,11 @@ def _draw_panel(axis: Axes, table: pd.DataFrame, rows: list[float], panel: str) 
     axis.spines["left"].set_visible(False)
 
 
-def _footer(config: dict[str, Any]) -> str:
+def run_footer(config: dict[str, Any]) -> str:
+    """What a run compares, in one line: sets, prompts, fractions, scope and the sets that refinement takes out."""
     datasets, thresholds = config["datasets"], config["thresholds"]
     return (
         f"{config['name']}: {len(datasets['safety'])} safety sets, {datasets['n_samples']} prompts per set, "
         f"q = {percent(thresholds['q'])}, p = {percent(thresholds['p'])}, top fraction per {thresholds['scope']}, "
-        f"refined with the union of {', '.join(datasets['utility'])}; {UNDEFINED} stands for no element left"
+        f"refined with the union of {', '.join(datasets['utility'])}"
     )

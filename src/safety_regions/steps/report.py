@@ -1,5 +1,6 @@
-"""Figures and tables of all models and methods in, one folder to look at out: summary.md first, everything beside it."""
+"""Figures and tables of all models and methods in, one folder to look at out: report.html and summary.md first, everything beside them."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,11 +8,20 @@ import pandas as pd
 import yaml
 
 from safety_regions import receipts
-from safety_regions.counts import UNION
+from safety_regions.artifacts import DIGITS, RESULTS
+from safety_regions.claims.assessment import Assessment, assess
+from safety_regions.claims.confounds import pair_covariates
+from safety_regions.figures.ceiling import write_ceiling
+from safety_regions.figures.confounds import pair_rows, write_confounds
 from safety_regions.figures.evaluate import write_evaluation
 from safety_regions.figures.headline import write_headline
-from safety_regions.methods.catalogue import CATALOGUE
+from safety_regions.figures.responses import write_responses
+from safety_regions.figures.verdicts import write_verdicts
+from safety_regions.page.appendix import write_appendix
+from safety_regions.page.page import Provenance, write_page
+from safety_regions.page.shown import list_figures
 from safety_regions.steps.across import write_csv
+from safety_regions.steps.gathered import Gathered, at_fractions
 from safety_regions.steps.metrics import write_metrics
 from safety_regions.steps.summary import summary
 from safety_regions.store import atomic_path, write_text
@@ -20,84 +30,86 @@ FIGURE_KINDS = ("figures", "curves")
 
 
 def write_report(recipe: dict, parts: dict[str, Path], output: Path) -> None:
-    """Write summary.md, headline, iou.csv, across.csv, evaluate.*, sources.csv, config.yaml, what DVC shows, and copies of all
-    figures."""
+    """Write report.html, appendix.pdf, summary.md, every table and figure of the whole run, what DVC shows, and copies of all other
+    figures. Raises `UserError` for parts that are missing, damaged, or not the recipe's.
+    """
     for role, path in parts.items():
         receipts.check(path, recipe["parts"][role])
-    parts = dict(sorted(parts.items(), key=lambda part: _place(part[0], recipe["config"])))
-    overlaps, thresholds = _of_kind(parts, "overlap"), recipe["config"]["thresholds"]
-    pairs = pd.concat([_pairs(name, path) for name, path in overlaps.items()], ignore_index=True)
-    headline = headline_table(overlaps, thresholds["q"], thresholds["p"])
-    across = _together(_of_kind(parts, "across"), "across.csv", ["model"])
-    evaluated = _together(_of_kind(parts, "evaluate"), "evaluate.csv", ["model", "method"])
-    write_csv(pairs, output / "iou.csv")
-    write_headline(headline, recipe["config"], output)
-    if len(across):
-        write_csv(across, output / "across.csv")
-    if len(evaluated):
-        write_evaluation(evaluated, output)
-    write_metrics(recipe["config"], headline, pairs, evaluated, output)
-    write_csv(pd.json_normalize(recipe["sources"]), output / "sources.csv")
-    write_text(output / "config.yaml", yaml.safe_dump(recipe["config"], sort_keys=False))
-    _copy_figures(parts, output)
-    sets = {name: receipts.read(path).facts["sets"] for name, path in overlaps.items()}
-    write_text(output / "summary.md", summary(recipe["config"], headline, across, evaluated, sets))
-    receipts.write(output, recipe, {}, versions=("matplotlib", "numpy", "pandas"))
+    config, gathered = recipe["config"], Gathered.of(recipe["config"], parts)
+    assessment = assess(config, gathered.overlaps, gathered.replicates, gathered.evaluated, gathered.prompt_overlap, gathered.sets)  # fmt: skip
+    sources = pd.json_normalize(recipe["sources"])
+    _write_tables(gathered, sources, output)
+    _write_assessment(gathered, assessment, output)
+    _copy_figures(gathered.parts, output)
+    write_text(output / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+    page = summary(config, gathered.headline, gathered.across, gathered.evaluated, gathered.sets, assessment)
+    write_text(output / "summary.md", page)
+    _write_page(recipe, gathered, assessment, sources, output)
+    receipts.write(output, recipe, {}, versions=("matplotlib", "numpy", "pandas", "scipy", "jinja2", "pypdf"))
 
 
-def headline_table(overlaps: dict[str, Path], q: float, p: float) -> pd.DataFrame:
-    """One row per model and method: mean IoU over pairs of safety sets and IoU of all of them, with the chance floors,
-    raw at fraction q and refined with the union of the utility regions at fraction p.
-    """
+def _write_tables(gathered: Gathered, sources: pd.DataFrame, output: Path) -> None:
+    config = gathered.config
+    write_csv(gathered.pairs, output / "iou.csv")
+    write_headline(gathered.headline, config, output)
+    if len(gathered.across):
+        write_csv(gathered.across, output / "across.csv")
+    if len(gathered.evaluated):
+        write_evaluation(gathered.evaluated, output)
+    write_metrics(config, gathered.headline, gathered.pairs, gathered.evaluated, output)
+    write_csv(sources, output / "sources.csv")
+
+
+def _write_assessment(gathered: Gathered, assessment: Assessment, output: Path) -> None:
+    """What the numbers mean: estimates with their intervals, what else they go with, and the verdicts."""
+    config = gathered.config
+    write_text(output / "verdicts.json", assessment.to_json())
+    write_verdicts(json.loads(assessment.to_json()), config, output)
+    write_csv(assessment.estimates, output / "estimates.csv")
+    write_ceiling(assessment.estimates, config, output)
+    write_csv(assessment.confounds, output / "confounds.csv")
+    write_confounds(_confounded(gathered), assessment.confounds, config, output)
+    if len(assessment.responses):
+        write_responses(assessment.responses, assessment.estimates, config, output)
+
+
+def _confounded(gathered: Gathered) -> pd.DataFrame:
+    """Every pair of sets with what the two have in common, of all models and methods, at the fractions of the headline."""
+    thresholds, sets = gathered.config["thresholds"], gathered.config["datasets"]["safety"]
     rows = []
-    for name, folder in overlaps.items():
+    for name, tables in gathered.overlaps.items():
+        stages = [at_fractions(tables["pairs"], thresholds["q"], p) for p in (None, thresholds["p"])]
+        covariates = pair_covariates(sets, gathered.prompt_overlap, gathered.sets[name])
         model, method = name.split(".")
-        row: dict = {"model": model, "method": method, "q": q, "p": p}
-        pairs, nway = pd.read_parquet(folder / "pairs.parquet"), pd.read_parquet(folder / "nway.parquet")
-        for stage, at in (("raw", _at(pairs, q)), ("refined", _at(pairs, q, p))):
-            row |= {f"iou_{stage}": at["iou"].mean(), f"floor_{stage}": at["floor_iou"].mean()}
-        for stage, at in (("raw", _at(nway, q)), ("refined", _at(nway, q, p))):
-            last = at[at["n"] == at["n"].max()]
-            row |= {f"nway_iou_{stage}": last["iou"].mean(), f"nway_floor_{stage}": last["floor_iou"].mean()}
-        rows.append(row)
-    return pd.DataFrame(rows)
+        rows.append(pair_rows(model, method, pd.concat(stages), sets, covariates))
+    return pd.concat(rows, ignore_index=True)
 
 
-def _place(role: str, config: dict) -> tuple[int, ...]:
-    """Models in the order of the configuration, methods in that of the catalogue."""
-    orders = (config["models"], list(CATALOGUE))
-    return tuple(
-        order.index(name) for order, name in zip(orders, role.partition("/")[2].split("."), strict=False) if name
-    )
+def _write_page(recipe: dict, gathered: Gathered, assessment: Assessment, sources: pd.DataFrame, output: Path) -> None:
+    config, digest = recipe["config"], receipts.recipe_digest(recipe)
+    # Where a report of this recipe lies, wherever this one is written.
+    own = f"{RESULTS}/report/{config['name']}.{digest[:DIGITS]}"
+    figures = list_figures(output, gathered.parts, recipe["parts"], (own, digest))
+    tables = {
+        "pairs": gathered.pairs,
+        "headline": gathered.headline,
+        "estimates": assessment.estimates,
+        "confounds": assessment.confounds,
+        "responses": assessment.responses,
+        "evaluated": gathered.evaluated,
+        "across": gathered.across,
+        "sets": _sets_table(gathered.sets),
+        "sources": sources,
+    }
+    write_appendix(config, figures, output)
+    verdicts = json.loads(assessment.to_json())
+    write_page(config, tables, verdicts, figures, Provenance(own, digest), output / "report.html")
 
 
-def _of_kind(parts: dict[str, Path], kind: str) -> dict[str, Path]:
-    """The parts of a kind by what stands behind it in their role: `<model>` or `<model>.<method>`."""
-    return {role.removeprefix(f"{kind}/"): path for role, path in parts.items() if role.startswith(f"{kind}/")}
-
-
-def _together(folders: dict[str, Path], file: str, columns: list[str]) -> pd.DataFrame:
-    """The CSV of each folder, with its model (and method) in front."""
-    tables = []
-    for name, folder in folders.items():
-        table = pd.read_csv(folder / file, keep_default_na=False, na_values=[""])
-        tables.append(table.assign(**dict(zip(columns, name.split("."), strict=True)))[[*columns, *table.columns]])
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-
-def _pairs(name: str, folder: Path) -> pd.DataFrame:
-    """Pairs over the whole model: raw at every q, refined with the union at p = q."""
-    model, method = name.split(".")
-    pairs = pd.read_parquet(folder / "pairs.parquet")
-    wanted = (pairs["scope"] == "all") & ((pairs["stage"] == "raw") | ((pairs["utility"] == UNION) & (pairs["p"] == pairs["q"])))  # fmt: skip
-    columns = {"model": model, "method": method}
-    return pd.concat([pd.DataFrame([columns] * int(wanted.sum())), pairs[wanted].reset_index(drop=True)], axis=1)
-
-
-def _at(table: pd.DataFrame, q: float, p: float | None = None) -> pd.DataFrame:
-    at = table["q"] == q
-    at &= table["stage"].eq("raw") if p is None else table["utility"].eq(UNION) & table["p"].eq(p)
-    return table[at & table["scope"].eq("all")] if "scope" in table else table[at]
+def _sets_table(sets: dict[str, dict[str, dict]]) -> pd.DataFrame:
+    """One row per model and set; responses are the same for all its methods."""
+    by_model = {name.split(".")[0]: of for name, of in sets.items()}
+    return pd.DataFrame([{"model": model, "set": name, **facts} for model, of in by_model.items() for name, facts in of.items()])  # fmt: skip
 
 
 def _copy_figures(parts: dict[str, Path], output: Path) -> None:

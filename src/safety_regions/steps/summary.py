@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from safety_regions.claims.assessment import Assessment
+
 HEADLINE_PAIRS = (
     ("iou_raw", "floor_raw"),
     ("iou_refined", "floor_refined"),
@@ -9,18 +11,20 @@ HEADLINE_PAIRS = (
     ("nway_iou_refined", "nway_floor_refined"),
 )
 LEGEND = (
-    "Files: `headline.*` all models and methods at a glance; `<model>.<method>.iou_matrix.*` every pair of sets;",
-    "`iou_threshold.*` IoU against the fraction; `nway.*` IoU as sets are added; `location.*` where the regions lie;",
-    "`gap.*` and `sweep.*` how SafeLayer found its layers; `iou.csv` every pair at every fraction; `across.csv` regions of",
-    "different methods on the weights they own; `evaluate.*` models without their regions; `prompt_overlap.csv` prompts that",
-    "sets share; `sources.csv` pins, licences and citations; `config.yaml` the configuration. Each figure is there as PDF, PNG",
-    "and the CSV of what it shows. `metrics.json` holds the headline and the refusal rates for `dvc metrics diff`, `iou_bars.csv`",
-    "and `<model>.<method>.iou_curves.csv` what `dvc plots diff` draws, as `dvc.yaml` says.",
+    "Files: `report.html` all of this to look around in, `appendix.pdf` every figure; `verdicts.*` the claims; `estimates.csv` and",
+    "`ceiling.*` IoU between chance and noise, with intervals; `confounds.csv` and `confounds_pairs.*` what else IoU goes with;",
+    "`responses.*` the same prompts with other responses. `headline.*` all models and methods at a glance;",
+    "`<model>.<method>.iou_matrix.*` every pair of sets; `iou_threshold.*` IoU against the fraction; `surface.*` against p and q;",
+    "`nway.*` as sets are added; `location.*` where the regions lie; `gap.*` and `sweep.*` how SafeLayer found its layers; `iou.csv`",
+    "every pair at every fraction; `across.csv` regions of different methods on the weights they own; `evaluate.*` models without their",
+    "regions; `prompt_overlap.csv` prompts that sets share; `sources.csv` pins, licences and citations; `config.yaml` the configuration.",
+    "Each figure is there as PDF, PNG and the CSV of what it shows. `metrics.json` holds the headline and the refusal rates for `dvc",
+    "metrics diff`, `iou_bars.csv` and `<model>.<method>.iou_curves.csv` what `dvc plots diff` draws, as `dvc.yaml` says.",
 )
 
 
-def summary(config: dict, headline: pd.DataFrame, across: pd.DataFrame, evaluated: pd.DataFrame, sets: dict[str, dict]) -> str:  # fmt: skip
-    """The page in Markdown: overlap within each method, across methods, what regions are worth, and what was refused."""
+def summary(config: dict, headline: pd.DataFrame, across: pd.DataFrame, evaluated: pd.DataFrame, sets: dict[str, dict], assessment: Assessment) -> str:  # fmt: skip
+    """The page in Markdown: the claims, overlap within each method, across methods, what regions are worth, and what was refused."""
     datasets = config["datasets"]
     lines = [
         f"# Safety regions: {config['name']}",
@@ -29,7 +33,12 @@ def summary(config: dict, headline: pd.DataFrame, across: pd.DataFrame, evaluate
         f"{datasets['n_samples']} prompts each (seed {datasets['seed']}), responses: {config['responses']['policy']}, "
         f"scope: {config['thresholds']['scope']}.",
         "",
+        "## What holds",
+        "",
+        assessment.to_markdown().rstrip(),
+        "",
         *_overlap(config["thresholds"], headline),
+        *_place(assessment.estimates),
         *(_across(across) if len(across) else []),
         *(_evaluation(evaluated) if len(evaluated) else []),
         "## Refusals",
@@ -59,6 +68,29 @@ def _overlap(thresholds: dict, headline: pd.DataFrame) -> list[str]:
     for row in headline.to_dict("records"):
         cells = [f"{_number(row[iou])} ({_number(row[floor])})" for iou, floor in HEADLINE_PAIRS]
         lines.append(f"| {row['model']} | {row['method']} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _place(estimates: pd.DataFrame) -> list[str]:
+    """Between chance and two samples of one set; nothing if there are no replicates."""
+    known = estimates[estimates["place"].notna()]
+    if known.empty:
+        return []
+    lines = [
+        "## Between chance and noise",
+        "",
+        "Ceiling: IoU of the regions of two disjoint halves of one set. Place: where the IoU of halves of different sets lies, from 0 "
+        "(chance) to 1 (as alike as two samples of one set). In brackets 95% intervals over the sets. Size-matched: raw IoU of regions as "
+        "small as the refined ones.",
+        "",
+        "| model | method | stage | IoU | ceiling | place | size-matched IoU |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in known.to_dict("records"):
+        cells = [f"{_number(row[name])} ({_number(row[f'{name}_low'])} to {_number(row[f'{name}_high'])})" for name in ("iou", "ceiling", "place")]  # fmt: skip
+        lines.append(
+            f"| {row['model']} | {row['method']} | {row['stage']} | {' | '.join(cells)} | {_number(row['size_matched_iou'])} |"
+        )
     return [*lines, ""]
 
 

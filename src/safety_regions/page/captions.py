@@ -1,0 +1,65 @@
+"""What each kind of figure shows, by the last part of its name."""
+
+CAPTIONS: dict[str, tuple[str, str]] = {
+    "verdicts": (
+        "The claims",
+        "The study's claims by model and method: whether each holds, with the size of the effect and its 95% interval.",
+    ),
+    "ceiling": (
+        "Between floor and ceiling",
+        "IoU between sets, its floor (random regions of the same sizes), its ceiling (two disjoint halves of one set), and its place "
+        "between these.",
+    ),
+    "headline": (
+        "All models and methods at a glance",
+        "IoU of the safety sets' regions, mean over pairs and of all sets together, before and after refinement. "
+        "Ticks: the chance floor.",
+    ),
+    "confounds_pairs": (
+        "What else moves the IoU",
+        "IoU of pairs of sets against the share of prompts and other features they have in common.",
+    ),
+    "responses": (
+        "Prompts or responses",
+        "IoU where the prompts stay and the responses change, and the other way round.",
+    ),
+    "evaluate": (
+        "Models without their regions",
+        "Refusals of harmful and harmless prompts, and perplexity, of the model without a region, beside random regions of the "
+        "same size.",
+    ),
+    "iou_matrix": (
+        "IoU of every pair of sets",
+        "Before and after refinement; below the diagonal the IoU, above it the chance floor.",
+    ),
+    "surface": (
+        "IoU over the grid of fractions",
+        "Mean IoU over pairs of safety sets for each fraction q of the safety regions and p of the utility regions taken out.",
+    ),
+    "iou_threshold": (
+        "IoU against the fraction",
+        "Mean IoU over pairs of safety sets as the regions grow, with the range between pairs and the chance floor.",
+    ),
+    "nway": (
+        "As sets are added",
+        "IoU of n safety sets together, and the growth of their union, over sampled orders of the sets, with the chance floor.",
+    ),
+    "location": (
+        "Where the regions lie",
+        "Density of the regions by layer and module, relative to an even spread.",
+    ),
+    "gap": (
+        "Where harmful and normal prompts part",
+        "Angles between the states of harmful and normal prompts, by layer: where SafeLayer's range begins.",
+    ),
+    "sweep": (
+        "Refusals while layers are scaled",
+        "Refusals as the range of scaled layers grows or shrinks: where SafeLayer's range ends.",
+    ),
+}
+"""Kind -> (title, caption), in the order in which figures are shown."""
+
+
+def caption(kind: str) -> tuple[str, str]:
+    """Title and caption of a kind; one not listed is called by its name."""
+    return CAPTIONS.get(kind, (kind.replace("_", " ").capitalize(), "The numbers drawn are in the CSV."))

@@ -1,0 +1,198 @@
+"""Figures of a whole run: what numbers mean (ceiling, confounds, responses) and the verdicts."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from figure_tables import CONFIG, words
+from matplotlib.colors import to_hex
+
+from safety_regions.figures import ceiling, confounds, responses, verdicts
+from safety_regions.figures.style import COLOURS
+from safety_regions.store import sha256_of_file
+
+MODELS, METHODS, STAGES = ("tiny", "small-model"), ("snip", "wanda"), ("raw", "refined")
+KEYS = [(model, method, stage) for model in MODELS for method in METHODS for stage in STAGES]
+NAN = float("nan")
+
+
+def make_estimates() -> pd.DataFrame:
+    rows = []
+    for number, (model, method, stage) in enumerate(KEYS):
+        iou, top = 0.3 + 0.02 * number, 0.7 + 0.01 * number
+        row = {"model": model, "method": method, "stage": stage, "q": 0.05, "p": NAN, "n_sets": 5, "floor": 0.03}
+        row |= {"iou": iou, "iou_low": iou - 0.1, "iou_high": iou + 0.1, "size_matched_iou": 0.35}
+        row |= {"ceiling": top, "ceiling_low": top - 0.05, "ceiling_high": top + 0.05}
+        rows.append(row | {"place": 0.5, "place_low": 0.3, "place_high": 0.8, "seeds_iou": 0.8})
+    return pd.DataFrame(rows)
+
+
+SETS = ["x", "y", "z"]
+COVARIATES = {
+    "shared prompts": np.array([[1, 0.2, 0], [0.2, 1, 0.1], [0, 0.1, 1]]),
+    "prompts, mean": np.full((3, 3), 32.0),
+    "share refused, difference": np.array([[0, NAN, 0.5], [NAN, 0, 0.3], [0.5, 0.3, 0]]),
+}
+
+
+def make_pairs() -> pd.DataFrame:
+    rows = [(stage, *pair, 0.1 * n) for stage in STAGES for n, pair in enumerate(["xy", "xz", "yz"], 2)]
+    pairs = pd.DataFrame(rows, columns=["stage", "a", "b", "iou"])
+    return pd.concat(
+        [confounds.pair_rows(model, method, pairs, SETS, COVARIATES) for model in MODELS for method in METHODS]
+    )
+
+
+def make_tests() -> pd.DataFrame:
+    rows = [(*key, name, -0.25 if key[2] == "raw" else NAN, 0.2, 3) for key in KEYS for name in COVARIATES]
+    return pd.DataFrame(rows, columns=["model", "method", "stage", "covariate", "rho", "p_value", "n_pairs"])
+
+
+def make_responses() -> pd.DataFrame:
+    given = {"same prompts, other responses": 0.2, "other prompts, same responses": 0.6}
+    rows = [(*key, name, iou, 0.03, 4) for key in KEYS for name, iou in given.items()]
+    return pd.DataFrame(rows, columns=["model", "method", "stage", "comparison", "iou", "floor", "n_pairs"])
+
+
+def make_verdicts(models=MODELS) -> dict:
+    claims = [
+        {"id": f"c{n}", "statement": f"Claim {n} of the study.", "source": "abstract", "test": "t"} for n in range(3)
+    ]
+    found = [("holds", 0.4, 0.2, 0.6), ("does not hold", -0.001, -0.2, 0.1), ("undecided", None, None, None)]
+    rows = []
+    for claim, (verdict, *numbers) in zip(claims, found, strict=True):
+        for model, method in ((m, k) for m in models for k in METHODS):
+            effect = dict(zip(("effect", "low", "high"), numbers, strict=True))
+            rows.append({"claim": claim["id"], "model": model, "method": method, "verdict": verdict, **effect, "what": "IoU", "reason": "So."})  # fmt: skip
+    return {"claims": claims, "verdicts": rows}
+
+
+WRITERS = {
+    "ceiling": lambda out: ceiling.write_ceiling(make_estimates(), CONFIG, out),
+    "confounds_pairs": lambda out: confounds.write_confounds(make_pairs(), make_tests(), CONFIG, out),
+    "responses": lambda out: responses.write_responses(make_responses(), make_estimates(), CONFIG, out),
+    "verdicts": lambda out: verdicts.write_verdicts(make_verdicts(), CONFIG, out),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_written_twice_they_have_the_same_bytes_and_the_numbers_drawn_beside_them(name, tmp_path):
+    digests = []
+    for folder in (tmp_path / "1", tmp_path / "2"):
+        folder.mkdir()
+        WRITERS[name](folder)
+        digests.append({path.name: sha256_of_file(path) for path in folder.iterdir()})
+    assert digests[0] == digests[1] and set(digests[0]) == {f"{name}.{end}" for end in ("pdf", "png", "csv")}
+    table = pd.read_csv(tmp_path / "1" / f"{name}.csv")
+    assert set(table["model"]) == set(MODELS) and len(table) >= len(METHODS) * len(MODELS)
+
+
+@pytest.mark.parametrize("rows", ["none", "one method", "no numbers"])
+def test_few_rows_and_no_numbers_are_drawn_without_complaint(rows):
+    tables = [make_estimates(), make_pairs(), make_tests(), make_responses(), verdicts.verdict_table(make_verdicts())]
+    if rows == "no numbers":
+        numbers = [
+            "value",
+            "iou",
+            "iou_low",
+            "iou_high",
+            "place",
+            "floor",
+            "ceiling",
+            "rho",
+            "p_value",
+            "effect",
+            "low",
+        ]
+        tables = [table.assign(**{name: NAN for name in numbers if name in table}) for table in tables]
+    else:
+        tables = [table[(table["model"] == "tiny") & (table["method"] == ("snip" if rows == "one method" else ""))] for table in tables]  # fmt: skip
+    estimates, pairs, tests, given, found = tables
+    for figure in (
+        ceiling.draw_ceiling(estimates, CONFIG),
+        confounds.draw_confounds(pairs, tests, CONFIG),
+        responses.draw_responses(responses.responses_table(given, estimates), CONFIG),
+        verdicts.draw_verdicts(found, CONFIG),
+    ):
+        figure.draw_without_rendering()
+        text = " ".join(" ".join(words(figure)).split())
+        assert "nan" not in text.lower() and "32 prompts per set" in text
+
+
+def points(axis, stage: str, marker: str) -> list[tuple[float, float]]:
+    lines = [
+        line
+        for line in axis.lines
+        if line.get_marker() == marker and to_hex(line.get_color()) == COLOURS[stage].lower()
+    ]
+    return [(float(x), float(y)) for line in lines for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
+
+
+def test_ceiling_puts_each_number_on_its_line_and_says_places_that_are_off_the_axis():
+    table = make_estimates()
+    table.loc[0, ["place", "place_low", "place_high"]] = [2.4, 1.2, 9.0]
+    table.loc[3, ["place", "place_low", "place_high"]] = NAN
+    figure = ceiling.draw_ceiling(table[ceiling.COLUMNS], CONFIG)
+    iou, place = figure.axes
+    of = table.set_index(["model", "method", "stage"])
+    heights = {"raw": [0.3, 1.3, 2.8, 3.8], "refined": [0.7, 1.7, 3.2, 4.2]}
+    for stage, marker in (("raw", "o"), ("refined", "s")):
+        expected = list(zip(of.xs(stage, level="stage")["iou"], heights[stage], strict=True))
+        assert np.allclose(points(iou, stage, marker), expected)
+    assert len(points(place, "raw", "o")) == 3 and len(points(place, "refined", "s")) == 3
+    assert {"2.4 →", "–"} <= {text.get_text() for text in place.texts}
+    assert place.get_xlim()[1] <= 1.6
+
+
+def test_pair_rows_are_each_pair_with_each_covariate():
+    table = make_pairs()
+    assert len(table) == 4 * 2 * 3 * 3
+    row = table[
+        (table["model"] == "tiny") & (table["method"] == "snip") & (table["stage"] == "raw") & (table["a"] == "y")
+    ]
+    assert dict(zip(row["covariate"], row["value"], strict=True)) == {"shared prompts": 0.1, "prompts, mean": 32, "share refused, difference": 0.3}  # fmt: skip
+    assert row["iou"].tolist() == pytest.approx([0.4] * 3)
+
+
+def test_confounds_leave_out_what_is_the_same_for_all_pairs_and_say_the_correlation():
+    pairs, tests = make_pairs(), make_tests()
+    figure = confounds.draw_confounds(pairs, tests, CONFIG)
+    assert [axis.get_xlabel() for axis in figure.axes[-2:]] == ["Shared prompts", "Share refused, difference"]
+    assert len(figure.axes) == 4 and len(points(figure.axes[1], "raw", "o")) == 2 * 2
+    assert {"ρ −.25, p < .05: 0 of 2", "ρ –"} <= set(words(figure))
+    one = confounds.draw_confounds(pairs[pairs["model"] == "tiny"], tests[tests["model"] == "tiny"], CONFIG)
+    assert "ρ −.25, p .20" in words(one)
+
+
+def test_responses_begin_with_what_overlaps_most_and_end_with_two_halves():
+    table = responses.responses_table(make_responses(), make_estimates())
+    figure = responses.draw_responses(table, CONFIG)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == [
+        "Other prompts,\nsame responses",
+        "Same prompts,\nother responses",
+        "Two halves of one set,\nown responses",
+    ]
+    drawn = points(figure.axes[0], "raw", "o")
+    ceilings = table[(table["method"] == "snip") & (table["stage"] == "raw")]["ceiling"].unique()
+    assert sorted(drawn) == sorted([(0.6, -0.17), (0.2, 0.83)] * 2 + [(value, 1.83) for value in ceilings])
+
+
+def test_verdicts_have_mark_word_effect_and_interval_and_marks_alone_when_many():
+    text = words(verdicts.draw_verdicts(verdicts.verdict_table(make_verdicts()), CONFIG))
+    assert text.count("✓ holds") == text.count("✗ does not hold") == text.count("? undecided") == 4
+    assert text.count("0.40 [0.20, 0.60]") == 4 and text.count("0.00 [−0.20, 0.10]") == 4 and text.count("–") == 4
+    table = verdicts.verdict_table(make_verdicts([f"a-model-with-a-name-{n}" for n in range(8)]))
+    many = words(verdicts.draw_verdicts(table, CONFIG))
+    assert many.count("✓") == 16 and "✓ holds" not in many
+
+
+def test_a_claim_without_a_verdict_keeps_its_line():
+    content = json.loads(json.dumps(make_verdicts()))
+    content["verdicts"] = [row for row in content["verdicts"] if row["claim"] != "c1"]
+    table = verdicts.verdict_table(content)
+    assert table[table["claim"] == "c1"][["model", "verdict"]].isna().all(axis=None)
+    figure = verdicts.draw_verdicts(table, CONFIG)
+    assert [label.get_text().partition("\n")[0] for label in figure.axes[0].get_yticklabels()] == [f"Claim {n} of the study." for n in range(3)]  # fmt: skip
+    assert len(figure.axes[0].patches) == 2 * 4
