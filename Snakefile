@@ -10,6 +10,14 @@ if not workflow.configfiles:
     configfile: "config/demo.yaml"
 
 
+# Opens what `snakemake --report report.zip` writes.
+report: "report/workflow.rst"
+
+
+# Used with `--software-deployment-method apptainer` only; docs/cluster.md says how it is made.
+container: "envs/safety-regions.sif"
+
+
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/models.smk"

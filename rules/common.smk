@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 from safety_regions.cluster.asking import Asking, is_trained
 from safety_regions.cluster.orphans import accounting_missing, refuse_orphans
@@ -33,9 +34,17 @@ if workflow.is_main_process:
     for target in PLAN.targets:
         logger.info(f"Report: {target.path}/ ({'in place' if target.exists() else 'to be made'})")
 MACHINE = PLAN.run.machine
+# On one machine a second job on the same card would run out of memory. Said here, since snakemake reads profiles/default beside any
+# other profile: a limit there holds on clusters too, for all their jobs together, and cuts jobs of several GPUs to one.
+if workflow.is_main_process and workflow.global_resources["_nodes"].value is None:
+    if workflow.global_resources.get("gpu").value is None:
+        workflow.register_resource("gpu", 1)
 ASKING = Asking(PLAN, gpu_seen=shutil.which("nvidia-smi") is not None)
-# The interpreter that runs snakemake, with one thread per job: results then do not depend on how many cores there are.
-PYTHON = f"OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false {shlex.quote(sys.executable)}"
+# The interpreter that runs snakemake, or the container's, with one thread per job: results then do not depend on how many cores
+# there are.
+CONTAINED = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+INTERPRETER = "python" if CONTAINED else shlex.quote(sys.executable)
+PYTHON = f"OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false {INTERPRETER}"
 # For jobs that run a model, on machines that may have no network: what is not there fails at once.
 OFFLINE = f"HF_HUB_OFFLINE=1 {PYTHON}"
 

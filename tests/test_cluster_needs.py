@@ -11,6 +11,7 @@ from safety_regions.cluster.needs import MARGIN, PROCESS, Need, gpus_for, need_o
 from safety_regions.cluster.size import ModelSize, size_from_config
 from safety_regions.plan import Plan
 from safety_regions.share.plans import plan_of_files
+from safety_regions.variants import OWN
 
 SMOLLM2 = {
     "model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
@@ -48,7 +49,7 @@ def small() -> Plan:
 def made_of(plan: Plan, what: str) -> list[Artifact]:
     """The artifacts of MODEL that were made together when `what` was measured."""
     if what in ("wanda", "safeneuron", "safelayer", "nlsr"):
-        return list(plan.statistics[MODEL, what].values())
+        return [made for (_, variant), made in plan.statistics[MODEL, what].items() if variant == OWN]
     regions = {"snip": "snip", "select": "wanda"}
     if what in regions:
         return list(plan.regions[MODEL, regions[what]].values())
@@ -107,9 +108,9 @@ def test_an_adapter_that_is_not_merged_costs_a_copy_of_the_weights(small: Plan) 
 def test_more_layers_artifacts_and_batch_tokens_cost_more(small: Plan) -> None:
     assert gpu_need(small, "snip", num_hidden_layers=60).gpu_bytes > 1.5 * gpu_need(small, "snip").gpu_bytes
     regions = made_of(small, "snip")
-    few, many = (need_of("identify", size(), regions, batch_tokens=n, device="cuda") for n in (2048, 8192))
+    few, many = (need_of("measure", size(), regions, batch_tokens=n, device="cuda") for n in (2048, 8192))
     assert many.gpu_bytes > few.gpu_bytes
-    once = need_of("identify", size(), regions[:1], batch_tokens=2048, device="cuda")
+    once = need_of("measure", size(), regions[:1], batch_tokens=2048, device="cuda")
     assert once.gpu_bytes == few.gpu_bytes
     assert once.seconds < few.seconds < len(regions) * once.seconds
 

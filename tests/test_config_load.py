@@ -189,6 +189,8 @@ def runs(draw) -> RunConfig:
         "methods": methods,
         "thresholds": {"grid": grid, "q": draw(st.sampled_from(grid)), "p": draw(st.sampled_from(grid))},
         "overlap": {"n_orders": draw(positive)},
+        # One prompt has no halves.
+        "replicates": draw(st.sampled_from([None, {"splits": 0, "seeds": 2}])),
     })  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pipeline import WorkingCopy, only, processes_of, started, wait_for
 from safety_regions.artifacts import Artifact
 from safety_regions.store import sha256_of_file
 
-UNTIL = ("--until", "identify")
+UNTIL = ("--until", "measure")
 
 
 def artifacts(copy: WorkingCopy, kind: str, *parts: str) -> list[Artifact]:
@@ -37,12 +37,12 @@ def leave_half_written(copy: WorkingCopy, region: Artifact, model: Artifact) -> 
 def test_a_killed_job_and_a_killed_run_are_finished_by_the_next(copy: WorkingCopy):
     expected = copy.made()
     regions = artifacts(copy, "region", "/snip/")
-    copy.remove("regions/micro/snip", "manifests/identify", "overlap", "figures", "report")
+    copy.remove("regions/micro/snip", "manifests/measure", "overlap", "figures", "report")
     copy.change(machine__batch_tokens=1)
 
     with started(copy, *UNTIL) as run:
         wait_for(lambda: some_made(copy, regions, 1))
-        for process in processes_of(copy.folder, "scripts/identify.py"):
+        for process in processes_of(copy.folder, "scripts/measure.py"):
             os.kill(process, signal.SIGKILL)
         assert run.wait(timeout=120) != 0
     by_first = copy.times()
@@ -105,6 +105,6 @@ def test_a_damaged_region_is_named_and_mended_as_told(copy: WorkingCopy):
 def test_damaged_pairs_and_statistics_are_named_and_made_again_as_told(copy: WorkingCopy):
     damaged = artifacts(copy, "pairs", "syn_steal") + artifacts(copy, "statistics", "/wanda/syn_steal")
     copy.change(thresholds__grid=[0.01, 0.05], methods=only("snip", "wanda"))
-    until = ("identify", "select_regions")
+    until = ("measure", "select_regions")
     fail_and_delete(copy, damaged, *until)
-    assert copy.planned_jobs("--until", *until) == {"respond": 1, "identify": 1, "measure": 1, "select_regions": 1}
+    assert copy.planned_jobs("--until", *until) == {"respond": 1, "measure": 1, "select_regions": 1}

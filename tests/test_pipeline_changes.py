@@ -11,8 +11,8 @@ REPORT = {"write_report": 1}
 FIGURES = {"draw_figures": 1} | REPORT
 COMPARED = {"overlap": 1} | FIGURES
 TABLES = {"evaluate": 1} | COMPARED
-REGIONS = {"identify": 1, "select_regions": 1} | TABLES
-ANSWERS = {"respond": 1, "measure": 1} | REGIONS
+REGIONS = {"measure": 1, "select_regions": 1} | TABLES
+ANSWERS = {"respond": 1} | REGIONS
 # The regions that evaluation takes out are not those of an added set.
 ONE_SET = {"fetch_dataset": 1, "sample_prompts": 1, "prompt_overlap": 1} | {k: n for k, n in ANSWERS.items() if k != "evaluate"}  # fmt: skip
 SAMPLES = {"sample_prompts": 4, "prompt_overlap": 1} | ANSWERS
@@ -80,7 +80,7 @@ def test_other_rows_in_a_local_file_plan_what_is_made_of_them(copy: WorkingCopy)
 def test_a_new_version_of_a_method_plans_its_regions(copy: WorkingCopy, source: Path):
     path = source / "methods/catalogue.py"
     path.write_text(path.read_text().replace('"snip": MethodInfo(version=', '"snip": MethodInfo(version=100'))
-    assert copy.planned_jobs() == {"identify": 1} | TABLES
+    assert copy.planned_jobs() == {"measure": 1} | TABLES
 
 
 def test_a_new_style_plans_the_figures(copy: WorkingCopy, source: Path):

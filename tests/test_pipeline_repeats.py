@@ -72,7 +72,7 @@ def test_what_the_command_line_asks_for_is_made_again_with_all_it_needs(copy: Wo
     plan = copy.plan()
     with contextlib.chdir(copy.folder):
         figures = plan.batch_of[plan.figures["micro", "snip"].path].manifest
-    assert copy.planned_jobs(figures) == {"identify": 1, "overlap": 1, "draw_figures": 1}
+    assert copy.planned_jobs(figures) == {"measure": 1, "overlap": 1, "draw_figures": 1}
     copy.run(figures)
     made = copy.made()
     assert {name: before[name] for name in made} == made

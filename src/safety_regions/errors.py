@@ -6,8 +6,11 @@ A `UserError` is shown without a traceback. Everything else is a bug of ours and
 import difflib
 import errno
 import gc
+import os
+import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -36,13 +39,48 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or '(none)'}"
 
 
-FULL_OR_CLOSED = {
+REFUSED = {
     errno.ENOSPC: "make room, then start again: what is finished is kept",
     errno.EDQUOT: "your quota is used up; make room, then start again: what is finished is kept",
+    errno.EFBIG: "no file may be so large here (`ulimit -f` tells); raise the limit, then start again: what is finished is kept",
     errno.EROFS: "this file system is read-only; run where you can write",
     errno.EACCES: "you have no permission there; ask its owner, or run elsewhere",
 }
 """What to do when the system says no to a file."""
+FROM_RUST = re.compile(r"\(os error (\d+)\)")
+"""How libraries written in Rust, safetensors among them, pass on the system's error number, in errors that are no `OSError`."""
+TEMPORARY = re.compile(r"(?:^|/)\.[^/]+\.tmp(?:/|$)")
+"""Files and folders that are not in place yet, as `store` and `models.folder` name them."""
+
+
+def refused_by_system(error: BaseException, path: Path | str) -> UserError | None:
+    """The `UserError` for an error with which the system refuses a file, like a full disk; None for any other.
+
+    `path`: what is named where the error names no file, as when a write fails half-way.
+    """
+    if isinstance(error, OSError):
+        # Of a copy the second name is the one that was to be written.
+        number, name = error.errno, error.filename2 or error.filename
+    else:
+        found = None if isinstance(error, UserError) else FROM_RUST.search(str(error))
+        number, name = int(found[1]) if found else None, None
+    if number not in REFUSED:
+        return None
+    # A temporary file stands for the one that it was to become.
+    named = path if name is None or TEMPORARY.search(str(name)) else name
+    return UserError(os.strerror(number).lower(), where=str(named), hint=REFUSED[number])
+
+
+@contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """Whatever the system refuses in this block, to write a file as a whole, is told as a `UserError` that names `path`."""
+    try:
+        yield
+    except Exception as error:
+        told = refused_by_system(error, path)
+        if told is None:
+            raise
+        raise told from None
 
 
 def run_main(main: Callable[[], None]) -> None:
@@ -51,12 +89,9 @@ def run_main(main: Callable[[], None]) -> None:
     gc.set_threshold(*gc.get_threshold()[:2], 100)
     try:
         main()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except OSError as error:
-        if error.errno not in FULL_OR_CLOSED:
+    except Exception as error:
+        told = error if isinstance(error, UserError) else refused_by_system(error, Path.cwd())
+        if told is None:
             raise
-        told = UserError(str(error.strerror).lower(), where=str(error.filename or Path.cwd()), hint=FULL_OR_CLOSED[error.errno])  # fmt: skip
         print(f"error: {told}", file=sys.stderr)
         raise SystemExit(1) from None

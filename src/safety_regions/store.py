@@ -11,7 +11,7 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-from safety_regions.errors import UserError
+from safety_regions.errors import UserError, naming
 
 
 def canonical_json(value: Any) -> str:
@@ -39,22 +39,24 @@ def sha256_of_file(path: Path | str) -> str:
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """A temporary path in the same folder that becomes `path` when the block ends without an error.
 
-    The bytes are on disk (fsync) before the rename, so a crash leaves the old file, the new file, or none.
+    The bytes are on disk (fsync) before the rename, so a crash leaves the old file, the new file, or none. Raises `UserError`
+    naming `path` where the system refuses it, as on a full disk.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        share(temporary)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _fsync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            share(temporary)
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            _fsync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def share(path: Path) -> None:

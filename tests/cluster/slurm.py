@@ -185,27 +185,10 @@ class Slurm:
             _until(lambda: not self.run("squeue", "--noheader", check=False).strip(), 30, "the end of all jobs")
 
     def jobs(self) -> list[dict[str, str]]:
-        """SLURM's records of all jobs so far: id, rule, state, partition, and what was allocated."""
-        text = self.run(
-            "sacct",
-            "-X",
-            "-n",
-            "-P",
-            "-S",
-            "now-1day",
-            "-o",
-            "jobid,comment,state,partition,alloctres,start,nodelist,jobname",
-        )
-        rows = [
-            dict(
-                zip(
-                    ("id", "comment", "state", "partition", "allocated", "start", "node", "name"),
-                    line.split("|"),
-                    strict=True,
-                )
-            )
-            for line in text.splitlines()
-        ]
+        """SLURM's records of all jobs so far: id, rule, state, partition, time limit, and what was allocated."""
+        fields = {"id": "jobid", "comment": "comment", "state": "state", "partition": "partition", "allocated": "alloctres", "start": "start", "end": "end", "limit": "timelimit", "node": "nodelist", "name": "jobname"}  # fmt: skip
+        text = self.run("sacct", "-X", "-n", "-P", "-S", "now-1day", "-o", ",".join(fields.values()))
+        rows = [dict(zip(fields, line.split("|"), strict=True)) for line in text.splitlines()]
         return [row | {"rule": row["comment"].removeprefix("rule_").partition("_wildcards_")[0]} for row in rows]
 
     def remove(self) -> None:

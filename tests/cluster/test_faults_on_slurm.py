@@ -9,13 +9,13 @@ from on_slurm import OnSlurm, kill_group, regions_made, wait_until
 from pipeline import WorkingCopy, processes_of
 from slurm import Slurm
 
-SNIP = ("--until", "identify")
+SNIP = ("--until", "measure")
 
 
 @pytest.fixture
 def run(copy: WorkingCopy, slurm: Slurm) -> OnSlurm:
     """A finished run without its SNIP regions and what was made of them."""
-    copy.remove("regions/micro/snip", "manifests/identify", "overlap", "across", "evaluate", "figures", "report")
+    copy.remove("regions/micro/snip", "manifests/measure", "overlap", "across", "evaluate", "figures", "report")
     return OnSlurm(copy, slurm)
 
 
@@ -38,12 +38,27 @@ def times(run: OnSlurm) -> dict[str, int]:
 
 def test_a_job_killed_for_its_memory_is_tried_again_with_more(run: OnSlurm, expected):
     before = len(run.jobs())
-    run.run(*SNIP, "--set-resources", "identify:slurm_partition=gpu", "identify:mem_mb=100*attempt**6")
+    run.run(*SNIP, "--set-resources", "measure:slurm_partition=gpu", "measure:mem_mb=100*attempt**6")
     jobs = run.jobs(before)
-    assert [job["rule"] for job in jobs] == ["identify"] * len(jobs) and len(jobs) > 1
+    assert [job["rule"] for job in jobs] == ["measure"] * len(jobs) and len(jobs) > 1
     assert jobs[-1]["state"] == "COMPLETED"
     assert all(job["state"] in ("FAILED", "OUT_OF_MEMORY") for job in jobs[:-1])
     assert "mem=100M" in jobs[0]["allocated"] and "mem=6400M" in jobs[1]["allocated"]
+    assert_whole(run, expected)
+
+
+def test_a_job_whose_time_is_up_is_tried_again_with_more(run: OnSlurm, expected):
+    """SLURM counts minutes, so the job is held up until its first one is over."""
+    before = len(run.jobs())
+    with run.started(*SNIP, "--set-resources", "measure:slurm_partition=gpu", "measure:runtime=attempt**4") as snakemake:  # fmt: skip
+        wait_until(lambda: bool(processes_of(run.copy.folder, "scripts/measure.py")))
+        if len(run.jobs(before)) == 1:
+            for process in processes_of(run.copy.folder, "scripts/measure.py"):
+                os.kill(process, signal.SIGSTOP)
+        assert snakemake.wait(timeout=400) == 0, run.said()
+    first, second = run.jobs(before)
+    assert (first["state"], first["limit"]) == ("TIMEOUT", "00:01:00")
+    assert (second["state"], second["limit"]) == ("COMPLETED", "00:16:00")
     assert_whole(run, expected)
 
 
@@ -82,7 +97,7 @@ def test_jobs_of_a_killed_snakemake_are_never_done_twice(run: OnSlurm, expected)
         kill_group(snakemake, signal.SIGKILL)
         snakemake.wait()
     # The job is held up, so that it is still there when the next snakemake comes.
-    at_work = processes_of(run.copy.folder, "scripts/identify.py")
+    at_work = processes_of(run.copy.folder, "scripts/measure.py")
     for process in at_work:
         os.kill(process, signal.SIGSTOP)
     run.run("--unlock")
@@ -107,7 +122,7 @@ def test_ctrl_c_ends_the_jobs_and_leaves_no_lock(run: OnSlurm, expected):
     with run.started(*SNIP, batch_tokens=1) as snakemake:
         wait_until(lambda: len(regions_made(run.copy, "snip")) >= 1)
         # Held up, so that the job does not end by itself before it is cancelled.
-        for process in processes_of(run.copy.folder, "scripts/identify.py"):
+        for process in processes_of(run.copy.folder, "scripts/measure.py"):
             os.kill(process, signal.SIGSTOP)
         os.kill(snakemake.pid, signal.SIGINT)
         assert snakemake.wait(timeout=120) != 0

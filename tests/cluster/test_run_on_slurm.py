@@ -4,7 +4,7 @@ from on_slurm import OnSlurm
 from pipeline import WorkingCopy, new_working_copy
 from slurm import Slurm
 
-ON_GPUS = {"train_model", "train_adapter", "respond", "measure", "identify", "evaluate"}
+ON_GPUS = {"train_model", "train_adapter", "respond", "measure", "evaluate"}
 ON_CPUS = {"select_regions", "overlap"}
 
 
