@@ -28,7 +28,7 @@ MEASURED = {
     "select": (852, 32),
     "train": (2694, 1000),
     "evaluate": (1700, 288),
-    "overlap": (262, 75),
+    "overlap": (378, 9),
     "compare": (373, 13),
 }
 MODEL = "smollm2-135m-aligned"

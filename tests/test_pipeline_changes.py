@@ -13,17 +13,19 @@ COMPARED = {"overlap": 1} | FIGURES
 TABLES = {"evaluate": 1} | COMPARED
 REGIONS = {"measure": 1, "select_regions": 1} | TABLES
 ANSWERS = {"respond": 1} | REGIONS
-# The regions that evaluation takes out are not those of an added set.
-ONE_SET = {"fetch_dataset": 1, "sample_prompts": 1, "prompt_overlap": 1} | {k: n for k, n in ANSWERS.items() if k != "evaluate"}  # fmt: skip
-SAMPLES = {"sample_prompts": 4, "prompt_overlap": 1} | ANSWERS
+# The regions that evaluation takes out are not those of an added set, which is sampled with its own seed and with another.
+ONE_SET = {"fetch_dataset": 1, "sample_prompts": 2, "prompt_overlap": 1} | {k: n for k, n in ANSWERS.items() if k != "evaluate"}  # fmt: skip
+# Fixed responses, which no model gives, are a job of their own.
+SAMPLES = {"sample_prompts": 7, "prompt_overlap": 1} | ANSWERS | {"respond": 2}
 # Prompts behind those identified on: SafeLayer's normal ones, two sets to evaluate with, and the adapter's training.
-BEHIND = {"sample_prompts": 7, "train_adapter": 1}
+BEHIND = {"sample_prompts": 10, "train_adapter": 1}
 
 CHANGES: dict[str, tuple[dict, dict[str, int]]] = {
     "set added": ({"datasets__safety": ["own_set", "syn_steal", "syn_trick", "syn_build"]}, ONE_SET),
     "set removed": ({"datasets__safety": ["own_set", "syn_steal"]}, {"prompt_overlap": 1} | COMPARED),
     "sets in another order": ({"datasets__safety": ["syn_steal", "own_set", "syn_trick"]}, {"prompt_overlap": 1} | COMPARED),
     "n_samples": ({"datasets__n_samples": 5}, SAMPLES | BEHIND),
+    # The safety sets have been sampled with this seed before, as replicates.
     "seed of the sample": ({"datasets__seed": 1}, SAMPLES | {"sample_prompts": 6}),
     "near_duplicate": ({"datasets__near_duplicate": 0.7}, {"prompt_overlap": 1} | REPORT),
     "response policy": ({"responses__policy": "template"}, ANSWERS),
@@ -74,7 +76,7 @@ def test_a_second_model_plans_its_own_jobs_only(copy: WorkingCopy):
 
 def test_other_rows_in_a_local_file_plan_what_is_made_of_them(copy: WorkingCopy):
     (copy.folder / "own.csv").write_text(own_rows("kettle"))
-    assert copy.planned_jobs() == ONE_SET
+    assert copy.planned_jobs() == ONE_SET | {"respond": 2}
 
 
 def test_a_new_version_of_a_method_plans_its_regions(copy: WorkingCopy, source: Path):

@@ -22,7 +22,7 @@ SELECTING = {"weight": 3e-8, "adapter": 1e-8, "neuron": 5e-9, "layer": 5e-9}
 """Seconds on a CPU to score, rank and pack each scored weight of a model, by what a method's regions are made of."""
 DRAWING = {"weight": 4e-8, "adapter": 1e-8, "neuron": 1e-8, "layer": 1e-8}
 """To draw a random region of the same size and take it out."""
-COUNTING = 7e-9
+COUNTING = 8e-10
 """To count what two regions share in 64 elements."""
 EXPANDING = 3e-7
 """To look at 64 weights of a region, and of the utility regions, in comparing methods."""
