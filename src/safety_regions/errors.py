@@ -45,6 +45,12 @@ REFUSED = {
     errno.EFBIG: "no file may be so large here (`ulimit -f` tells); raise the limit, then start again: what is finished is kept",
     errno.EROFS: "this file system is read-only; run where you can write",
     errno.EACCES: "you have no permission there; ask its owner, or run elsewhere",
+    errno.EPERM: "the system does not permit it there; ask its administrator, or run elsewhere",
+    errno.EISDIR: "a file belongs there; name another path, or move the folder away",
+    errno.ENOTDIR: "a folder belongs there; name another path, or move the file away",
+    errno.EEXIST: "something else is there already; name another path, or move it away",
+    errno.ENAMETOOLONG: "name a shorter path",
+    errno.ELOOP: "a link there leads back to itself; remove it, or name another path",
 }
 """What to do when the system says no to a file."""
 FROM_RUST = re.compile(r"\(os error (\d+)\)")
@@ -83,6 +89,11 @@ def naming(path: Path | str) -> Iterator[None]:
         raise told from None
 
 
+def visible(text: str) -> str:
+    """The text with what a terminal would obey instead of show, as names and cells of other people's data may hold, written as escapes."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
 def run_main(main: Callable[[], None]) -> None:
     """Run a script's main; a `UserError`, a full disk or a missing permission becomes one message on stderr and exit code 1."""
     # Imports make a million objects and no garbage; to look through all of them again and again takes an eighth of a job's start.
@@ -93,5 +104,5 @@ def run_main(main: Callable[[], None]) -> None:
         told = error if isinstance(error, UserError) else refused_by_system(error, Path.cwd())
         if told is None:
             raise
-        print(f"error: {told}", file=sys.stderr)
+        print(f"error: {visible(str(told))}", file=sys.stderr)
         raise SystemExit(1) from None

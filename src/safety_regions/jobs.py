@@ -1,7 +1,6 @@
 """What the batched jobs share: work through entries, leave alone what is in place, write a manifest at the end."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -10,16 +9,17 @@ from typing import Any
 
 from safety_regions import receipts
 from safety_regions.errors import UserError
+from safety_regions.given import Given
 from safety_regions.recipes import refuse_others
-from safety_regions.store import readable_json, write_text
+from safety_regions.store import load_json, readable_json, write_text
 
 
 class Entry:
     """One artifact of a job: where it goes, what it is made of."""
 
     def __init__(self, path: Path | str, recipe: dict, inputs: Mapping[str, Path | str]):
-        self.path, self.recipe = Path(path), recipe
-        self.inputs = {role: Path(p) for role, p in inputs.items()}
+        self.path, self.recipe = Path(path), Given(recipe, "recipe", f"--job, {path}")
+        self.inputs: dict[str, Path] = Given({role: Path(p) for role, p in inputs.items()}, "inputs", f"--job, {path}")
 
     @cached_property
     def digest(self) -> str:
@@ -40,18 +40,32 @@ def job_parser(description: str | None, scoring: bool = False) -> argparse.Argum
     if scoring:
         parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="default: %(default)s")
         parser.add_argument(
-            "--batch-tokens", type=int, default=512, help="padded tokens per batch (default %(default)s)"
+            "--batch-tokens", type=_at_least_one, default=512, help="padded tokens per batch (default %(default)s)"
         )
     return parser
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of tokens: expected a whole number from 1 on")
+    return int(text)
 
 
 def read_job(text: str) -> list[Entry]:
     """The entries of a job, given as JSON or as `@FILE`. A receipt's `recipe` has all a job says but the paths."""
     try:
-        content = json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
-        return [Entry(entry["path"], entry["recipe"], entry["inputs"]) for entry in content["entries"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        content = load_json(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
+        return [_entry(entry["path"], entry["recipe"], entry["inputs"]) for entry in content["entries"]]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"not a job: {error!r}", where="--job", expected='{"entries": [{"path": ..., "recipe": ..., "inputs": ...}]} or @FILE') from None  # fmt: skip
+
+
+def _entry(path: str, recipe: dict, inputs: dict) -> Entry:
+    if not isinstance(recipe, dict) or not isinstance(inputs, dict):
+        raise TypeError("recipe and inputs are mappings")
+    # Raises where there is none: JSON's grammar also has text that UTF-8 has not, and numbers beyond all floats.
+    receipts.recipe_digest(recipe)
+    return Entry(path, recipe, inputs)
 
 
 def by_kind(makers: Mapping[str, Callable[[Entry], Any]]) -> Callable[[Entry], None]:

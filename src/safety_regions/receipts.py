@@ -4,9 +4,9 @@ Beside the file or folder `X` lies `X.receipt.json`, the same bytes whenever it 
 facts of one run (host, time, memory). Every consumer calls `check` before it uses an artifact.
 """
 
-import json
 import os
 import platform
+import re
 import resource
 import time
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from typing import Any
 
 from safety_regions.errors import UserError
 from safety_regions.process import PROCESS, commit_facts, gpu_facts
-from safety_regions.store import canonical_json, readable_json, sha256_of_file, sha256_of_text, write_text
+from safety_regions.store import canonical_json, load_json, readable_json, sha256_of_file, sha256_of_text, write_text
 
 VERSIONED_PACKAGES = ("torch", "transformers", "tokenizers", "peft", "datasets", "numpy", "safetensors", "zstandard")
 STARTED = time.time()
@@ -79,10 +79,10 @@ def write(artifact: Path | str, recipe: dict, facts: dict[str, Any], *, versions
 
 
 def read(artifact: Path | str) -> Receipt:
-    """The receipt of an artifact. Raises `UserError` if it is missing, malformed, or its digest is not its recipe's."""
+    """The receipt of an artifact. Raises `UserError` if it is missing, malformed, names no file or one elsewhere, or its digest is not its recipe's."""
     path = receipt_path(artifact)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = load_json(path.read_text(encoding="utf-8"))
         receipt = Receipt(content["recipe"], content["digest"], content["files"], content["facts"], content["code"])
         shapes = [
             (receipt.recipe, dict),
@@ -93,13 +93,26 @@ def read(artifact: Path | str) -> Receipt:
         ]
         if not all(isinstance(value, kind) for value, kind in shapes):
             raise TypeError("a field has the wrong type")
+        _check_files(receipt.files)
+        digest = recipe_digest(receipt.recipe)
     except FileNotFoundError:
         raise UserError("receipt missing", where=str(path), hint=_remake(artifact)) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"not a receipt: {error!r}", where=str(path), hint=_remake(artifact)) from None
-    if recipe_digest(receipt.recipe) != receipt.digest:
+    if digest != receipt.digest:
         raise UserError("the recipe in this receipt was edited: it no longer has the digest beside it", where=str(path), hint=_remake(artifact))  # fmt: skip
     return receipt
+
+
+def _check_files(files: dict) -> None:
+    """An artifact has files, all in one folder: a name that leads elsewhere would let a receipt speak of any file."""
+    if not files:
+        raise ValueError("it names no file")
+    for name, sha256 in files.items():
+        if name in ("", ".", "..") or re.search(r"[/\0]", name):
+            raise ValueError(f"{name!r} is not the name of a file")
+        if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
+            raise ValueError(f"{sha256!r} is no sha256")
 
 
 def check(artifact: Path | str, digest: str | None = None) -> Receipt:

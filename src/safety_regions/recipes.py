@@ -4,11 +4,12 @@ A recipe is a JSON object with `kind` and `version`. On a command line it is JSO
 what a receipt describes.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from safety_regions.errors import UserError
+from safety_regions.given import Given
+from safety_regions.store import canonical_json, load_json
 
 VERSIONS = {
     "dataset": 1,
@@ -35,14 +36,17 @@ def read_recipe(text: str, kind: str) -> dict:
     Raises `UserError` if it is none, or of another kind or version than this code makes.
     """
     try:
-        content = json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
+        content = load_json(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
         recipe = content.get("recipe", content)
+        if not isinstance(recipe, dict):
+            raise ValueError("expected a JSON object")
+        canonical_json(recipe).encode()
         refuse_others(recipe, [kind], "--recipe")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise UserError(
             f"not a recipe: {error}", where="--recipe", expected="a JSON object, @FILE, or @RECEIPT"
         ) from None
-    return recipe
+    return Given(recipe, "recipe", "--recipe")
 
 
 def refuse_others(recipe: dict, kinds: Iterable[str], where: str) -> None:
@@ -56,7 +60,7 @@ def refuse_others(recipe: dict, kinds: Iterable[str], where: str) -> None:
 def read_paths(text: str, option: str) -> dict[str, Path]:
     """The paths by role of an option such as `--parts {"role": "path"}`."""
     try:
-        return {str(role): Path(path) for role, path in json.loads(text).items()}
+        return {str(role): Path(path) for role, path in load_json(text).items()}
     except (ValueError, AttributeError, TypeError) as error:
         raise UserError(
             f"not a mapping of roles to paths: {error}", where=option, expected='{"role": "path"}'

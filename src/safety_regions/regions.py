@@ -4,7 +4,6 @@ The format is written down in docs/region-format.md. A region never sits in memo
 one matrix at one level as packed 64-bit words.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,11 +19,13 @@ from safetensors.numpy import save_file
 
 from safety_regions.errors import UserError
 from safety_regions.select import Cut
-from safety_regions.store import atomic_path, canonical_json
+from safety_regions.store import atomic_path, canonical_json, load_json
 
 SCOPES = ("row", "matrix", "layer", "model")
 GRANULARITIES = ("weight", "neuron", "layer", "adapter")
 FORMAT, VERSION, COMPRESSION_LEVEL = "safety-regions/region", 1, 1
+MOST_PER_BYTE = 2**15
+"""Bytes that one of zstd can stand for: a block of at most 128 KiB takes at least four. A frame that claims more is refused unread."""
 Words = UInt64[np.ndarray, " words"]
 
 
@@ -88,18 +89,32 @@ class Region:
     def planes(self, name: str) -> UInt64[np.ndarray, "planes words"]:
         """The bit planes of a matrix's levels, least significant first. Raises `UserError` if they are damaged."""
         rows, columns = self.header.shapes[name]
-        planes = np.empty((self.header.n_planes, -(-rows * columns // 64)), "<u8")
+        n_words = -(-rows * columns // 64)
+        # All sizes are checked before the room is taken: a damaged header may ask for any.
+        frames = [self._frame(name, number, 8 * n_words) for number in range(self.header.n_planes)]
+        planes = np.empty((len(frames), n_words), "<u8")
         decompressor = zstandard.ZstdDecompressor()
-        for number, plane in enumerate(planes):
+        for number, (plane, frame) in enumerate(zip(planes, frames, strict=True)):
             try:
-                octets = self._file.get_tensor(f"{name}/{number}")
-                if zstandard.frame_content_size(octets) != plane.nbytes:
-                    raise ValueError(f"a plane of {zstandard.frame_content_size(octets)} bytes, expected {plane.nbytes}")  # fmt: skip
-                plane.view(np.uint8)[:] = np.frombuffer(decompressor.decompress(octets), np.uint8)
-            except (SafetensorError, zstandard.ZstdError, ValueError) as error:
+                octets = decompressor.decompress(frame.data, allow_extra_data=False)
+                plane.view(np.uint8)[:] = np.frombuffer(octets, np.uint8)
+            except (zstandard.ZstdError, ValueError) as error:
                 raise _damaged(self.path, f"matrix {name}, plane {number}: {error}") from None
         self._check_counts(name, planes)
         return planes
+
+    def _frame(self, name: str, number: int, n_bytes: int) -> UInt8[np.ndarray, " compressed"]:
+        """The compressed bytes of a plane, which say that they hold `n_bytes` and can."""
+        try:
+            frame = self._file.get_tensor(f"{name}/{number}")
+            if frame.dtype != np.uint8 or frame.ndim != 1:
+                raise ValueError(f"a tensor of {frame.dtype}, {frame.ndim} dimensions, expected bytes")
+            held = zstandard.frame_content_size(frame)
+            if held != n_bytes or held > MOST_PER_BYTE * len(frame):
+                raise ValueError(f"{len(frame)} compressed bytes that say they hold {held}, expected {n_bytes}")
+        except (SafetensorError, zstandard.ZstdError, ValueError, TypeError, AttributeError) as error:
+            raise _damaged(self.path, f"matrix {name}, plane {number}: {error}") from None
+        return frame
 
     def _check_counts(self, name: str, planes: UInt64[np.ndarray, "planes words"]) -> None:
         """The masks hold as many elements as the header says, none behind the last element, and no level is above K."""
@@ -146,8 +161,9 @@ def read_levels(region: Region, name: str) -> UInt8[np.ndarray, "out in"]:
     """The levels of one matrix, unpacked."""
     shape = region.header.shapes[name]
     size = shape[0] * shape[1]
+    planes = region.planes(name)
     levels = np.zeros(size, np.uint8)
-    for bit, words in enumerate(region.planes(name)):
+    for bit, words in enumerate(planes):
         levels |= np.unpackbits(words.view(np.uint8), count=size, bitorder="little") << bit
     return levels.reshape(shape)
 
@@ -167,21 +183,35 @@ def open_region(path: Path | str) -> Iterator[Region]:
 
 def _header(path: Path, file: Any) -> Header:
     try:
-        content = json.loads((file.metadata() or {})["region"])
+        content = load_json((file.metadata() or {})["region"])
         if (content["format"], content["version"]) != (FORMAT, VERSION):
             raise ValueError(f"format {content['format']!r} version {content['version']!r}")
         header = Header(
             recipe_digest=str(content["recipe_digest"]),
-            grid=tuple(float(f) for f in content["grid"]),
+            grid=tuple(map(_number, content["grid"])),
             scope=str(content["scope"]),
-            shapes={name: (int(rows), int(columns)) for name, (rows, columns) in content["shapes"]},
-            counts={name: tuple(int(c) for c in content["counts"][name]) for name, _ in content["shapes"]},
+            shapes={name: (_whole(rows), _whole(columns)) for name, (rows, columns) in content["shapes"]},
+            counts={name: tuple(map(_whole, content["counts"][name])) for name, _ in content["shapes"]},
             granularity=str(content.get("granularity", "weight")),
         )
+        if len(header.shapes) != len(content["shapes"]):
+            raise ValueError("a matrix twice")
         _check_header(header, set(file.keys()))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _damaged(path, f"header: {error}") from None
     return header
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError(f"{value!r} where a whole number belongs")
+    return value
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise ValueError(f"{value!r} where a number belongs")
+    return float(value)
 
 
 def _check_header(header: Header, tensors: set[str]) -> None:

@@ -24,6 +24,21 @@ def readable_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse)
+
+
+def load_json(text: str) -> Any:
+    """The value of a JSON text. Raises `ValueError` for what `canonical_json` never writes: NaN, infinities; and for nesting too deep to read."""
+    try:
+        return _STRICT.decode(text)
+    except RecursionError:
+        raise ValueError("too many lists or mappings inside each other") from None
+
+
 def sha256_of_text(text: str) -> str:
     """sha256 of the UTF-8 bytes, 64 hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()
@@ -101,7 +116,7 @@ def read_jsonl(path: Path | str) -> list[dict]:
     with open(path, encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             try:
-                row = json.loads(line)
+                row = load_json(line)
             except ValueError as error:
                 raise UserError(f"not JSON: {error}", where=f"{path}, line {number}") from None
             if not isinstance(row, dict):

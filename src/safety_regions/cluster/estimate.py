@@ -89,12 +89,13 @@ def _bytes(artifact: Artifact, size: ModelSize) -> Bytes:
         return BITS[granularity] / 8 * weights if granularity in BITS else 2000 * size.layers
     n_samples = artifact.inputs["pairs"].inputs["prompts"].recipe["n_samples"]
     inputs = size.layers * (size.hidden + size.intermediate)
+    # A method that is not listed keeps, at most, a float32 number for every scored weight.
     return {
         "wanda": 8 * (6 * size.layers * size.hidden + size.layers * size.intermediate),
         "safeneuron": 4 * n_samples * (inputs + 2 * size.layers * size.keys),
         "safelayer": 4 * n_samples * size.layers * size.hidden,
         "nlsr": 8 * 7 * size.layers * _rank(artifact) ** 2,
-    }[method]
+    }.get(method, 4 * size.scored)
 
 
 def _adapter_weights(made: Artifact, size: ModelSize) -> int:

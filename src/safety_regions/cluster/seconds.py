@@ -44,6 +44,8 @@ class Device:
 
 CPU = Device({4: 5e10, 2: 5e10}, 5.0, 0.0, {"snip": 3.0, "wanda": 1.0, "safeneuron": 1.2, "nlsr": 1.2})
 GPU = Device({4: 8e12, 2: 4e13}, 6.0, 1.5e-3, {"snip": 4.0, "wanda": 1.5, "safeneuron": 4.0, "nlsr": 2.0})
+OTHER_METHODS = 3.0
+"""Passes of a method that nobody has measured."""
 TINY_BATCH, TRAINED_TOKENS, TRAINING_PASSES, HELD_OUT_TOKENS = 32, 128, 3, 16
 
 
@@ -91,7 +93,7 @@ class _Rates:
             if method == "safelayer":
                 seconds += self._finding_layers(made, _samples(made))
                 continue
-            passes, once = self.device.passes[method], self._reading(made)
+            passes, once = self.device.passes.get(method, OTHER_METHODS), self._reading(made)
             if made.recipe.get("adapter", made.recipe["model"]) != made.recipe["model"]:
                 seconds += passes * once
                 continue

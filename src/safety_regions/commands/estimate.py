@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import math
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Options: which run, and the machine it is for."""
     add_config_options(parser)
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="take the machine from this profile, as snakemake does")  # fmt: skip
-    parser.add_argument("--gpu-memory-gb", type=float, metavar="GB", help=f"memory of one GPU (default: what profile or configuration say, else {GPU_MEMORY_GB:g}); 0: a run on the CPU")  # fmt: skip
+    parser.add_argument("--gpu-memory-gb", type=_gigabytes, metavar="GB", help=f"memory of one GPU (default: what profile or configuration say, else {GPU_MEMORY_GB:g}); 0: a run on the CPU")  # fmt: skip
+
+
+def _gigabytes(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: expected a number of GB from 0 on")
+    return number
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -45,6 +56,9 @@ def _config_of(profile: Path) -> dict:
         raise UserError("no profile", where=str(profile), expected="a folder with config.yaml")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise UserError(f"not YAML: {error}", where=str(path)) from None
-    return content.get("config") or {}
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"not YAML: {error}", where=str(path), expected="a profile as for snakemake") from None
+    config = content.get("config") or {} if isinstance(content, dict) else None
+    if not isinstance(config, dict):
+        raise UserError("no mapping of keys to values, or none under `config`", where=str(path), expected="a profile as for snakemake")  # fmt: skip
+    return config

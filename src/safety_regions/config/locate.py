@@ -20,6 +20,8 @@ MERGE, NULL = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:null"
 CONTAINERS = {"tag:yaml.org,2002:map": dict, "tag:yaml.org,2002:seq": list}
 COMMAND_LINE = "--config"
 DEEPEST = 50
+MOST_VALUES = 10_000
+"""Of one file: aliases of aliases of aliases let a few lines stand for any number."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,12 @@ class _Builder:
         self.places: dict[KeyPath, Place] = {}
         self.mistakes: list[Mistake] = []
         self._open: set[int] = set()
+        self._built = 0
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
+        self._built += 1
+        if self._built > MOST_VALUES:
+            raise ConfigError([Mistake(f"more than {MOST_VALUES} values", self.places[path[:1]].where if path else self._where(node), dotted(path[:1]), hint="write out what the aliases (*name) stand for, once")])  # fmt: skip
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if id(node) in self._open:

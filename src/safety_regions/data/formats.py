@@ -10,6 +10,10 @@ from typing import Any
 from safety_regions.config.datasets import Format
 from safety_regions.errors import UserError
 
+MAX_ROWS = 10_000_000
+"""Of one Parquet file."""
+GZIP = b"\x1f\x8b"
+
 
 @dataclass(frozen=True)
 class SourceRow:
@@ -30,6 +34,8 @@ def parse(data: bytes, format: Format, where: str) -> list[SourceRow]:
 
 
 def _text(data: bytes, where: str) -> str:
+    if data.startswith(GZIP):
+        raise UserError("a gzip file", where=where, expected="UTF-8 text", hint="unpack it with gunzip: nothing is unpacked here, however large it may become")  # fmt: skip
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -91,8 +97,10 @@ def _jsonl(data: bytes, where: str) -> list[SourceRow]:
 def _load_json(text: str, where: str) -> Any:
     try:
         return json.loads(text)
+    except RecursionError:
+        raise UserError("not JSON: too many lists or mappings inside each other", where=where, expected="rows of text") from None  # fmt: skip
     except ValueError as error:
-        raise UserError(f"not JSON: {error}", where=where) from None
+        raise UserError(f"not JSON: {error}", where=where, expected="UTF-8 JSON", hint="look for a cut-off end, single quotes, or a trailing comma") from None  # fmt: skip
 
 
 def _object(cells: Any, place: str, where: str) -> SourceRow:
@@ -110,9 +118,13 @@ def _parquet(data: bytes, where: str) -> list[SourceRow]:
     import pyarrow.parquet
 
     try:
+        # A dictionary and run lengths let a small file stand for any number of rows.
+        n_rows = pyarrow.parquet.read_metadata(pyarrow.BufferReader(data)).num_rows
+        if n_rows > MAX_ROWS:
+            raise UserError(f"{n_rows} rows", where=where, expected=f"at most {MAX_ROWS} rows", hint="cut the file, for example to the rows of one split")  # fmt: skip
         rows = pyarrow.parquet.read_table(pyarrow.BufferReader(data)).to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"not Parquet: {error}", where=where) from None
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise UserError(f"not Parquet: {error}", where=where, expected="a whole Parquet file of UTF-8 text", hint="write or download it again") from None  # fmt: skip
     return [SourceRow(f"row {number}", cells) for number, cells in enumerate(rows, 1)]
 
 

@@ -53,23 +53,43 @@ def load_model(
     folder = Path(folder)
     receipt = receipts.check(folder, digest)
     warn_if_changed(str(folder), receipt.code)
+    # transformers also reads files that the receipt does not tell of: another chat template, an adapter.
+    foreign = sorted({path.name for path in folder.iterdir()} - set(receipt.files))
+    if foreign:
+        raise UserError(f"files that are no part of this model: {', '.join(foreign[:5])}", where=str(folder), expected="the files of its receipt", hint="move them away")  # fmt: skip
     recipe = receipt.recipe
     location, revision = _location(folder, recipe)
+    try:
+        model, tokenizer = _read(location, revision, getattr(torch, dtype or recipe["dtype"]))
+    except UserError:
+        raise
+    # Files that are not what they should be come to light deep inside the libraries, as errors of many kinds.
+    except Exception as error:
+        said = next(iter(str(error).strip().splitlines()), "")
+        raise UserError(f"the model cannot be loaded: {type(error).__name__}: {said}", where=f"{location} @ {revision or 'local'}", hint=f"look at the model's own files; if they are sound, delete {folder} and run snakemake again where there is a network") from None  # fmt: skip
+    _place(model.requires_grad_(False).eval(), pick_device(device))
+    return LoadedModel(model, tokenizer, recipe.get("plain_template"), eos_ids(model, tokenizer))
+
+
+def _read(location: str, revision: str | None, dtype: torch.dtype) -> tuple[Any, Any]:
+    """Model and tokenizer. Raises `UserError` if the weights are not those that config.json asks for."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from safety_regions.models.folder import without_bars
 
     options = {"revision": revision, "local_files_only": True, "trust_remote_code": False}
-    try:
-        with without_bars():
-            tokenizer = AutoTokenizer.from_pretrained(location, **options)
-            model = AutoModelForCausalLM.from_pretrained(
-                location, dtype=getattr(torch, dtype or recipe["dtype"]), use_safetensors=True, **options
-            )  # fmt: skip
-    except OSError as error:
-        raise UserError(f"the model cannot be loaded: {str(error).splitlines()[0]}", where=f"{location} @ {revision or 'local'}", hint=f"delete {folder} and run snakemake again where there is a network") from None  # fmt: skip
-    _place(model.requires_grad_(False).eval(), pick_device(device))
-    return LoadedModel(model, tokenizer, recipe.get("plain_template"), eos_ids(model, tokenizer))
+    with without_bars():
+        tokenizer = AutoTokenizer.from_pretrained(location, **options)
+        model, found = AutoModelForCausalLM.from_pretrained(
+            location, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
+        )
+    # transformers fills what is missing with random numbers, and leaves out what is too much.
+    missing = sorted(found["missing_keys"])
+    surplus = sorted(name for name in found["unexpected_keys"] if name.startswith("model.layers."))
+    for names, what in ((missing, "have no"), (surplus, "have more than config.json asks for:")):
+        if names:
+            raise UserError(f"the weights {what} {names[0]}" + (f" and {len(names) - 1} others" if names[1:] else ""), where=location, expected="the weights of the model that config.json describes", hint="download or copy the model again, whole")  # fmt: skip
+    return model, tokenizer
 
 
 def _place(model: Any, device: str) -> None:

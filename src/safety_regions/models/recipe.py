@@ -1,9 +1,10 @@
 """A model's recipe: all that decides its weights and how it is run, and nothing about paths or machines. No torch here."""
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from safety_regions import synthetic
 from safety_regions.config.models import ModelSource, ModelSpec
+from safety_regions.errors import UserError
 from safety_regions.recipes import VERSIONS
 
 
@@ -37,8 +38,11 @@ def model_recipe(
 
 
 def source_of(recipe: dict, local: str | None = None) -> ModelSource:
-    """The typed source in a recipe; `local` is the folder of a local model, which its recipe leaves out."""
+    """The typed source in a recipe; `local` is the folder of a local model, which its recipe leaves out. Raises `UserError` if it is none."""
     source = recipe["source"]
     if source["kind"] == "local":
         source = source | {"path": local}
-    return TypeAdapter(ModelSource).validate_python(source)
+    try:
+        return TypeAdapter(ModelSource).validate_python(source)
+    except ValidationError as error:
+        raise UserError(str(error), where="--recipe, source", expected="a model's source") from None

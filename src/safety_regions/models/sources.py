@@ -1,13 +1,13 @@
 """Models that exist already: on the Hub or in a local folder. Their prepared folder holds a pointer and the configuration, no weights."""
 
 import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
 
 from safety_regions.config.models import HubModel, LocalModel
 from safety_regions.errors import UserError
+from safety_regions.models.soundness import refuse_incomplete, refuse_unsound
 from safety_regions.store import readable_json, sha256_of_file, write_text
 
 FILES = (
@@ -39,8 +39,7 @@ def point_to_hub(source: HubModel, folder: Path) -> dict:
     where = f"{source.id} @ {source.revision}"
     if snapshot.name != source.revision:
         raise UserError(f"the Hub gave commit {snapshot.name}", where=where, expected="the pinned commit")
-    _refuse_without_config(snapshot, where)
-    _refuse_without_weights(snapshot, where)
+    refuse_unsound(snapshot, where)
     shutil.copyfile(snapshot / CONFIG, folder / CONFIG)
     write_text(folder / POINTER, readable_json({"id": source.id, "revision": source.revision}))
     return {"files": {p.name: p.stat().st_size for p in _files(snapshot)}}
@@ -86,6 +85,7 @@ def point_to_local(source: LocalModel, folder: Path) -> dict:
     found = folder_digest(path)
     if found != source.sha256:
         raise UserError(f"the files of this model have digest {found}", where=str(path), expected=source.sha256, hint="if the change is meant, put the digest that was found into the model registry as sha256")  # fmt: skip
+    refuse_unsound(path, str(path))
     shutil.copyfile(path / CONFIG, folder / CONFIG)
     write_text(folder / POINTER, readable_json({"path": str(path.resolve())}))
     return {"files": {p.name: p.stat().st_size for p in _files(path)}}
@@ -99,26 +99,10 @@ def folder_digest(path: Path | str) -> str:
     path = Path(path)
     if not path.is_dir():
         raise UserError("no such folder", where=str(path), expected="a model's folder")
-    _refuse_without_config(path, str(path))
-    _refuse_without_weights(path, str(path))
+    refuse_incomplete(path, str(path))
     lines = [f"{p.name} {sha256_of_file(p)}\n" for p in _files(path)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _files(path: Path) -> list[Path]:
     return sorted({p for pattern in FILES for p in path.glob(pattern) if p.is_file()}, key=lambda p: p.name)
-
-
-def _refuse_without_config(path: Path, where: str) -> None:
-    if not (path / CONFIG).is_file():
-        raise UserError("no config.json", where=where, expected="a model folder as save_pretrained makes it")
-
-
-def _refuse_without_weights(path: Path, where: str) -> None:
-    for index in path.glob("*.safetensors.index.json"):
-        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        missing = sorted({shard for shard in shards if not (path / shard).is_file()})
-        if missing:
-            raise UserError(f"{len(missing)} weight files are missing, such as {missing[0]}", where=where, expected=f"all files of {index.name}", hint="download the rest")  # fmt: skip
-    if not any(path.glob("*.safetensors")):
-        raise UserError("no *.safetensors weights", where=where, expected="safetensors: pickled weights (.bin, .pt) can run code when they are opened, so they are never loaded", hint="load them yourself if you trust them, and save_pretrained them to a local folder")  # fmt: skip

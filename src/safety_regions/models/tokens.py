@@ -100,7 +100,12 @@ def _render(tokenizer: Any, messages: list[dict], **options: bool) -> str:
     template = tokenizer.get_chat_template()
     if "strftime_now" in template:
         template = FIXED_DATE + template
-    return tokenizer.apply_chat_template(messages, chat_template=template, **TEMPLATE_OPTIONS, **options)
+    from jinja2 import TemplateError
+
+    try:
+        return tokenizer.apply_chat_template(messages, chat_template=template, **TEMPLATE_OPTIONS, **options)
+    except TemplateError as error:
+        raise UserError(f"the chat template cannot be filled in: {error}", where=tokenizer.name_or_path, hint="mend the model's chat_template.jinja or tokenizer_config.json") from None  # fmt: skip
 
 
 def batches(samples: Sequence[Sample], max_tokens: int) -> list[list[Sample]]:

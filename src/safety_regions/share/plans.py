@@ -37,7 +37,7 @@ def plan_of_files(files: list[Path], overrides: dict | None = None) -> Plan:
     merged: dict = {}
     for file in files:
         try:
-            text = file.read_text(encoding="utf-8")
+            text = file.read_bytes()
         except OSError as error:
             raise UserError(f"cannot be read: {error.strerror}", where=str(file), hint="call this where the Snakefile is, as you call snakemake") from None  # fmt: skip
         _lay_over(merged, _mapping(text))
@@ -46,11 +46,11 @@ def plan_of_files(files: list[Path], overrides: dict | None = None) -> Plan:
     return make_plan(run, load_registries(run, files, overrides))
 
 
-def _mapping(text: str) -> dict:
+def _mapping(text: bytes) -> dict:
     # A mistake in the text is for `load_run` to report, with its line.
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

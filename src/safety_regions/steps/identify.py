@@ -17,16 +17,17 @@ from safety_regions import receipts
 from safety_regions.code import code_digests
 from safety_regions.config.methods import options_of
 from safety_regions.config.run import Machine
-from safety_regions.errors import UserError
+from safety_regions.errors import UserError, did_you_mean
 from safety_regions.halves import half_of
 from safety_regions.jobs import Entry
 from safety_regions.methods.catalogue import CATALOGUE
 from safety_regions.methods.interface import method
 from safety_regions.methods.passes import run_pass
 from safety_regions.models.adapter import LoraAdapter, load_adapter
+from safety_regions.models.limits import refuse_unreadable
 from safety_regions.models.load import LoadedModel, load_once
 from safety_regions.models.tokens import Sample, encode_pair, encode_prompt
-from safety_regions.regions import Header, write_region
+from safety_regions.regions import SCOPES, Header, write_region
 from safety_regions.select import Cut
 from safety_regions.store import atomic_path, canonical_json, read_jsonl
 
@@ -44,15 +45,9 @@ MODULES = tuple(
         "kernels.bits",
     )
 )
-"""Our modules that decide a region's bytes, beside the method's own."""
-OWN_MODULES = {
-    "snip": ("methods.passes", "methods.weights", "kernels.magnitudes"),
-    "wanda": ("methods.passes", "methods.weights", "models.response_inputs"),
-    "safeneuron": ("methods.passes", "models.attention"),
-    "safelayer": ("methods.layer_range", "models.scaling", "responses", "refusals"),
-    "nlsr": ("methods.passes", "models.adapter", "models.response_inputs"),
-}
-"""What a method's module rests on."""
+"""Our modules that decide a region's bytes, beside the method's own and those it rests on."""
+MOST_FRACTIONS = 15
+"""Of a grid: a region file has room for no more."""
 
 
 def by_sample(entries: Sequence[Entry]) -> list[list[Entry]]:
@@ -131,7 +126,9 @@ def _write_statistics(entry: Entry, statistics: Mapping[str, Tensor], facts: dic
 
 def _check_version(entry: Entry) -> None:
     """A recipe of another version of the method asks for bytes that this code does not make."""
-    version = CATALOGUE[entry.recipe["method"]].version
+    if (name := entry.recipe["method"]) not in CATALOGUE:
+        raise UserError(f"no method {name!r}", where=str(entry.path), expected=f"one of: {', '.join(CATALOGUE)}", hint=did_you_mean(name, CATALOGUE))  # fmt: skip
+    version = CATALOGUE[name].version
     if entry.recipe["version"] != version:
         raise UserError(f"version {entry.recipe['version']} of {entry.recipe['method']}", where=str(entry.path), expected=f"version {version}, which this code has", hint="run snakemake with this code's plan, or use the code of that version")  # fmt: skip
 
@@ -146,6 +143,7 @@ def _samples(entry: Entry, loaded: LoadedModel) -> tuple[list[Sample], dict]:
     empty = [s.id for s in samples if len(s.input_ids) == s.n_prompt]
     if empty:
         raise UserError(f"{len(empty)} responses without a single token: {', '.join(empty[:5])}", where=str(path), expected="a response for every prompt", hint="raise responses.max_new_tokens, or use responses.policy: template")  # fmt: skip
+    refuse_unreadable(loaded.model, {s.id: s.input_ids for s in samples}, str(path))
     n = len(samples)
     facts = {
         "n_samples": n,
@@ -203,7 +201,7 @@ def _load_adapter(folder: Path, loaded: LoadedModel) -> LoraAdapter:
 
 def _write_region(entry: Entry, loaded: LoadedModel, statistics: Mapping[str, Tensor], facts: dict) -> None:
     name, of = entry.recipe["method"], method(entry.recipe["method"])
-    cut = Cut(tuple(entry.recipe["grid"]), entry.recipe["scope"])
+    cut = _cut(entry)
     options = options_of(name, entry.recipe.get("options", {}))
     levels = of.levels(loaded, statistics, options, cut, **_adapter_needed(entry, loaded))
     header = write_region(
@@ -211,6 +209,17 @@ def _write_region(entry: Entry, loaded: LoadedModel, statistics: Mapping[str, Te
     )
     own = of.facts(statistics) if hasattr(of, "facts") else {}
     _receipt(entry, facts | _sizes(header) | own)
+
+
+def _cut(entry: Entry) -> Cut:
+    """Where the entry's region is cut. Raises `UserError` for a grid or scope that no region file may have."""
+    grid, scope = entry.recipe["grid"], entry.recipe["scope"]
+    numbers = isinstance(grid, list) and all(isinstance(f, float | int) and 0 < f <= 1 for f in grid)
+    if not numbers or not 1 <= len(grid) <= MOST_FRACTIONS or grid != sorted(set(grid)):
+        raise UserError(f"grid {grid}", where=str(entry.path), expected=f"1 to {MOST_FRACTIONS} fractions in (0, 1] that ascend")  # fmt: skip
+    if scope not in SCOPES:
+        raise UserError(f"scope {scope!r}", where=str(entry.path), expected=f"one of: {', '.join(SCOPES)}")
+    return Cut(tuple(grid), scope)
 
 
 def _sizes(header: Header) -> dict:
@@ -225,7 +234,7 @@ def _sizes(header: Header) -> dict:
 
 def _receipt(entry: Entry, facts: dict) -> None:
     name = entry.recipe["method"]
-    own = [f"safety_regions.{module}" for module in (f"methods.{name}", *OWN_MODULES[name])]
+    own = [f"safety_regions.{module}" for module in (f"methods.{name}", *CATALOGUE[name].rests_on)]
     code = code_digests(*own, *MODULES)
     receipts.write(entry.path, entry.recipe, facts, versions=VERSIONS, code=code)
 

@@ -24,7 +24,7 @@ from safety_regions.steps.across import write_csv
 from safety_regions.steps.gathered import Gathered, at_fractions
 from safety_regions.steps.metrics import write_metrics
 from safety_regions.steps.summary import summary
-from safety_regions.store import atomic_path, write_text
+from safety_regions.store import atomic_path, canonical_json, write_text
 
 FIGURE_KINDS = ("figures", "curves")
 
@@ -41,7 +41,7 @@ def write_report(recipe: dict, parts: dict[str, Path], output: Path) -> None:
     _write_tables(gathered, sources, output)
     _write_assessment(gathered, assessment, output)
     _copy_figures(gathered.parts, output)
-    write_text(output / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+    write_text(output / "config.yaml", yaml.safe_dump(json.loads(canonical_json(config)), sort_keys=False))
     page = summary(config, gathered.headline, gathered.across, gathered.evaluated, gathered.sets, assessment)
     write_text(output / "summary.md", page)
     _write_page(recipe, gathered, assessment, sources, output)

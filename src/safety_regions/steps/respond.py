@@ -3,7 +3,9 @@
 from safety_regions import receipts
 from safety_regions.errors import UserError
 from safety_regions.jobs import Entry
+from safety_regions.models.limits import refuse_unreadable
 from safety_regions.models.load import load_once
+from safety_regions.models.tokens import encode_prompt
 from safety_regions.refusals import is_refusal
 from safety_regions.responses import Answer, generate
 from safety_regions.store import read_jsonl, write_jsonl
@@ -28,7 +30,10 @@ def _answers(entry: Entry, prompts: list[dict], device: str) -> list[Answer]:
     if policy == "dataset":
         return [Answer(_own_response(entry, row), finished=True) for row in prompts]
     loaded = load_once(entry.inputs["model"], device, entry.recipe["model"])
-    return generate(loaded, [row["prompt"] for row in prompts], entry.recipe["max_new_tokens"], doing=entry.path.name)
+    most = entry.recipe["max_new_tokens"]
+    ids = {row["id"]: encode_prompt(loaded.tokenizer, row["prompt"], loaded.plain_template) for row in prompts}
+    refuse_unreadable(loaded.model, ids, str(entry.inputs["prompts"]), further=most)
+    return generate(loaded, [row["prompt"] for row in prompts], most, doing=entry.path.name)
 
 
 def _own_response(entry: Entry, row: dict) -> str:

@@ -1,0 +1,129 @@
+"""Arbitrary receipts, jobs and recipes: one message for the user, or what they say; never a traceback."""
+
+import json
+import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from safety_regions import receipts
+from safety_regions.errors import UserError
+from safety_regions.jobs import read_job
+from safety_regions.recipes import read_paths, read_recipe
+from safety_regions.store import canonical_json, load_json, sha256_of_text
+
+few = settings(max_examples=150)
+DEEP = "[" * 100_000
+KEYS = st.sampled_from(["recipe", "digest", "files", "facts", "code", "entries", "path", "inputs", "kind", "version", "x", "../x", "a/b", "\0", "\ud800"])  # fmt: skip
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-2, 10**20), st.floats(), st.text(max_size=4), st.sampled_from(["\ud800", "x", "0" * 64, "..", "dataset", 10**400]))  # fmt: skip
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=15)  # fmt: skip
+TEXTS = st.one_of(VALUES.map(json.dumps), st.text(max_size=30), st.just(DEEP), st.just('{"a":' * 100_000))
+
+
+@few
+@given(TEXTS)
+def test_json_is_read_strictly_or_refused_with_a_value_error(text):
+    try:
+        value = load_json(text)
+    except ValueError:
+        return
+    assert value == json.loads(text)
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a": -Infinity}', DEEP])
+def test_what_is_never_written_is_not_read(text):
+    with pytest.raises(ValueError):
+        load_json(text)
+
+
+def checked(text: str | bytes) -> receipts.Receipt | None:
+    """The receipt of this text beside the file `x` that holds b"hi", checked; None if it is refused."""
+    with TemporaryDirectory() as folder:
+        artifact = Path(folder, "x")
+        artifact.write_bytes(b"hi")
+        receipts.receipt_path(artifact).write_bytes(text if isinstance(text, bytes) else text.encode(errors="replace"))
+        try:
+            return receipts.check(artifact)
+        except UserError as error:
+            assert str(receipts.receipt_path(artifact)) in str(error) or str(artifact) in str(error)
+            return None
+
+
+def receipt(**changes: object) -> str:
+    """A sound one for that file, but for the changes."""
+    recipe = changes.get("recipe", {"kind": "test"})
+    try:
+        digest = sha256_of_text(canonical_json(recipe))
+    except ValueError:
+        digest = ""
+    sound = {"recipe": recipe, "digest": digest, "facts": {}, "code": {}, "files": {"x": sha256_of_text("hi")}}
+    return json.dumps(sound | changes)
+
+
+def test_a_sound_receipt_is_accepted():
+    assert checked(receipt()).files == {"x": sha256_of_text("hi")}
+
+
+@few
+@given(TEXTS | st.binary(max_size=20))
+def test_any_text_in_place_of_a_receipt_is_refused(text):
+    assert checked(text) is None
+
+
+@few
+@given(st.sampled_from(["recipe", "digest", "files", "facts", "code"]), VALUES)
+@example("recipe", {"a": math.nan})
+@example("recipe", {"a": "\ud800"})
+@example("files", {})
+@example("files", {"../x": "0" * 64})
+@example("files", {"x": 3})
+def test_any_value_in_a_receipt_is_refused_or_is_one_that_decides_nothing(key, value):
+    found = checked(receipt(**{key: value}))
+    if found is not None:
+        assert (found.files, found.digest) == ({"x": sha256_of_text("hi")}, sha256_of_text(canonical_json(found.recipe)))  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/b", "..", ".", "", "x\0"])
+def test_a_receipt_speaks_of_no_file_elsewhere(name):
+    assert checked(receipt(files={name: sha256_of_text("hi")})) is None
+
+
+def test_a_folder_in_place_of_a_receipt_is_refused(tmp_path):
+    receipts.receipt_path(tmp_path / "x").mkdir()
+    with pytest.raises(UserError, match="not a receipt"):
+        receipts.read(tmp_path / "x")
+
+
+@few
+@given(TEXTS | VALUES.map(lambda v: json.dumps({"entries": [{"path": "p", "recipe": v, "inputs": v}]})))
+@example('{"entries": [{"path": "p", "recipe": {}, "inputs": []}]}')
+@example('{"entries": [{"path": "p", "recipe": 3, "inputs": {}}]}')
+@example('{"entries": [{"path": "p", "recipe": {"a": "\\ud800"}, "inputs": {}}]}')
+@example('{"entries": [{"path": "p", "recipe": {"a": 1e999}, "inputs": {}}]}')
+@example("@/")
+@example("@\0")
+def test_any_job_is_refused_or_has_paths_and_digests(text):
+    try:
+        entries = read_job(text)
+    except UserError as error:
+        assert error.where == "--job"
+        return
+    for entry in entries:
+        assert isinstance(entry.path, Path) and len(entry.digest) == 64
+        assert all(isinstance(path, Path) for path in entry.inputs.values())
+
+
+@few
+@given(TEXTS)
+@example('{"recipe": 3}')
+@example('{"kind": "dataset", "version": 1, "a": "\\ud800"}')
+def test_any_recipe_or_mapping_of_paths_is_refused_or_read(text):
+    for read in (lambda: read_recipe(text, "dataset"), lambda: read_paths(text, "--parts")):
+        try:
+            found = read()
+        except UserError:
+            continue
+        assert isinstance(found, dict)
