@@ -1,5 +1,6 @@
 """A change of the configuration plans the jobs whose results depend on it, and no others."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -81,7 +82,9 @@ def test_other_rows_in_a_local_file_plan_what_is_made_of_them(copy: WorkingCopy)
 
 def test_a_new_version_of_a_method_plans_its_regions(copy: WorkingCopy, source: Path):
     path = source / "methods/catalogue.py"
-    path.write_text(path.read_text().replace('"snip": MethodInfo(version=', '"snip": MethodInfo(version=100'))
+    before = path.read_text()
+    path.write_text(re.sub(r'("snip": MethodInfo\(\s*version=)', r"\g<1>100", before))
+    assert path.read_text() != before
     assert copy.planned_jobs() == {"measure": 1} | TABLES
 
 

@@ -42,11 +42,9 @@ def test_a_missing_local_file_is_named(copy: WorkingCopy):
 
 
 def test_lint_finds_nothing_but_the_choice_of_one_environment(copy: WorkingCopy):
-    """Every rule runs in the interpreter that runs snakemake, whose packages one lock pins: rules name no environment of
-    their own, and that interpreter is the one variable they share."""
+    """Every rule runs in the interpreter that runs snakemake, whose packages one lock pins: it is the one variable they share."""
     findings = re.findall(r"^ +\* (.*)$", copy.snakemake("--lint").stdout, re.MULTILINE)
     assert set(findings) == {
-        "Specify a conda environment or container for each rule.:",
         "Shell command directly uses variable PYTHON from outside of the rule:",
         "Shell command directly uses variable OFFLINE from outside of the rule:",
     }
