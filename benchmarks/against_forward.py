@@ -9,7 +9,8 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from scoring import alternate, make_samples, ratio, watch
+from measuring import alternate, ratio
+from scoring import make_samples, watch
 
 from safety_regions.config.methods import Nlsr, SafeNeuron
 from safety_regions.errors import run_main

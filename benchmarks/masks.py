@@ -14,8 +14,9 @@ from measuring import alternate, ratio
 from selection import GRID, random_scores
 
 from safety_regions.errors import run_main
+from safety_regions.ranks import top_levels
 from safety_regions.regions import Header, open_region, write_region
-from safety_regions.select import Cut, top_levels
+from safety_regions.select import Cut
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
-"""What scoring costs: SNIP against a plain forward and backward pass, Wanda and SafeNeuron against a forward pass, all three in one
-pass against SNIP alone, and SNIP's memory.
+"""What scoring costs: SNIP against a plain forward and backward pass, Wanda against a forward pass, both and SafeNeuron in one pass
+against SNIP alone, and SNIP's memory.
 
 Ratios are medians over alternating runs on the same samples and the same batches, so that a busy machine slows both sides. Times
 are CPU seconds of this process, which count what other processes do least.
@@ -10,15 +10,15 @@ import json
 import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 from statistics import median
 
 import torch
+from measuring import alternate, ratio
 
 from safety_regions.config.methods import Snip, Wanda, options_of
 from safety_regions.errors import run_main
-from safety_regions.methods import safeneuron, snip, wanda
+from safety_regions.methods import snip, wanda
 from safety_regions.methods.interface import method
 from safety_regions.methods.passes import Observer, response_loss, run_pass
 from safety_regions.models.architecture import linears, projections
@@ -29,8 +29,6 @@ RATIOS = {
     "snip_over_backward": ("snip", "forward_backward"),
     "wanda_over_forward": ("wanda", "forward"),
     "together_over_snip": ("together", "snip"),
-    "safeneuron_ffn_v_over_forward": ("safeneuron_ffn_v", "forward"),
-    "safeneuron_over_forward": ("safeneuron", "forward"),
 }
 """Name -> what is timed, and what it is divided by. `together`: SNIP, Wanda and SafeNeuron in one pass."""
 TOGETHER = ("snip", "wanda", "safeneuron")
@@ -87,17 +85,12 @@ def runs(loaded: LoadedModel, samples: list[Sample], batch_tokens: int) -> dict:
             for batch in buckets:
                 loaded.model.model(batch.input_ids, use_cache=False)
 
-    def ffn_and_v() -> None:
-        watch(loaded, samples, [safeneuron.observer(loaded, samples, options_of("safeneuron", {}), ("v", "ffn"))], batch_tokens)  # fmt: skip
-
     return {
         "forward_backward": forward_backward,
         "snip": lambda: snip.measure(loaded, samples, Snip(), batch_tokens=batch_tokens),
         "together": lambda: watch(loaded, samples, observers(loaded, samples, TOGETHER), batch_tokens),
         "forward": forward,
         "wanda": lambda: wanda.measure(loaded, samples, Wanda(), batch_tokens=batch_tokens),
-        "safeneuron_ffn_v": ffn_and_v,
-        "safeneuron": lambda: method("safeneuron").measure(loaded, samples, options_of("safeneuron", {}), batch_tokens=batch_tokens),
     }  # fmt: skip
 
 
@@ -111,22 +104,6 @@ def watch(loaded: LoadedModel, samples: list[Sample], watching: list[Observer], 
     run_pass(loaded, samples, watching, batch_tokens=batch_tokens, doing="all")
     for observer in watching:
         observer.statistics()
-
-
-def alternate(functions: dict, repeats: int) -> dict[str, list[float]]:
-    """CPU seconds of each function, run in turns after one turn to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in functions}
-    for turn in range(repeats + 1):
-        for name, function in functions.items():
-            start = time.process_time()
-            function()
-            if turn:
-                times[name].append(time.process_time() - start)
-    return times
-
-
-def ratio(times: dict[str, list[float]], name: str, to: str) -> float:
-    return round(median(a / b for a, b in zip(times[name], times[to], strict=True)), 3)
 
 
 def memory_ratio(args: argparse.Namespace, loaded: LoadedModel) -> dict:

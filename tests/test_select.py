@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from safety_regions.errors import UserError
-from safety_regions.select import Cut, level_of, select, top_levels
+from safety_regions.ranks import top_levels
+from safety_regions.select import Cut, level_of, select
 
 GRIDS = st.lists(st.floats(0.001, 1), min_size=1, max_size=6, unique=True).map(sorted)
 # Few distinct values, so that ties at the cut are the rule.

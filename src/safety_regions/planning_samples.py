@@ -7,7 +7,7 @@ from safety_regions.artifacts import Artifact
 from safety_regions.plan import Plan
 from safety_regions.planning_data import drawn_prompts
 from safety_regions.recipes import VERSIONS
-from safety_regions.variants import OWN, Variant
+from safety_regions.variants import OWN, Variant, part_of
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,12 @@ class Sampled:
 
     variant: Variant
     pairs: Artifact
-    part: dict[str, int] | None = None
-    """`split` and `half`: one of two disjoint halves of the pairs (`safety_regions.halves`)."""
+
+    @property
+    def part(self) -> dict[str, int] | None:
+        """`split` and `half`: one of two disjoint halves of the pairs (`safety_regions.halves`); None: all of them."""
+        half = part_of(self.variant)
+        return dict(zip(("split", "half"), half, strict=True)) if half else None
 
 
 def add_samples(plan: Plan, model: str) -> list[Sampled]:
@@ -45,7 +49,7 @@ def _halves(plan: Plan, own: list[Sampled]) -> list[Sampled]:
     splits = range(config.splits if config else 0)
     safety = own[: len(plan.run.datasets.safety)]
     return [
-        Sampled((of.variant[0], f"split{split}.{half}"), of.pairs, {"split": split, "half": half})
+        Sampled((of.variant[0], f"split{split}.{half}"), of.pairs)
         for split, of, half in product(splits, safety, (0, 1))
     ]
 

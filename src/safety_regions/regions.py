@@ -23,6 +23,8 @@ from safety_regions.store import atomic_path, canonical_json, load_json
 
 SCOPES = ("row", "matrix", "layer", "model")
 GRANULARITIES = ("weight", "neuron", "layer", "adapter")
+MOST_FRACTIONS = 15
+"""Of a grid: levels have four bits at most."""
 FORMAT, VERSION, COMPRESSION_LEVEL = "safety-regions/region", 1, 1
 MOST_PER_BYTE = 2**15
 """Bytes that one of zstd can stand for: a block of at most 128 KiB takes at least four. A frame that claims more is refused unread."""
@@ -215,7 +217,7 @@ def _number(value: Any) -> float:
 
 
 def _check_header(header: Header, tensors: set[str]) -> None:
-    if not 1 <= len(header.grid) <= 15 or list(header.grid) != sorted(set(header.grid)) or not 0 < header.grid[0] <= header.grid[-1] <= 1:  # fmt: skip
+    if not 1 <= len(header.grid) <= MOST_FRACTIONS or list(header.grid) != sorted(set(header.grid)) or not 0 < header.grid[0] <= header.grid[-1] <= 1:  # fmt: skip
         raise ValueError(f"grid {list(header.grid)}")
     if header.scope not in SCOPES or not re.fullmatch("[0-9a-f]{64}", header.recipe_digest):
         raise ValueError(f"scope {header.scope!r}, recipe digest {header.recipe_digest!r}")

@@ -47,13 +47,6 @@ def select(
             yield from ranks.levels_of_group(group, score, cut.grid)
 
 
-def top_levels(scores: Float32[np.ndarray, "units size"], grid: Sequence[float]) -> UInt8[np.ndarray, "units size"]:
-    """Levels within each unit (row) of a 2-d array of scores; `grid` ascends."""
-    from safety_regions import ranks
-
-    return ranks.top_levels(scores, grid)
-
-
 def _groups(names: Sequence[str], scope: str) -> list[list[str]]:
     if scope in ("row", "matrix"):
         return [[name] for name in names]

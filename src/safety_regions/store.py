@@ -113,10 +113,10 @@ def write_jsonl(path: Path | str, rows: list[dict]) -> None:
 def read_jsonl(path: Path | str) -> list[dict]:
     """The rows of a file that `write_jsonl` wrote. Raises `UserError` naming the line that is not a JSON object."""
     rows = []
-    with open(path, encoding="utf-8") as file:
+    with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                row = load_json(line)
+                row = load_json(line.decode())
             except ValueError as error:
                 raise UserError(f"not JSON: {error}", where=f"{path}, line {number}") from None
             if not isinstance(row, dict):

@@ -16,9 +16,9 @@ import pandas as pd
 
 from safety_regions.claims.jackknife import Estimate, jackknife, mean, pair_means, ratio, set_means, square
 from safety_regions.claims.size_control import size_matched
+from safety_regions.counts import UNION
 
 STAGES = ("raw", "refined")
-UNION = "union"
 IOU_BOUNDS = (0.0, 1.0)
 COLUMNS = [
     "model", "method", "stage", "q", "p", "iou", "iou_low", "iou_high", "floor", "ceiling", "ceiling_low", "ceiling_high",

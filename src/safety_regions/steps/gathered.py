@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from safety_regions import receipts
+from safety_regions.claims.estimates import STAGES
+from safety_regions.claims.estimates import at as at_stage
 from safety_regions.counts import UNION
 from safety_regions.methods.catalogue import CATALOGUE
 
@@ -73,20 +75,13 @@ class Gathered:
             model, method = name.split(".")
             row: dict = {"model": model, "method": method, "q": q, "p": p}
             pairs, nway = tables["pairs"], tables["nway"]
-            for stage, at in (("raw", at_fractions(pairs, q)), ("refined", at_fractions(pairs, q, p))):
+            for stage, at in ((stage, at_stage(pairs, stage, q, p)) for stage in STAGES):
                 row |= {f"iou_{stage}": at["iou"].mean(), f"floor_{stage}": at["floor_iou"].mean()}
-            for stage, at in (("raw", at_fractions(nway, q)), ("refined", at_fractions(nway, q, p))):
+            for stage, at in ((stage, at_stage(nway, stage, q, p)) for stage in STAGES):
                 last = at[at["n"] == at["n"].max()]
                 row |= {f"nway_iou_{stage}": last["iou"].mean(), f"nway_floor_{stage}": last["floor_iou"].mean()}
             rows.append(row)
         return pd.DataFrame(rows)
-
-
-def at_fractions(table: pd.DataFrame, q: float, p: float | None = None) -> pd.DataFrame:
-    """Rows over the whole model at fraction q: raw, or refined with the union at fraction p."""
-    at = table["q"] == q
-    at &= table["stage"].eq("raw") if p is None else table["utility"].eq(UNION) & table["p"].eq(p)
-    return table[at & table["scope"].eq("all")] if "scope" in table else table[at]
 
 
 def _place(role: str, config: dict) -> tuple[int, ...]:

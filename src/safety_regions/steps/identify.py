@@ -27,7 +27,7 @@ from safety_regions.models.adapter import LoraAdapter, load_adapter
 from safety_regions.models.limits import refuse_unreadable
 from safety_regions.models.load import LoadedModel, load_once
 from safety_regions.models.tokens import Sample, encode_pair, encode_prompt
-from safety_regions.regions import SCOPES, Header, write_region
+from safety_regions.regions import MOST_FRACTIONS, SCOPES, Header, write_region
 from safety_regions.select import Cut
 from safety_regions.store import atomic_path, canonical_json, read_jsonl
 
@@ -46,8 +46,6 @@ MODULES = tuple(
     )
 )
 """Our modules that decide a region's bytes, beside the method's own and those it rests on."""
-MOST_FRACTIONS = 15
-"""Of a grid: a region file has room for no more."""
 
 
 def by_sample(entries: Sequence[Entry]) -> list[list[Entry]]:

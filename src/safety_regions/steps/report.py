@@ -11,6 +11,7 @@ from safety_regions import receipts
 from safety_regions.artifacts import DIGITS, RESULTS
 from safety_regions.claims.assessment import Assessment, assess
 from safety_regions.claims.confounds import pair_covariates
+from safety_regions.claims.estimates import STAGES, at
 from safety_regions.figures.ceiling import write_ceiling
 from safety_regions.figures.confounds import pair_rows, write_confounds
 from safety_regions.figures.evaluate import write_evaluation
@@ -21,7 +22,7 @@ from safety_regions.page.appendix import write_appendix
 from safety_regions.page.page import Provenance, write_page
 from safety_regions.page.shown import list_figures
 from safety_regions.steps.across import write_csv
-from safety_regions.steps.gathered import Gathered, at_fractions
+from safety_regions.steps.gathered import Gathered
 from safety_regions.steps.metrics import write_metrics
 from safety_regions.steps.summary import summary
 from safety_regions.store import atomic_path, canonical_json, write_text
@@ -78,7 +79,7 @@ def _confounded(gathered: Gathered) -> pd.DataFrame:
     thresholds, sets = gathered.config["thresholds"], gathered.config["datasets"]["safety"]
     rows = []
     for name, tables in gathered.overlaps.items():
-        stages = [at_fractions(tables["pairs"], thresholds["q"], p) for p in (None, thresholds["p"])]
+        stages = [at(tables["pairs"], stage, thresholds["q"], thresholds["p"]) for stage in STAGES]
         covariates = pair_covariates(sets, gathered.prompt_overlap, gathered.sets[name])
         model, method = name.split(".")
         rows.append(pair_rows(model, method, pd.concat(stages), sets, covariates))
