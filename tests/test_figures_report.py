@@ -22,6 +22,7 @@ def make_estimates() -> pd.DataFrame:
     for number, (model, method, stage) in enumerate(KEYS):
         iou, top = 0.3 + 0.02 * number, 0.7 + 0.01 * number
         row = {"model": model, "method": method, "stage": stage, "q": 0.05, "p": NAN, "n_sets": 5, "floor": 0.03}
+        row |= {"between": iou - 0.02, "between_low": iou - 0.12, "between_high": iou + 0.08}
         row |= {"iou": iou, "iou_low": iou - 0.1, "iou_high": iou + 0.1, "size_matched_iou": 0.35}
         row |= {"ceiling": top, "ceiling_low": top - 0.05, "ceiling_high": top + 0.05}
         rows.append(row | {"place": 0.5, "place_low": 0.3, "place_high": 0.8, "seeds_iou": 0.8})
@@ -97,6 +98,7 @@ def test_few_rows_and_no_numbers_are_drawn_without_complaint(rows):
             "iou",
             "iou_low",
             "iou_high",
+            "between",
             "place",
             "floor",
             "ceiling",
@@ -138,11 +140,29 @@ def test_ceiling_puts_each_number_on_its_line_and_says_places_that_are_off_the_a
     of = table.set_index(["model", "method", "stage"])
     heights = {"raw": [0.3, 1.3, 2.8, 3.8], "refined": [0.7, 1.7, 3.2, 4.2]}
     for stage, marker in (("raw", "o"), ("refined", "s")):
-        expected = list(zip(of.xs(stage, level="stage")["iou"], heights[stage], strict=True))
+        expected = list(zip(of.xs(stage, level="stage")["between"], heights[stage], strict=True))
         assert np.allclose(points(iou, stage, marker), expected)
     assert len(points(place, "raw", "o")) == 3 and len(points(place, "refined", "s")) == 3
     assert {"2.4 →", "–"} <= {text.get_text() for text in place.texts}
     assert place.get_xlim()[1] <= 1.6
+
+
+def test_a_method_whose_regions_are_all_the_same_does_not_break_the_layout(tmp_path):
+    """Markers at the upper edge are no decorations that the panels must make room for; a layout that fails warns."""
+    values = {
+        "shared prompts": [0.0, 0.125, 0.0],
+        "length, difference": [1.5, 0.4, 1.1],
+        "length, mean": [8.8, 9.3, 8.6],
+    }
+    rows = [
+        ("tiny", method, stage, a, b, 1.0 if method == "d" else 0.1 * n + 0.3, covariate, of[n])
+        for method in "abcde"
+        for covariate, of in values.items()
+        for stage in STAGES
+        for n, (a, b) in enumerate(["xy", "xz", "yz"])
+    ]
+    pairs = pd.DataFrame(rows, columns=confounds.COLUMNS)
+    confounds.write_confounds(pairs, make_tests(), CONFIG, tmp_path)
 
 
 def test_pair_rows_are_each_pair_with_each_covariate():

@@ -21,7 +21,7 @@ from safety_regions.counts import UNION
 STAGES = ("raw", "refined")
 IOU_BOUNDS = (0.0, 1.0)
 COLUMNS = [
-    "model", "method", "stage", "q", "p", "iou", "iou_low", "iou_high", "floor", "ceiling", "ceiling_low", "ceiling_high",
+    "model", "method", "stage", "q", "p", "iou", "iou_low", "iou_high", "floor", "between", "between_low", "between_high", "ceiling", "ceiling_low", "ceiling_high",
     "place", "place_low", "place_high", "seeds_iou", "seeds_shared_prompts", "size_matched_iou", "n_sets",
 ]  # fmt: skip
 
@@ -128,7 +128,7 @@ def estimate_rows(model: str, method: str, tables: Tables, measured: Measured) -
             "q": tables.q,
             "p": tables.p if name == "refined" else float("nan"),
         }
-        for column in ("iou", "ceiling", "place"):
+        for column in ("iou", "between", "ceiling", "place"):
             estimate: Estimate = getattr(stage, column)
             row |= {column: estimate.value, f"{column}_low": estimate.low, f"{column}_high": estimate.high}
         row |= {"floor": stage.floor, "seeds_iou": stage.seeds, "seeds_shared_prompts": stage.seeds_shared_prompts}

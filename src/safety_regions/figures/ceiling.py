@@ -25,7 +25,7 @@ from safety_regions.figures.style import (
 
 KEYS = ["model", "method", "stage"]
 SPAN = ["floor", "ceiling", "ceiling_low", "ceiling_high"]
-COLUMNS = [*KEYS, "iou", "iou_low", "iou_high", *SPAN, "size_matched_iou", "place", "place_low", "place_high", "n_sets"]
+COLUMNS = [*KEYS, "between", "between_low", "between_high", *SPAN, "place", "place_low", "place_high", "n_sets"]
 OFFSETS = {"raw": -0.2, "refined": 0.2}
 WIDEST_PLACE = (-0.5, 1.5)
 """Places beyond are given as numbers at the edge: the span from chance to ceiling may be next to nothing."""
@@ -63,7 +63,7 @@ def draw_ceiling(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
     figure.legend(*iou.get_legend_handles_labels(), loc="outside upper left", ncols=5, columnspacing=1.2, borderaxespad=0.3)  # fmt: skip
     add_footer(
         figure,
-        f"{run_footer(config)}; halves of a set, and the place, are from half of these prompts; whiskers: 95% intervals; {UNDEFINED}: not defined",
+        f"{run_footer(config)}; all from halves of these prompts; whiskers: 95% intervals; {UNDEFINED}: not defined",
     )
     return figure
 
@@ -80,14 +80,11 @@ def _draw_iou(axis: Axes, rows: pd.DataFrame, at: np.ndarray, stage: str) -> Non
     axis.hlines(at, rows["floor"], rows["ceiling"], color=colour, alpha=0.25, linewidth=4.5, zorder=1)
     axis.hlines(at, rows["ceiling_low"], rows["ceiling_high"], color=colour, linewidth=0.8, zorder=2)
     ends: dict[str, Any] = {"color": colour, "linestyle": "none", "marker": "|", "clip_on": False}
-    axis.hlines(at, rows["iou_low"], rows["iou_high"], color=colour, linewidth=1.2, zorder=3)
-    axis.plot(rows["iou"], at, color=colour, linestyle="none", label=TITLES[stage], zorder=4, clip_on=False, **MARKERS[stage])  # fmt: skip
-    if stage == "refined":
-        matched: dict[str, Any] = {"marker": "x", "color": COLOURS["raw"], "linestyle": "none", "markersize": 3.2}
-        axis.plot(rows["size_matched_iou"], at, label="Before, at the size after", zorder=3, **matched)
+    axis.hlines(at, rows["between_low"], rows["between_high"], color=colour, linewidth=1.2, zorder=3)
+    axis.plot(rows["between"], at, color=colour, linestyle="none", label=TITLES[stage], zorder=4, clip_on=False, **MARKERS[stage])  # fmt: skip
     axis.plot(rows["floor"], at, markersize=4.5, markeredgewidth=0.8, zorder=2, **ends)
     axis.plot(rows["ceiling"], at, markersize=7, markeredgewidth=1.6, zorder=2, **ends)
-    for height, value in zip(at, rows["iou"], strict=True):
+    for height, value in zip(at, rows["between"], strict=True):
         if pd.isna(value):
             axis.text(1.0, height, UNDEFINED, va="center", ha="right", fontsize=6.5, color=colour)
 

@@ -98,7 +98,7 @@ def _draw_panel(axis: Axes, pairs: pd.DataFrame, tests: pd.DataFrame) -> None:
     for line, stage in enumerate(STAGES):
         rows = defined[defined["stage"] == stage]
         style: dict[str, Any] = {**MARKERS[stage], "markersize": size, "markeredgewidth": 0.7, "linestyle": "none"}
-        axis.plot(rows["value"], rows["iou"], color=COLOURS[stage], clip_on=False, **style)
+        axis.plot(rows["value"], rows["iou"], color=COLOURS[stage], **style)
         words = correlation(tests[tests["stage"] == stage])
         axis.annotate(words, (0, 1), (0, 12 - 7.5 * line), xycoords="axes fraction", textcoords="offset points", fontsize=5.8, color=COLOURS[stage])  # fmt: skip
     if not len(defined):
@@ -122,7 +122,8 @@ def correlation(tests: pd.DataFrame) -> str:
 
 
 def _scale(axis: Axes, values: pd.Series) -> None:
-    """From 0 to a little above the largest IoU of the method."""
+    """From 0 to the largest IoU of the method, with room for markers at both: unclipped ones would count as decorations of the layout."""
     top = values[np.isfinite(values)].max() if np.isfinite(values).any() else 1.0
-    axis.set_ylim(0, min(1.0, max(1.08 * top, 1e-3)))
+    top = max(top, 1e-3)
+    axis.set_ylim(-0.05 * top, 1.08 * top)
     axis.yaxis.set_major_locator(MaxNLocator(4))
