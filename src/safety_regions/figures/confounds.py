@@ -122,7 +122,7 @@ def correlation(tests: pd.DataFrame) -> str:
 
 
 def _scale(axis: Axes, values: pd.Series) -> None:
-    """From 0 to the largest IoU of the method, with room for markers at both: unclipped ones would count as decorations of the layout."""
+    """From 0 to the largest IoU of the method, with room for whole markers at both."""
     top = values[np.isfinite(values)].max() if np.isfinite(values).any() else 1.0
     top = max(top, 1e-3)
     axis.set_ylim(-0.05 * top, 1.08 * top)
