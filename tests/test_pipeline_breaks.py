@@ -37,7 +37,7 @@ def leave_half_written(copy: WorkingCopy, region: Artifact, model: Artifact) -> 
 def test_a_killed_job_and_a_killed_run_are_finished_by_the_next(copy: WorkingCopy):
     expected = copy.made()
     regions = artifacts(copy, "region", "/snip/")
-    copy.remove("regions/micro/snip", "manifests/measure", "overlap", "figures", "report")
+    copy.remove("regions/micro/snip", "manifests/measure", "overlap", "replicates", "figures", "report")
     copy.change(machine__batch_tokens=1)
 
     with started(copy, *UNTIL) as run:
@@ -94,7 +94,7 @@ def fail_and_delete(copy: WorkingCopy, damaged: list[Artifact], *until: str) -> 
 
 
 def test_a_damaged_region_is_named_and_mended_as_told(copy: WorkingCopy):
-    (damaged,) = artifacts(copy, "region", "/snip/", "syn_steal")
+    (damaged,) = artifacts(copy, "region", "/snip/syn_steal.")
     before = sha256_of_file(copy.folder / damaged.path)
     copy.change(thresholds__p=0.1, methods=only("snip"))
     fail_and_delete(copy, [damaged], "overlap")
@@ -103,7 +103,7 @@ def test_a_damaged_region_is_named_and_mended_as_told(copy: WorkingCopy):
 
 
 def test_damaged_pairs_and_statistics_are_named_and_made_again_as_told(copy: WorkingCopy):
-    damaged = artifacts(copy, "pairs", "syn_steal") + artifacts(copy, "statistics", "/wanda/syn_steal")
+    damaged = artifacts(copy, "pairs", "/micro/syn_steal")[:1] + artifacts(copy, "statistics", "/wanda/syn_steal.")
     copy.change(thresholds__grid=[0.01, 0.05], methods=only("snip", "wanda"))
     until = ("measure", "select_regions")
     fail_and_delete(copy, damaged, *until)

@@ -15,6 +15,7 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +72,21 @@ def fine(topic: str, what: str, *, gives: str) -> Callable[[Callable[[], Deed]],
     return note
 
 
-def script(name: str, *arguments: str) -> None:
-    """Run the main of a script of scripts/ here, in this process."""
+@cache
+def main_of(name: str) -> Callable[[], None]:
+    """The main function of a script of scripts/."""
     spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / "scripts" / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module.main
+
+
+def script(name: str, *arguments: str) -> None:
+    """Run a script of scripts/ here, in this process."""
+    main = main_of(name)
     with called(name, *arguments):
-        module.main()
+        main()
 
 
 def command(*arguments: str) -> None:

@@ -78,6 +78,9 @@ def locked():
 @bad("files", "a data file that may not be read", says="not readable: Permission denied", names="rows.csv")
 def unreadable():
     deed = fetching(b"q\nhay\n", "csv")
+    # Once as oneself: what it imports may lie where nobody else may read.
+    deed()
+    assert prompts() == ["hay"]
     Path("rows.csv").chmod(0)
     return forbidden(deed)
 
