@@ -30,25 +30,26 @@ def planes_of(levels, n_planes=4):
 def test_masks_and_sizes_of_planes_are_those_of_the_levels(size, seed):
     levels = np.random.default_rng(seed).integers(0, 16, size, dtype=np.uint8)
     planes, sizes = planes_of(levels), np.zeros(16, np.int64)
-    bits.count_levels(planes, sizes)
+    bits.count_levels(planes[None], sizes)
     padded = np.pad(levels, (0, -size % 64))
     own = np.empty_like(planes)
     bits.pack_planes(padded, own)
     np.testing.assert_array_equal(own, planes)
     for level in range(1, 16):
-        mask = np.empty(planes.shape[1], np.uint64)
-        bits.fill_mask(planes, level, mask)
-        np.testing.assert_array_equal(mask, packed(levels >= level))
+        mask = np.empty((1, planes.shape[1]), np.uint64)
+        bits.fill_mask(planes[None], 0, 0, planes.shape[1], level, mask, 0)
+        np.testing.assert_array_equal(mask[0], packed(levels >= level))
         assert sizes[level] == (levels >= level).sum()
 
 
 @settings(max_examples=12)
-@given(SIZES, st.integers(1, 10), st.integers(0, 2), st.integers(0, 2**32))
-def test_counts_of_conditions_are_those_of_bools(size, n_safety, n_utility, seed):
+@given(SIZES, st.integers(1, 10), st.integers(0, 2), st.integers(1, 4), st.integers(0, 2**32))
+def test_counts_of_conditions_are_those_of_bools(size, n_safety, n_utility, n_planes, seed):
     generator = np.random.default_rng(seed)
-    n, sets, wanted = n_safety, n_safety + n_utility, np.array([1, 3])
-    levels = generator.integers(0, 5, (sets, size), dtype=np.uint8)
-    removals = [(own, level) for own in np.eye(n_utility, dtype=bool) for level in (2, 4)]
+    highest = 2**n_planes - 1
+    n, sets, wanted = n_safety, n_safety + n_utility, np.array([1, highest // 2 + 1])
+    levels = generator.integers(0, highest + 1, (sets, size), dtype=np.uint8)
+    removals = [(own, level) for own in np.eye(n_utility, dtype=bool) for level in (highest // 2 + 1, highest)]
     removals += [(np.ones(n_utility, bool), 1)] if n_utility else []
     utility = np.array([own for own, _ in removals], bool).reshape(len(removals), n_utility)
     removed_levels = np.array([level for _, level in removals], np.int64)
@@ -56,7 +57,7 @@ def test_counts_of_conditions_are_those_of_bools(size, n_safety, n_utility, seed
     nway = np.array([0, len(removals)] if removals else [0])
     pairs = np.zeros((2, 1 + len(removals), n, n), np.int64)
     removed, grown = np.zeros(len(removals), np.int64), np.zeros((2, len(nway), 2, n, 2), np.int64)
-    bits.count_conditions(planes_of(levels, 3), n, wanted, utility, removed_levels, orders, nway, pairs, removed, grown)
+    bits.count_conditions(planes_of(levels, n_planes), n, wanted, utility, removed_levels, orders, nway, pairs, removed, grown)
     gone = [np.zeros(size, bool), *((levels[n:] >= level)[own].any(axis=0) for own, level in removals)]
     assert removed.tolist() == [g.sum() for g in gone[1:]]
     for q, level in enumerate(wanted):

@@ -145,7 +145,7 @@ def _counts(planes: UInt64[np.ndarray, "planes words"], n_levels: int) -> tuple[
     from safety_regions.kernels import bits
 
     sizes = np.zeros(min(n_levels + 2, 2 ** len(planes)), np.int64)
-    bits.count_levels(planes, sizes)
+    bits.count_levels(planes[None], sizes)
     above = int(sizes[n_levels + 1]) if len(sizes) > n_levels + 1 else 0
     return (*(int(sizes[n_levels - i]) for i in range(n_levels)), above)
 
@@ -154,9 +154,9 @@ def at_least(planes: UInt64[np.ndarray, "planes words"], level: int) -> Words:
     """The mask `levels >= level` from bit planes (least significant first), on whole words, for level >= 1."""
     from safety_regions.kernels import bits
 
-    mask = np.empty(planes.shape[1], np.uint64)
-    bits.fill_mask(planes, level, mask)
-    return mask
+    mask = np.empty((1, planes.shape[1]), np.uint64)
+    bits.fill_mask(planes[None], 0, 0, planes.shape[1], level, mask, 0)
+    return mask[0]
 
 
 def read_levels(region: Region, name: str) -> UInt8[np.ndarray, "out in"]:

@@ -9,9 +9,9 @@ from numba.extending import intrinsic
 
 from safety_regions.kernels import compiled
 
-BLOCK = 256
+BLOCK = 128
 """Words of every set looked at in one step: with all their masks they stay in the cache next to the processor."""
-ONES, LOWEST = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0x0101010101010101)
+NONE, ONES, LOWEST = np.uint64(0), np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0x0101010101010101)
 GATHER = np.uint64(0x0102040810204080)
 
 
@@ -44,88 +44,120 @@ def pack_planes(levels, planes):
 
 @compiled
 @no_type_check
-def fill_mask(planes, level, mask):
-    """mask = (levels >= level) for level >= 1, from planes (planes, words) with the lowest first.
+def ruling(level, bit, n_planes):
+    """(kept, added) such that a mask of the bits below becomes mask & (plane | kept) | plane & added with this bit."""
+    kept = NONE if (level >> bit) & 1 else ONES
+    return kept, (kept if bit < n_planes else NONE)
 
-    An element is inside unless at the highest bit in which its level and `level` differ its own is 0: so bits are gone
-    through upwards, each overruling those below it.
+
+# Loops below count words without a sign and cut no rows out of arrays: otherwise the compiler has to expect indices from the
+# end, or rows whose words are not neighbours, and keeps count of who holds each row; all of that costs more than the work.
+
+
+@compiled
+@no_type_check
+def fill_mask(planes, s, start, n, level, masks, row):
+    """masks[row, :n] = (levels >= level) for level >= 1, from the words from `start` on of set s of planes (sets, planes, words).
+
+    The lowest of the at most four planes comes first. An element is inside unless at the highest bit in which its level and
+    `level` differ its own is 0: so bits are gone through upwards, each overruling those below it.
     """
-    mask[:] = ONES
-    for bit in range(planes.shape[0]):
-        plane = planes[bit]
-        if (level >> bit) & 1:
-            for w in range(mask.size):
-                mask[w] &= plane[w]
-        else:
-            for w in range(mask.size):
-                mask[w] |= plane[w]
+    n_planes, at = planes.shape[1], np.uint64(start)
+    b1, b2, b3 = min(1, n_planes - 1), min(2, n_planes - 1), min(3, n_planes - 1)
+    kept0, _ = ruling(level, 0, n_planes)
+    kept1, added1 = ruling(level, 1, n_planes)
+    kept2, added2 = ruling(level, 2, n_planes)
+    kept3, added3 = ruling(level, 3, n_planes)
+    for w in range(np.uint64(n)):
+        p0, p1, p2, p3 = planes[s, 0, at + w], planes[s, b1, at + w], planes[s, b2, at + w], planes[s, b3, at + w]
+        mask = p0 | kept0
+        mask = (mask & (p1 | kept1)) | (p1 & added1)
+        mask = (mask & (p2 | kept2)) | (p2 & added2)
+        masks[row, w] = (mask & (p3 | kept3)) | (p3 & added3)
 
 
 @compiled
 @no_type_check
 def count_levels(planes, sizes):
-    """sizes[k] += elements whose level is k or above, for k = 1 .. len(sizes) - 1."""
-    buffer = np.empty(BLOCK, np.uint64)
-    for start in range(0, planes.shape[1], BLOCK):
-        block = planes[:, start : start + BLOCK]
-        mask = buffer[: block.shape[1]]
+    """sizes[k] += elements of one set, planes (1, planes, words), whose level is k or above, for k = 1 .. len(sizes) - 1."""
+    mask = np.empty((1, BLOCK), np.uint64)
+    for start in range(0, planes.shape[2], BLOCK):
+        n = min(BLOCK, planes.shape[2] - start)
         for level in range(1, sizes.size):
-            fill_mask(block, level, mask)
-            n = np.uint64(0)
-            for w in range(mask.size):
-                n += popcount(mask[w])
-            sizes[level] += np.int64(n)
+            fill_mask(planes, 0, start, n, level, mask, 0)
+            sizes[level] += count_bits(mask, 0, n)
 
 
 @compiled
 @no_type_check
-def add_pairs(words, n, pairs):
-    """pairs[i, j] += |A_i and A_j| over the first n words of every set, for i <= j."""
-    sets = words.shape[0]
+def count_bits(masks, row, n):
+    """Bits set in the first n words of a row."""
+    count = NONE
+    for w in range(np.uint64(n)):
+        count += popcount(masks[row, w])
+    return np.int64(count)
+
+
+@compiled
+@no_type_check
+def add_pairs(words, start, n, pairs):
+    """pairs[i, j] += |A_i and A_j| over n words of every set from `start` on, for i <= j."""
+    sets, at = words.shape[0], np.uint64(start)
     for i in range(sets):
-        a = words[i]
         j = i
         while j + 4 <= sets:
-            b0, b1, b2, b3 = words[j], words[j + 1], words[j + 2], words[j + 3]
-            c0, c1, c2, c3 = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
-            for w in range(n):
-                word = a[w]
-                c0 += popcount(word & b0[w])
-                c1 += popcount(word & b1[w])
-                c2 += popcount(word & b2[w])
-                c3 += popcount(word & b3[w])
+            c0, c1, c2, c3 = NONE, NONE, NONE, NONE
+            for w in range(np.uint64(n)):
+                word = words[i, at + w]
+                c0 += popcount(word & words[j, at + w])
+                c1 += popcount(word & words[j + 1, at + w])
+                c2 += popcount(word & words[j + 2, at + w])
+                c3 += popcount(word & words[j + 3, at + w])
             pairs[i, j] += np.int64(c0)
             pairs[i, j + 1] += np.int64(c1)
             pairs[i, j + 2] += np.int64(c2)
             pairs[i, j + 3] += np.int64(c3)
             j += 4
         while j < sets:
-            b = words[j]
-            c = np.uint64(0)
-            for w in range(n):
-                c += popcount(a[w] & b[w])
+            c = NONE
+            for w in range(np.uint64(n)):
+                c += popcount(words[i, at + w] & words[j, at + w])
             pairs[i, j] += np.int64(c)
             j += 1
 
 
 @compiled
 @no_type_check
-def add_nway(words, n, orders, grown):
-    """grown[o, m] += (|intersection|, |union|) of the first m+1 sets of each order, over the first n words of every set."""
+def add_nway(words, start, n, orders, grown):
+    """grown[o, m] += (|intersection|, |union|) of the first m+1 sets of each order, over n words of every set from `start` on."""
     inside, anywhere = np.empty(n, np.uint64), np.empty(n, np.uint64)
+    at = np.uint64(start)
     for o in range(orders.shape[0]):
         inside[:] = ONES
-        anywhere[:] = 0
+        anywhere[:] = NONE
         for m in range(orders.shape[1]):
-            own = words[orders[o, m]]
-            c, d = np.uint64(0), np.uint64(0)
-            for w in range(n):
-                inside[w] &= own[w]
-                anywhere[w] |= own[w]
+            own = orders[o, m]
+            c, d = NONE, NONE
+            for w in range(np.uint64(n)):
+                inside[w] &= words[own, at + w]
+                anywhere[w] |= words[own, at + w]
                 c += popcount(inside[w])
                 d += popcount(anywhere[w])
             grown[o, m, 0] += np.int64(c)
             grown[o, m, 1] += np.int64(d)
+
+
+@compiled
+@no_type_check
+def fill_removed(planes, n_safety, start, n, utility, level, gone, row, mask):
+    """gone[row, :n] = elements that any of the utility sets with a 1 in `utility` holds at `level`, as in `fill_mask`."""
+    for w in range(np.uint64(n)):
+        gone[row, w] = NONE
+    for s in range(n_safety, planes.shape[0]):
+        if utility[s - n_safety]:
+            fill_mask(planes, s, start, n, level, mask, 0)
+            for w in range(np.uint64(n)):
+                gone[row, w] |= mask[0, w]
 
 
 @compiled
@@ -137,33 +169,35 @@ def count_conditions(planes, n_safety, levels, utility, removed_levels, orders, 
     at removed_levels[c - 1]. For each of `levels` and each condition pairs (levels, conditions, sets, sets) are filled, and for the
     conditions numbered in nway, grown (levels, len(nway), orders, sets, 2); for each removal its size, removed (removals,).
     """
-    n_words, n_removals = planes.shape[2], len(removed_levels)
+    n_removals = len(removed_levels)
     masks, left = np.empty((n_safety, BLOCK), np.uint64), np.empty((n_safety, BLOCK), np.uint64)
-    gone, mask = np.zeros((n_removals + 1, BLOCK), np.uint64), np.empty(BLOCK, np.uint64)
-    for start in range(0, n_words, BLOCK):
-        stop = min(start + BLOCK, n_words)
-        n = stop - start
+    gone, mask = np.empty((n_removals, BLOCK), np.uint64), np.empty((1, BLOCK), np.uint64)
+    # With one fraction the only plane is the mask.
+    single = planes.shape[1] == 1
+    only = planes[:n_safety].reshape(n_safety, -1) if single else masks
+    for start in range(0, planes.shape[2], BLOCK):
+        n = min(BLOCK, planes.shape[2] - start)
         for r in range(n_removals):
-            gone[r + 1, :n] = 0
-            for s in range(n_safety, planes.shape[0]):
-                if utility[r, s - n_safety]:
-                    fill_mask(planes[s, :, start:stop], removed_levels[r], mask[:n])
-                    for w in range(n):
-                        gone[r + 1, w] |= mask[w]
-            for w in range(n):
-                removed[r] += np.int64(popcount(gone[r + 1, w]))
+            fill_removed(planes, n_safety, start, n, utility[r], removed_levels[r], gone, r, mask)
+            removed[r] += count_bits(gone, r, n)
         for q in range(len(levels)):
-            for s in range(n_safety):
-                fill_mask(planes[s, :, start:stop], levels[q], masks[s, :n])
-            for c in range(n_removals + 1):
-                if c:
-                    out = gone[c]
-                    for s in range(n_safety):
-                        own, rest = masks[s], left[s]
-                        for w in range(n):
-                            rest[w] = own[w] & ~out[w]
-                looked_at = left if c else masks
-                add_pairs(looked_at, n, pairs[q, c])
-                for m in range(len(nway)):
-                    if nway[m] == c:
-                        add_nway(looked_at, n, orders, grown[q, m])
+            if not single:
+                for s in range(n_safety):
+                    fill_mask(planes, s, start, n, levels[q], masks, s)
+            at = start if single else 0
+            count_one(only, at, n, orders, nway, 0, pairs[q], grown[q])
+            for r in range(n_removals):
+                for s in range(n_safety):
+                    for w in range(np.uint64(n)):
+                        left[s, w] = only[s, np.uint64(at) + w] & ~gone[r, w]
+                count_one(left, 0, n, orders, nway, r + 1, pairs[q], grown[q])
+
+
+@compiled
+@no_type_check
+def count_one(words, start, n, orders, nway, condition, pairs, grown):
+    """Pairs, and n-way overlaps where asked for, of n words of every set from `start` on, under one condition."""
+    add_pairs(words, start, n, pairs[condition])
+    for m in range(len(nway)):
+        if nway[m] == condition:
+            add_nway(words, start, n, orders, grown[m])

@@ -49,10 +49,10 @@ def histogram(bits, counts):
     Two rows, as neighbours often share a bin, and adding twice to one counter has to wait.
     """
     even, odd = counts[0], counts[1]
-    pairs = bits.size // 2
-    for i in range(pairs):
-        even[bits[2 * i] >> HALF] += np.uint32(1)
-        odd[bits[2 * i + 1] >> HALF] += np.uint32(1)
+    pairs = bits[: bits.size // 2 * 2].reshape(-1, 2)
+    for i in range(pairs.shape[0]):
+        even[pairs[i, 0] >> HALF] += np.uint32(1)
+        odd[pairs[i, 1] >> HALF] += np.uint32(1)
     if bits.size % 2:
         even[bits[bits.size - 1] >> HALF] += np.uint32(1)
 
@@ -130,14 +130,15 @@ def classify(bits, table, levels, keys):
 
     Their keys are collected as far as there is room. The levels are zero behind the last score, to a multiple of 8.
     """
-    # Read as 16-bit halves: shifted words would be gathered from the table by vector instructions, several times slower.
-    halves = bits.view(np.uint16)
     n_marked = 0
     for start in range(0, bits.size, TILE):
-        stop = min(start + TILE, bits.size)
-        for i in range(start, stop):
-            levels[i] = table[halves[2 * i + 1]]
-        n_marked += collect(bits[start:stop], levels[start : (stop + 7) // 8 * 8], keys[n_marked:])
+        tile = bits[start : start + TILE]
+        own = levels[start : start + (tile.size + 7) // 8 * 8]
+        # Read as 16-bit halves: shifted words would be gathered from the table by vector instructions, several times slower.
+        halves = tile.view(np.uint16).reshape(-1, 2)
+        for i in range(tile.size):
+            own[i] = table[halves[i, 1]]
+        n_marked += collect(tile, own, keys[n_marked:])
     return n_marked
 
 
