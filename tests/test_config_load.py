@@ -48,6 +48,8 @@ MISTAKES = [
     ("thresholds: {scope: Matrx}", 1, 'found the text "Matrx"', "row, matrix, layer, model", "did you mean 'matrix'?"),
     ("datasets: {deduplicate: no}", 1, "found false (written no)", "one of: none, within, across", "in quotes"),
     ("datasets: {deduplicate: null}", 1, "found nothing (null)", "one of: none, within, across", "or write none"),
+    ("replicates: {methods: [snp]}", 1, 'replicates.methods.0: found the text "snp"', "one of: snip, wanda, safeneuron, safelayer, nlsr\n", "did you mean 'snip'?"),
+    ("controls: {methods: [3]}", 1, "controls.methods.0: found the number 3", "one of: snip, wanda, safeneuron, safelayer, nlsr\n", "in quotes"),
     ("machine: {device: [cpu]}", 1, "found a list of 1: [cpu]", "one of: auto, cpu, cuda", ""),
     ("name: 007", 1, "name: found the number 7 (written 007)", ID_WORDS, "put it in quotes"),
     ("name: a/b", 1, 'name: found the text "a/b"', ID_WORDS, ""),

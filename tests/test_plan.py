@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from safety_regions.config.load import load_registries
+from safety_regions.config.methods import Methods
 from safety_regions.config.run import RunConfig
+from safety_regions.methods.catalogue import CATALOGUE
 from safety_regions.plan import Plan
 from safety_regions.planning import make_plan
 
@@ -39,6 +41,10 @@ DEFAULT_COUNTS = {
 }  # fmt: skip
 DRAWN = ["figures", "layer_curves", "report"]
 COMPARED = ["overlap", "replicates", "across", "evaluate", *DRAWN]
+
+
+def test_every_method_with_options_is_in_the_catalogue():
+    assert list(CATALOGUE) == list(Methods.model_fields)
 
 
 def test_the_default_run_wants_every_combination_once():

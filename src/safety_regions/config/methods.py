@@ -1,6 +1,6 @@
 """The options of each identification method, and which methods a run uses."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -105,7 +105,13 @@ class Methods(Section):
     nlsr: Nlsr | None = Nlsr()
 
 
+if TYPE_CHECKING:
+    Method = str
+else:
+    # A type checker cannot read names that are known only when this runs.
+    Method = Literal[tuple(Methods.model_fields)]
+
+
 def options_of(method: str, options: dict) -> Section:
     """The typed options of a method from plain JSON values; what is left out has its default."""
-    kinds: dict[str, type[Section]] = {"snip": Snip, "wanda": Wanda, "safeneuron": SafeNeuron, "safelayer": SafeLayer, "nlsr": Nlsr}  # fmt: skip
-    return kinds[method].model_validate(options)
+    return getattr(Methods.model_validate({method: options}), method)

@@ -1,12 +1,11 @@
 """How far regions of the same set differ: with other prompts of it, and with other responses."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from safety_regions.config.base import Id, Section
-
-Method = Literal["snip", "wanda", "safeneuron", "safelayer", "nlsr"]
+from safety_regions.config.methods import Method
 
 
 class Replicates(Section):
