@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from slurm import PACKAGES, Slurm, missing_programs
+from slurm import Slurm
+from slurm_commands import PACKAGES, missing_programs
 
 
 @pytest.fixture(scope="session")
