@@ -1,0 +1,127 @@
+"""SafeNeuron by brute force: neurons really taken out of a layer, and the softmax formula written with loops."""
+
+import copy
+import sys
+
+import torch
+
+from safety_regions.models.architecture import projections
+
+DIM = 8
+
+
+def layer_inputs(loaded, sample):
+    """What the attention and the MLP of each layer are given for a sample's prompt: their keyword arguments, and x."""
+    found = []
+    hooks = []
+    for block in loaded.model.model.layers:
+        seen = {"block": block}
+        found.append(seen)
+        keep = lambda _, args, kwargs, seen=seen: seen.update(hidden=kwargs["hidden_states"], angles=kwargs["position_embeddings"])  # noqa: E731  # fmt: skip
+        hooks.append(block.self_attn.register_forward_pre_hook(keep, with_kwargs=True))
+        hooks.append(block.mlp.register_forward_pre_hook(lambda _, args, seen=seen: seen.update(x=args[0])))
+    loaded.model(torch.tensor([sample.input_ids[: sample.n_prompt]]))
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def literal_mask(loaded, layer, n):
+    """[t, s] by loops: not to the right, and within the window of a layer that has one."""
+    attention = loaded.model.model.layers[layer].self_attn
+    in_every_layer = loaded.model.config.model_type in ("mistral", "phi3")
+    window = loaded.model.config.sliding_window if in_every_layer else getattr(attention, "sliding_window", None)
+    return torch.tensor([[s <= t and (window is None or s > t - window) for s in range(n)] for t in range(n)])
+
+
+def attention_output(loaded, layer, seen, attention):
+    """The output of an attention module in float64, for the inputs its layer had."""
+    mask = literal_mask(loaded, layer, seen["hidden"].shape[1])
+    additive = torch.zeros(mask.shape, dtype=torch.float64).masked_fill(~mask, -1e300)
+    cos, sin = (x.double() for x in seen["angles"])
+    output, _ = attention(hidden_states=seen["hidden"].double(), position_embeddings=(cos, sin), attention_mask=additive[None, None])  # fmt: skip
+    return output
+
+
+def doubled(module):
+    module = copy.deepcopy(module).double()
+    module.config._attn_implementation = "eager"
+    return module
+
+
+def of_layer(loaded, layer):
+    return {p.kind: p for p in projections(loaded.model) if p.layer == layer}
+
+
+def norms_of_changes(parameters, output):
+    """Norm of the change of `output()` while each of these slices of parameters (several at a time) is zero."""
+    before = output()
+    norms = []
+    for slices in parameters:
+        kept = [x.clone() for x in slices]
+        for x in slices:
+            x.zero_()
+        norms.append((before - output()).norm())
+        for x, values in zip(slices, kept, strict=True):
+            x.copy_(values)
+    return torch.stack(norms)
+
+
+def zeroed_rows(loaded, layer, seen):
+    """Norm of the change of the attention's output when row j of W_v (and its bias) is zero."""
+    attention = doubled(seen["block"].self_attn)
+    v = of_layer(loaded, layer)["v"]
+    path = next(name for name, m in seen["block"].self_attn.named_modules() if m is v.module)
+    linear = attention.get_submodule(path)
+    parameters = [linear.weight] if linear.bias is None else [linear.weight, linear.bias]
+    rows = ([x[row] for x in parameters] for row in range(v.start, v.stop))
+    return norms_of_changes(rows, lambda: attention_output(loaded, layer, seen, attention))
+
+
+def zeroed_paths(loaded, layer, seen):
+    """The same for one query head at a time: column (head, j) of W_o is zero; [query head, j]."""
+    attention = doubled(seen["block"].self_attn)
+    columns = ([column] for column in attention.o_proj.weight.T)
+    return norms_of_changes(columns, lambda: attention_output(loaded, layer, seen, attention)).view(-1, DIM)
+
+
+def zeroed_columns(seen):
+    """Norm of the change of the MLP's output when column k of W_down is zero."""
+    mlp = copy.deepcopy(seen["block"].mlp).double()
+    return norms_of_changes(([column] for column in mlp.down_proj.weight.T), lambda: mlp(seen["x"].double()))
+
+
+def queries_and_keys(loaded, layer, seen):
+    """[head, pos, dim] after rotary embedding, float32, keys repeated for the query heads that share them."""
+    parts = of_layer(loaded, layer)
+    rotate = sys.modules[type(seen["block"].self_attn).__module__].apply_rotary_pos_emb
+    q, k = (parts[kind].module(seen["hidden"])[..., parts[kind].start : parts[kind].stop] for kind in ("q", "k"))
+    q, k = rotate(*(x.unflatten(2, (-1, DIM)).transpose(1, 2) for x in (q, k)), *seen["angles"])
+    return q[0], k[0].repeat_interleave(q.shape[1] // k.shape[1], dim=0)
+
+
+def literal_softmax_change(q, k, mask, scaling, softcap, scale_delta):
+    """||softmax((QK^T - D_j) / sqrt(d)) - softmax(QK^T / sqrt(d))|| one head and channel at a time, float64."""
+    q, k = q.double(), k.double()
+    cap = (lambda x: softcap * torch.tanh(x / softcap)) if softcap else (lambda x: x)
+    norms = torch.zeros(q.shape[0], q.shape[2], dtype=torch.float64)
+    for head in range(q.shape[0]):
+        scores = q[head] @ k[head].T * scaling
+        for j in range(q.shape[2]):
+            delta = torch.outer(q[head, :, j], k[head, :, j]) * (scaling if scale_delta else 1)
+            without = cap(scores - delta).masked_fill(~mask, -torch.inf).softmax(dim=1)
+            norms[head, j] = (without - cap(scores).masked_fill(~mask, -torch.inf).softmax(dim=1)).norm()
+    return norms
+
+
+def literal_q_and_k(loaded, sample, scale_delta, shared_heads):
+    found = {}
+    for layer, seen in enumerate(layer_inputs(loaded, sample)):
+        q, k = queries_and_keys(loaded, layer, seen)
+        softcap = getattr(seen["block"].self_attn, "attn_logit_softcapping", None)
+        mask = literal_mask(loaded, layer, q.shape[1])
+        per_head = literal_softmax_change(q, k, mask, seen["block"].self_attn.scaling, softcap, scale_delta)
+        groups = per_head.view(loaded.model.config.num_key_value_heads, -1, DIM)
+        found[f"{layer}.q"] = per_head.flatten()
+        found[f"{layer}.k"] = (groups.square().sum(1).sqrt() if shared_heads == "joint" else groups.amax(1)).flatten()
+    return found

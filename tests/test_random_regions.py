@@ -1,0 +1,63 @@
+"""Random controls: as large as the region in every matrix, outside what is forbidden, uniform over the rest."""
+
+import numpy as np
+import pytest
+from random_masks import packed, random_masks
+
+from safety_regions.ablate import random_like
+from safety_regions.expand import unpack
+
+SHAPES = {"0.q": (7, 9), "0.down": (5, 30), "1.q": (7, 9)}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
+def test_random_controls_have_the_region_s_sizes_and_avoid_what_is_forbidden(share):
+    utility = random_masks(SHAPES, 0.4, seed=1)
+    region = {name: mask & ~utility[name] for name, mask in random_masks(SHAPES, share).items()}
+    drawn = []
+    for seed in range(3):
+        control = random_like(packed(region), SHAPES, "weight", packed(utility), f"{seed}/a/refined")
+        masks = {name: unpack(control(name), shape) for name, shape in SHAPES.items()}
+        assert {n: int(m.sum()) for n, m in masks.items()} == {n: int(m.sum()) for n, m in region.items()}
+        assert not any((masks[name] & utility[name]).any() for name in SHAPES)
+        drawn.append(tuple(masks[name].tobytes() for name in SHAPES))
+    assert len(set(drawn)) == (1 if share == 0 else 3)
+    again = random_like(packed(region), SHAPES, "weight", packed(utility), "0/a/refined")
+    backward = {name: unpack(again(name), SHAPES[name]).tobytes() for name in reversed(SHAPES)}
+    assert drawn[0] == tuple(backward[name] for name in SHAPES)
+
+
+def test_random_controls_are_uniform_over_what_is_open():
+    shapes, region = {"0.q": (2, 5)}, {"0.q": np.arange(10).reshape(2, 5) < 2}
+    utility = {"0.q": np.arange(10).reshape(2, 5) >= 8}
+    held = sum(unpack(random_like(packed(region), shapes, "neuron", packed(utility), str(seed))("0.q"), (2, 5)) for seed in range(200))  # fmt: skip
+    assert held.reshape(-1)[8:].tolist() == [0, 0]
+    np.testing.assert_allclose(held.reshape(-1)[:8] / 200, 2 / 8, atol=0.1)
+
+
+def layers_of(control, n):
+    return [i for i in range(n) if control(f"{i}.layer").any()]
+
+
+def as_layers(chosen, n):
+    return packed({f"{i}.layer": np.array([[i in chosen]]) for i in range(n)})
+
+
+@pytest.mark.parametrize(
+    ("region", "forbidden", "possible"),
+    [
+        ({1, 2}, set(), [[0, 1], [2, 3], [3, 4]]),
+        ({0, 1, 2, 3, 4}, set(), [[0, 1, 2, 3, 4]]),
+        ({1, 2}, {0}, [[2, 3], [3, 4]]),
+        ({1, 2}, {0, 3, 4}, [[1, 2]]),
+        ({0, 2}, {1, 4}, [[2, 3]]),
+        ({0, 4}, {2}, [[0, 1], [3, 4]]),
+        ({0, 2, 4}, {1, 3}, [[0, 2, 4]]),
+        (set(), {1}, [[]]),
+    ],
+)
+def test_random_layers_are_another_range_of_the_same_length(region, forbidden, possible):
+    names = {f"{i}.layer": (1, 1) for i in range(5)}
+    real, closed = as_layers(region, 5), as_layers(forbidden, 5) if forbidden else None
+    found = {tuple(layers_of(random_like(real, names, "layer", closed, str(seed)), 5)) for seed in range(40)}
+    assert found == {tuple(layers) for layers in possible}
