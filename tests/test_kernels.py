@@ -57,7 +57,9 @@ def test_counts_of_conditions_are_those_of_bools(size, n_safety, n_utility, n_pl
     nway = np.array([0, len(removals)] if removals else [0])
     pairs = np.zeros((2, 1 + len(removals), n, n), np.int64)
     removed, grown = np.zeros(len(removals), np.int64), np.zeros((2, len(nway), 2, n, 2), np.int64)
-    bits.count_conditions(planes_of(levels, n_planes), n, wanted, utility, removed_levels, orders, nway, pairs, removed, grown)
+    bits.count_conditions(
+        planes_of(levels, n_planes), n, wanted, utility, removed_levels, orders, nway, pairs, removed, grown
+    )
     gone = [np.zeros(size, bool), *((levels[n:] >= level)[own].any(axis=0) for own, level in removals)]
     assert removed.tolist() == [g.sum() for g in gone[1:]]
     for q, level in enumerate(wanted):
