@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -14,5 +15,14 @@ install_import_hook("safety_regions", "beartype.beartype")
 # Machines are shared: how long an example takes says nothing about the code.
 settings.register_profile("shared-machine", deadline=None, print_blob=True)
 settings.load_profile("shared-machine")
+
+# Files that take minutes, the longest first: else one process is left with such a file when the others are done.
+LONGEST = ("test_faults_on_slurm", "test_run_on_slurm", "test_pipeline_repeats", "test_pipeline_shared", "test_pipeline_breaks", "test_pipeline_changes")  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the longest files; the others keep their order."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
 
 pytest_plugins = ["pipeline", "sharing", "made", "snakelogs"]
