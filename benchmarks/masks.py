@@ -1,6 +1,7 @@
 """Region files: size over the entropy of their levels, and how fast they are decoded, in elements and over reading their bytes.
 
-Entropy is that of the levels of a matrix taken as independent draws, in bits per element, times the elements.
+Entropy is that of the levels of a matrix taken as independent draws, in bits per element, times the elements. All pairs of ten
+files at one fraction, from the bytes on disk to the counts, are measured over reading these bytes, too.
 """
 
 import argparse
@@ -13,10 +14,14 @@ import numpy as np
 from measuring import alternate, ratio
 from selection import GRID, random_scores
 
+from safety_regions.counts import count
 from safety_regions.errors import run_main
 from safety_regions.ranks import top_levels
 from safety_regions.regions import Header, open_region, write_region
 from safety_regions.select import Cut
+
+MATRIX = 2000
+"""Rows, and columns, of a matrix of random scores."""
 
 
 def main() -> None:
@@ -26,6 +31,8 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         paths = args.regions or [made(Path(folder) / "region")]
+        ten = {str(i): made(Path(folder) / str(i), (0.05,), i, 2) for i in range(10)}
+        whole = alternate({"read": lambda: [p.read_bytes() for p in ten.values()], "count": lambda: count(ten, {}, 0.05, [])}, args.repeats)  # fmt: skip
         headers = [header_of(path) for path in paths]
         over = [path.stat().st_size / entropy_bytes(header) for path, header in zip(paths, headers, strict=True)]
         times = alternate({"read": lambda: [p.read_bytes() for p in paths], "decode": lambda: decode(paths)}, args.repeats)  # fmt: skip
@@ -35,14 +42,17 @@ def main() -> None:
         "file_over_entropy_each": [round(x, 3) for x in over],
         "decode_over_read": ratio(times, "decode", "read"),
         "decode_g_elements_per_cpu_second": round(n / min(times["decode"]) / 1e9, 3),
+        "overlap_from_files_over_read": ratio(whole, "count", "read"),
+        "overlap_from_files_g_elements_per_cpu_second": round(10 * 2 * MATRIX**2 / min(whole["count"]) / 1e9, 3),
     }
     print(json.dumps(results, indent=1))
 
 
-def made(path: Path) -> Path:
-    """A region of random scores: 8 matrices of 4 million."""
-    levels = ((f"{i}.q", top_levels(random_scores(4_000_000), GRID).reshape(2000, 2000)) for i in range(8))
-    write_region(path, levels, recipe_digest="0" * 64, cut=Cut(GRID, "matrix"))
+def made(path: Path, grid: tuple[float, ...] = GRID, seed: int = 0, matrices: int = 8) -> Path:
+    """A region of random scores: matrices of 4 million."""
+    scores = (random_scores(MATRIX**2, seed + i) for i in range(matrices))
+    levels = ((f"{i}.q", top_levels(own, grid).reshape(MATRIX, MATRIX)) for i, own in enumerate(scores))
+    write_region(path, levels, recipe_digest="0" * 64, cut=Cut(grid, "matrix"))
     return path
 
 

@@ -1,6 +1,7 @@
 """The regression guard says what became slower, in either direction of a ratio."""
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -27,3 +28,9 @@ def test_what_became_slower_is_named(tmp_path, new, slower):
     done = subprocess.run([sys.executable, COMPARE, *paths], capture_output=True, text=True)
     named = [line.split()[0] for line in done.stdout.splitlines() if line.endswith("slower")]
     assert (named, done.returncode) == ([slower] if slower else [], int(bool(slower))), done.stderr
+
+
+@pytest.mark.parametrize("script", sorted(COMPARE.parent.glob("*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_finds_what_it_imports(script: Path, monkeypatch):
+    monkeypatch.syspath_prepend(str(COMPARE.parent))
+    runpy.run_path(str(script), run_name="looked_at")
