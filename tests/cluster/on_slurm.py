@@ -75,7 +75,7 @@ def kill_group(process: subprocess.Popen, number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
     """Look a few times a second until the condition holds."""
     end = time.monotonic() + seconds
     while not condition():
