@@ -9,6 +9,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
+from safety_regions import environment
 from safety_regions.cluster.asking import Asking, is_trained
 from safety_regions.cluster.orphans import accounting_missing, refuse_orphans
 from safety_regions.config.load import load_registries, load_run
@@ -40,13 +41,11 @@ if workflow.is_main_process and workflow.global_resources["_nodes"].value is Non
     if workflow.global_resources.get("gpu").value is None:
         workflow.register_resource("gpu", 1)
 ASKING = Asking(PLAN, gpu_seen=shutil.which("nvidia-smi") is not None)
-# The interpreter that runs snakemake, or the container's, with one thread per job: results then do not depend on how many cores
-# there are.
+# The interpreter that runs snakemake, or the container's.
 CONTAINED = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 INTERPRETER = "python" if CONTAINED else shlex.quote(sys.executable)
-PYTHON = f"OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false {INTERPRETER}"
-# For jobs that run a model, on machines that may have no network: what is not there fails at once.
-OFFLINE = f"HF_HUB_OFFLINE=1 {PYTHON}"
+PYTHON = f"{environment.assignments(environment.JOB)} {INTERPRETER}"
+OFFLINE = f"{environment.assignments(environment.OFFLINE)} {PYTHON}"
 
 
 wildcard_constraints:

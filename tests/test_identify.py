@@ -66,3 +66,26 @@ def test_halves_give_other_statistics_than_the_whole(tmp_path, pairs):
     for entry in made:
         identify.measure([entry], MACHINE)
     assert len({receipts.read(entry.path).files["wanda"] for entry in made}) == 3
+
+
+def other_pairs(pairs):
+    """A second file of pairs beside the first."""
+    path = pairs.with_name("others.jsonl")
+    write_jsonl(path, ROWS[:3])
+    receipts.write(path, {"kind": "pairs", "other": True}, {})
+    return path
+
+
+def test_files_are_the_same_however_the_work_is_cut_into_jobs(tmp_path, pairs):
+    """All in one job, in the opposite order, a job for each set, a job for each artifact."""
+    made = {}
+    for name in ("one", "turned", "sets", "artifacts"):
+        first, second = (entries(tmp_path / f"{name}{n}", path) for n, path in enumerate([pairs, other_pairs(pairs)]))
+        every = first + second
+        jobs = {"one": [every], "turned": [every[::-1]], "sets": [second, first]}
+        for job in jobs.get(name, [[entry] for entry in every]):
+            for group in identify.by_sample(job):
+                identify.measure(group, MACHINE)
+        made[name] = [receipts.check(entry.path, entry.digest).files for entry in every]
+    assert len({*map(str, made["one"])}) == 6
+    assert made["turned"] == made["sets"] == made["artifacts"] == made["one"]

@@ -101,10 +101,10 @@ class Overlap(Section):
 
 
 class Machine(Section):
-    """How jobs use this machine; profiles may set it. No part of any recipe: float32 results do not depend on it on a CPU.
+    """How jobs use this machine; profiles may set it. No part of any recipe: results do not depend on it but for rounding.
 
-    A GPU rounds otherwise, and with bfloat16 or float16 weights so does another `batch_tokens`: a few elements at the cut
-    of a region then differ.
+    Another `batch_tokens` rounds otherwise, and so does a GPU: at the cut of a region a few elements then differ, with
+    float32 on a CPU hardly any (docs/determinism.md).
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -12,14 +12,13 @@ from pathlib import Path
 from safety_regions import receipts
 from safety_regions.artifacts import Artifact
 from safety_regions.config.run import Machine
+from safety_regions.environment import JOB, OFFLINE
 from safety_regions.errors import UserError
 from safety_regions.methods.catalogue import CATALOGUE
 from safety_regions.plan import Plan
 from safety_regions.receipts import RECEIPT, RUN
 from safety_regions.store import canonical_json, write_text
 
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
-"""As in the Snakefile's jobs: one thread, no network."""
 LEAST_DIGITS = 4
 Words = list[str]
 Places = dict[str, str]
@@ -68,7 +67,7 @@ def recompute(plan: Plan, artifact: Artifact, folder: Path, places: Places | Non
     command = _command(artifact, Job(path, paths, plan.run.machine))
     _refuse_missing(plan, [source for role, source in artifact.inputs.items() if role not in (places or {})])
     began = time.monotonic()
-    done = subprocess.run([sys.executable, *command], env=os.environ | ENVIRONMENT, check=False)
+    done = subprocess.run([sys.executable, *command], env=os.environ | JOB | OFFLINE, check=False)
     if done.returncode:
         raise UserError(f"scripts/{Path(command[0]).name} ended with exit code {done.returncode}; what it said stands above", where=artifact.path)  # fmt: skip
     return Again(artifact, path, published, receipts.check(path, artifact.digest).files, time.monotonic() - began)
