@@ -27,6 +27,7 @@ CONFIG = [
     ("a tab for indentation", "thresholds:\n\tq: 0.1", "found text that is not YAML: while scanning for the next token, found character that cannot start any token", "run.yaml, line 5"),
     ("a mapping where a list belongs", "machine: [1]", "machine: found a list of 1: [1]", "run.yaml, line 4"),
     ("a fraction as a percentage", "thresholds: {q: 5}", "thresholds.q: found the number 5", "5% is 0.05"),
+    ("expressions that snakemake would run", "__use_yte__: true", "__use_yte__: found code, which snakemake runs as it reads the file", "run.yaml, line 4"),
     ("a bare yes", "methods: {snip: yes}", "methods.snip: found true (written yes)", "a mapping or null"),
     ("every method left out", "methods: {snip: null, wanda: null, safeneuron: null, safelayer: null, nlsr: null}", "methods: found every method left out", "run.yaml, line 4"),
     ("a name with a path in it", "name: ../../etc", 'name: found the text "../../etc"', "a name of 1 to 64 letters"),
@@ -45,6 +46,8 @@ THRESHOLDS = [
 DATASET_ENTRIES = [
     ("a branch where a commit belongs", f"x: {{source: {{kind: hub, id: o/n, revision: main, split: train}}, {REST}}}", 'x.source.revision: found the text "main"', "datasets.yaml, line 4"),
     ("a Hub id with a path in it", f"x: {{source: {{kind: hub, id: ../n, revision: {'0a' * 20}, split: train}}, {REST}}}", 'x.source.id: found the text "../n"', "organisation/name"),
+    ("a folder that leads out of its repository", f"x: {{source: {{kind: hub, id: o/n, revision: {'0a' * 20}, data_dir: data/../../x, split: train}}, {REST}}}", 'x.source.data_dir: found the text "data/../../x"', "a folder inside the repository"),
+    ("a folder that is none of the repository", f"x: {{source: {{kind: hub, id: o/n, revision: {'0a' * 20}, data_dir: /etc, split: train}}, {REST}}}", 'x.source.data_dir: found the text "/etc"', "datasets.yaml, line 4"),
     ("an id with a path in it", f"../x: {{source: {{kind: synthetic, name: a}}, {REST}}}", '../x: found the key text "../x"', "datasets.yaml, line 4"),
     ("an address that is no HTTP", f"x: {{source: {{kind: url, url: 'file:///etc/passwd', sha256: {'0a' * 32}, format: csv}}, {REST}}}", 'x.source.url: found the text "file:///etc/passwd"', "http:// or https://"),
     ("a sha256 that is too short", f"x: {{source: {{kind: url, url: 'https://h/f', sha256: abc, format: csv}}, {REST}}}", 'x.source.sha256: found the text "abc"', "64 digits"),

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, HttpUrl
 
-from safety_regions.config.base import CommitSha, HubId, Section, Sha256
+from safety_regions.config.base import CommitSha, HubId, RepoFolder, Section, Sha256
 
 Format = Literal["csv", "json", "jsonl", "txt", "parquet"]
 
@@ -17,7 +17,7 @@ class HubDataset(Section):
     revision: CommitSha
     config: str | None = None
     """Name of the configuration (subset), if the dataset has several."""
-    data_dir: str | None = None
+    data_dir: RepoFolder | None = None
     """Folder inside the repository, if the rows of one folder are wanted."""
     split: str
 

@@ -9,13 +9,14 @@ from pydantic import ValidationError
 
 from safety_regions.config.allowed import Allowed
 from safety_regions.config.explain import mistakes_of
-from safety_regions.config.locate import Places, check_files, read_documents, read_yaml
+from safety_regions.config.locate import Document, Places, check_files, read_documents, read_yaml
 from safety_regions.config.mistakes import Mistake, raise_if_any
 from safety_regions.config.registries import Registries, load_registries
 from safety_regions.config.run import RunConfig
 
 __all__ = ["Registries", "check_files", "load_registries", "load_run", "read_yaml"]
 
+CODE = "__use_yte__"
 WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
@@ -29,6 +30,7 @@ def load_run(merged: Mapping, files: Iterable[Path | str] = (), overrides: Mappi
     Raises one `UserError` that lists every mistake with its place, what was found and what is allowed.
     """
     documents = read_documents(files)
+    raise_if_any(_code_in(documents))
     typed = _typed(_plain(overrides or {}), _allowed().schema)
     if not isinstance(merged, Mapping):
         raise_if_any([Mistake(f"a {type(merged).__name__}", "the configuration", expected="a mapping")])
@@ -43,6 +45,13 @@ def load_run(merged: Mapping, files: Iterable[Path | str] = (), overrides: Mappi
         where = Places(documents, typed, fallback="the configuration").of(("methods",)).where
         raise_if_any([Mistake("every method left out", where, "methods", "at least one method that is not null")])
     return run
+
+
+def _code_in(documents: Iterable[Document]) -> list[Mistake]:
+    """Snakemake runs what such a file holds, takes this key out, and hands on what came of it."""
+    places = [document.places[(CODE,)].where for document in documents if CODE in document.data]
+    hint = "if this is snakemake, it has run already; safety-regions status --configfile FILE reads a file and runs nothing"
+    return [Mistake("code, which snakemake runs as it reads the file", at, CODE, "plain values", hint) for at in places]
 
 
 @cache
