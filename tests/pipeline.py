@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from filelock import FileLock
+from planted import planted
 
 import safety_regions
 from safety_regions.config.load import load_registries, load_run
@@ -183,7 +184,7 @@ def job_table(text: str) -> dict[str, int]:
     return {rule: n for rule, n in counts.items() if rule != "all"}
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
     """Look every few milliseconds until the condition holds."""
     end = time.monotonic() + seconds
     while not condition():
@@ -229,7 +230,8 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Wo
     done = folder.with_suffix(".done")
     with FileLock(folder.with_suffix(".lock")):
         if not done.exists():
-            new_working_copy(folder).run()
+            with planted():
+                new_working_copy(folder).run()
             done.touch()
     return WorkingCopy(folder)
 

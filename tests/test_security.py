@@ -215,6 +215,15 @@ def test_ids_of_the_hub_are_two_plain_names(id):
         model_entries().validate_python({"m": {"source": source, "licence": "a", "citation": "b"}})
 
 
+@pytest.mark.parametrize("folder", ["..", "../x", "a/..", "a/../b", "/a", "a/", "a//b", "", ".", ".git", "a/.b", "a\n", "~", "a\\b", "*", "a/**", "[ab]"])  # fmt: skip
+def test_folders_of_a_repository_lie_inside_it(folder):
+    source = {"kind": "hub", "id": "o/n", "revision": "0" * 40, "split": "train"}
+    for data_dir, refused in ((folder, True), ("harmless-base", False), ("a/b c/ü_1.0", False)):
+        entry = {"m": {"source": source | {"data_dir": data_dir}, "licence": "a", "citation": "b"}}
+        with pytest.raises(ValidationError) if refused else contextlib.nullcontext():
+            dataset_entries().validate_python(entry)
+
+
 @pytest.mark.parametrize("package", ["../x", "x; ls", "--index-url=http://x", "x==1", "a/b"])
 def test_names_of_packages_are_no_options_and_no_paths(package):
     part = {"package": package, "version": "1", "file": "x"}

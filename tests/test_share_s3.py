@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from planted import PLANTED, files_with_secrets, secrets_in
 from sharing import Project, commit, git
 
 from safety_regions.errors import UserError
@@ -25,9 +26,9 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # Placeholders: this server takes any.
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    # This server takes any.
+    for name, value in PLANTED.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with (tmp_path / "moto.log").open("w") as log:
@@ -66,6 +67,7 @@ def test_a_run_is_published_to_s3_and_pulled_from_it(project: Project, endpoint:
     for name in ("rows", "a", "b"):
         path = project.artifacts[name].path
         assert Path(path).read_bytes() == (project.folder / path).read_bytes()
+    assert files_with_secrets(project.folder.parent) == {}
 
 
 def test_what_s3_refuses_is_told_without_the_credentials(
@@ -78,4 +80,5 @@ def test_what_s3_refuses_is_told_without_the_credentials(
     with pytest.raises(UserError) as error:
         publish(project.plan)
     assert "bucket" in str(error.value).lower()
-    assert "testing" not in str(error.value)
+    assert secrets_in(str(error.value).encode()) == []
+    assert files_with_secrets(project.folder.parent) == {}
