@@ -44,7 +44,7 @@ def test_a_killed_job_and_a_killed_run_are_finished_by_the_next(copy: WorkingCop
         wait_for(lambda: some_made(copy, regions, 1))
         for process in processes_of(copy.folder, "scripts/measure.py"):
             os.kill(process, signal.SIGKILL)
-        assert run.wait(timeout=120) != 0
+        assert run.wait(timeout=500) != 0
     by_first = copy.times()
     assert not some_made(copy, regions, len(regions))
 

@@ -55,7 +55,7 @@ def test_a_job_whose_time_is_up_is_tried_again_with_more(run: OnSlurm, expected)
         if len(run.jobs(before)) == 1:
             for process in processes_of(run.copy.folder, "scripts/measure.py"):
                 os.kill(process, signal.SIGSTOP)
-        assert snakemake.wait(timeout=400) == 0, run.said()
+        assert snakemake.wait(timeout=500) == 0, run.said()
     first, second = run.jobs(before)
     assert (first["state"], first["limit"]) == ("TIMEOUT", "00:01:00")
     assert (second["state"], second["limit"]) == ("COMPLETED", "00:16:00")
@@ -69,7 +69,7 @@ def test_a_lost_node_costs_the_region_that_it_was_at(run: OnSlurm, expected):
         node = run.jobs(before)[0]["node"]
         run.slurm.kill_node(node)
         finished = times(run)
-        assert snakemake.wait(timeout=200) == 0, run.said()
+        assert snakemake.wait(timeout=500) == 0, run.said()
     first, *others = run.jobs(before)
     assert first["state"] == "NODE_FAIL"
     assert [job["state"] for job in others] == ["COMPLETED"] and others[0]["node"] != node
@@ -84,7 +84,7 @@ def test_a_controller_that_comes_back_is_waited_for(run: OnSlurm, expected):
         run.slurm.kill_controller()
         time.sleep(5)
         run.slurm.start_controller()
-        assert snakemake.wait(timeout=200) == 0, run.said()
+        assert snakemake.wait(timeout=500) == 0, run.said()
     assert [job["state"] for job in run.jobs(before)] == ["COMPLETED"]
     assert_whole(run, expected)
 
@@ -125,7 +125,7 @@ def test_ctrl_c_ends_the_jobs_and_leaves_no_lock(run: OnSlurm, expected):
         for process in processes_of(run.copy.folder, "scripts/measure.py"):
             os.kill(process, signal.SIGSTOP)
         os.kill(snakemake.pid, signal.SIGINT)
-        assert snakemake.wait(timeout=120) != 0
+        assert snakemake.wait(timeout=500) != 0
     wait_until(lambda: run.jobs(before)[0]["state"].startswith("CANCELLED"))
     finished = times(run)
     run.run(*SNIP)
