@@ -34,6 +34,7 @@ localrules:
     fetch_dataset,
     fetch_model,
     sample_prompts,
+    give_responses,
     prompt_overlap,
     draw_figures,
     write_report,

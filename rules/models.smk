@@ -79,6 +79,25 @@ rule respond:
         "exec &> >(tee {log:q}); {OFFLINE} scripts/respond.py --job {params.job:q} --device {params.device} --manifest {output.manifest:q}"
 
 
+rule give_responses:
+    input:
+        batch_sources,
+    output:
+        manifest="results/manifests/give/{policy}.{key}.{round}.json",
+    log:
+        "logs/give_responses/{policy}.{key}.{round}.log",
+    benchmark:
+        "logs/benchmarks/give_responses/{policy}.{key}.{round}.tsv"
+    wildcard_constraints:
+        policy="template|dataset",
+    params:
+        job=job,
+    message:
+        "Give the prompts responses that no model has to: {wildcards.policy}"
+    shell:
+        "exec &> >(tee {log:q}); {PYTHON} scripts/respond.py --job {params.job:q} --manifest {output.manifest:q}"
+
+
 rule train_adapter:
     input:
         sources,

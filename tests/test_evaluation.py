@@ -7,8 +7,8 @@ import torch
 from random_models import FAMILIES, random_model, random_samples
 
 from safety_regions import evaluation
+from safety_regions.answer import Answer
 from safety_regions.evaluation import perplexity, removes_more
-from safety_regions.responses import Answer
 
 
 @pytest.mark.parametrize("family", FAMILIES)

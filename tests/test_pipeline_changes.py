@@ -17,7 +17,7 @@ ANSWERS = {"respond": 1} | REGIONS
 # The regions that evaluation takes out are not those of an added set, which is sampled with its own seed and with another.
 ONE_SET = {"fetch_dataset": 1, "sample_prompts": 2, "prompt_overlap": 1} | {k: n for k, n in ANSWERS.items() if k != "evaluate"}  # fmt: skip
 # Fixed responses, which no model gives, are a job of their own.
-SAMPLES = {"sample_prompts": 7, "prompt_overlap": 1} | ANSWERS | {"respond": 2}
+SAMPLES = {"sample_prompts": 7, "prompt_overlap": 1, "give_responses": 1} | ANSWERS
 # Prompts behind those identified on: SafeLayer's normal ones, two sets to evaluate with, and the adapter's training.
 BEHIND = {"sample_prompts": 10, "train_adapter": 1}
 
@@ -29,7 +29,7 @@ CHANGES: dict[str, tuple[dict, dict[str, int]]] = {
     # The safety sets have been sampled with this seed before, as replicates.
     "seed of the sample": ({"datasets__seed": 1}, SAMPLES | {"sample_prompts": 6}),
     "near_duplicate": ({"datasets__near_duplicate": 0.7}, {"prompt_overlap": 1} | REPORT),
-    "response policy": ({"responses__policy": "template"}, ANSWERS),
+    "response policy": ({"responses__policy": "template"}, {"give_responses": 1} | REGIONS),
     "max_new_tokens": ({"responses__max_new_tokens": 8}, ANSWERS),
     "grid": ({"thresholds__grid": [0.01, 0.05, 0.1, 0.2]}, REGIONS),
     "scope": ({"thresholds__scope": "row"}, REGIONS),
@@ -77,7 +77,7 @@ def test_a_second_model_plans_its_own_jobs_only(copy: WorkingCopy):
 
 def test_other_rows_in_a_local_file_plan_what_is_made_of_them(copy: WorkingCopy):
     (copy.folder / "own.csv").write_text(own_rows("kettle"))
-    assert copy.planned_jobs() == ONE_SET | {"respond": 2}
+    assert copy.planned_jobs() == ONE_SET | {"give_responses": 1}
 
 
 def test_a_new_version_of_a_method_plans_its_regions(copy: WorkingCopy, source: Path):

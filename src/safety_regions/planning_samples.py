@@ -29,9 +29,9 @@ def add_samples(plan: Plan, model: str) -> list[Sampled]:
     sets = [*plan.run.datasets.safety, *plan.run.datasets.utility]
     own = [Sampled((name, OWN), _pairs(plan, model, name, plan.prompts[name])) for name in sets]
     samples = [*own, *_halves(plan, own), *_seeds(plan, model), *_templates(plan)]
-    for owner in dict.fromkeys(_owner(a) for a in (s.pairs for s in samples)):
-        pairs = {s.pairs.key: s.pairs for s in samples if _owner(s.pairs) == owner}
-        plan.add_batches("respond", owner, list(pairs.values()))
+    for job in dict.fromkeys(_job(s.pairs) for s in samples):
+        pairs = {s.pairs.key: s.pairs for s in samples if _job(s.pairs) == job}
+        plan.add_batches(*job, list(pairs.values()))
     return samples
 
 
@@ -94,5 +94,6 @@ def _recipe(prompts: Artifact, policy: str) -> dict:
     return {"kind": "pairs", "version": VERSIONS["pairs"], "prompts": prompts.digest, "policy": policy}
 
 
-def _owner(pairs: Artifact) -> str:
-    return pairs.stem.split("/")[1]
+def _job(pairs: Artifact) -> tuple[str, str]:
+    """The step that makes them, and the model or policy that they are of."""
+    return "respond" if pairs.recipe["policy"] == "model" else "give", pairs.stem.split("/")[1]

@@ -2,25 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from safety_regions.answer import Answer
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import encode_prompt
 from safety_regions.progress import progress
 
 # A constant and not an option: padding changes the last bits of a logit, so the batch size belongs to the method.
 BATCH_SIZE = 16
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A response and whether the model ended it by itself within the length limit."""
-
-    text: str
-    finished: bool
 
 
 def generate(

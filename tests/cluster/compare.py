@@ -17,12 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from on_slurm import MACHINE, QUICK
+from on_slurm import MACHINE, QUICK, misplaced
 from pipeline import PARTS, ROOT, SNAKEMAKE, WorkingCopy
 from slurm import Slurm
-
-ON_GPUS = {"train_model", "train_adapter", "respond", "measure", "evaluate"}
-ON_CPUS = {"select_regions", "overlap"}
 
 
 def new_copy(folder: Path) -> WorkingCopy:
@@ -41,12 +38,6 @@ def seconds(command: list[str], folder: Path, environment: dict[str, str]) -> fl
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{(folder / 'run.txt').read_text()[-3000:]}")
     return time.perf_counter() - start
-
-
-def misplaced(job: dict[str, str]) -> bool:
-    """Whether a job failed, or did not run in the partition and with the GPUs of its rule, by SLURM's record."""
-    expected = ("gpu", True) if job["rule"] in ON_GPUS else ("cpu", False) if job["rule"] in ON_CPUS else None
-    return job["state"] != "COMPLETED" or (job["partition"], "gres/gpu=1" in job["allocated"]) != expected
 
 
 def table(jobs: list[dict[str, str]]) -> None:

@@ -22,6 +22,14 @@ QUICK = (
     "5",
 )
 MACHINE = {"device": "cpu", "gpu_memory_gb": 80, "gpus_per_node": 2}
+ON_GPUS = {"train_model", "train_adapter", "respond", "measure", "evaluate"}
+ON_CPUS = {"select_regions", "overlap"}
+
+
+def misplaced(job: dict[str, str]) -> bool:
+    """Whether a job failed, or did not run in the partition and with the GPUs of its rule, by SLURM's record."""
+    expected = ("gpu", True) if job["rule"] in ON_GPUS else ("cpu", False) if job["rule"] in ON_CPUS else None
+    return job["state"] != "COMPLETED" or (job["partition"], "gres/gpu=1" in job["allocated"]) != expected
 
 
 @dataclass(frozen=True)

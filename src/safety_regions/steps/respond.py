@@ -1,13 +1,10 @@
 """Prompts in, (prompt, response) pairs out, by one policy for all sets; the share of refusals goes into the receipt."""
 
 from safety_regions import receipts
+from safety_regions.answer import Answer
 from safety_regions.errors import UserError
 from safety_regions.jobs import Entry
-from safety_regions.models.limits import refuse_unreadable
-from safety_regions.models.load import load_once
-from safety_regions.models.tokens import encode_prompt
 from safety_regions.refusals import is_refusal
-from safety_regions.responses import Answer, generate
 from safety_regions.store import read_jsonl, write_jsonl
 
 
@@ -29,11 +26,10 @@ def _answers(entry: Entry, prompts: list[dict], device: str) -> list[Answer]:
         return [Answer(entry.recipe["template"], finished=True) for _ in prompts]
     if policy == "dataset":
         return [Answer(_own_response(entry, row), finished=True) for row in prompts]
-    loaded = load_once(entry.inputs["model"], device, entry.recipe["model"])
-    most = entry.recipe["max_new_tokens"]
-    ids = {row["id"]: encode_prompt(loaded.tokenizer, row["prompt"], loaded.plain_template) for row in prompts}
-    refuse_unreadable(loaded.model, ids, str(entry.inputs["prompts"]), further=most)
-    return generate(loaded, [row["prompt"] for row in prompts], most, doing=entry.path.name)
+    # Only here, since fixed responses need neither torch nor the seconds that it takes to be imported.
+    from safety_regions.steps.generated import generated
+
+    return generated(entry, prompts, device)
 
 
 def _own_response(entry: Entry, row: dict) -> str:
