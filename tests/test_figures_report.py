@@ -209,6 +209,22 @@ def test_verdicts_have_mark_word_effect_and_interval_and_marks_alone_when_many()
     assert many.count("✓") == 16 and "✓ holds" not in many
 
 
+@pytest.mark.parametrize("n_models", [1, 2, 3])
+def test_the_words_of_a_verdict_stay_in_their_cell(n_models):
+    """Numbers as wide as they get."""
+    content = make_verdicts([f"m{n}" for n in range(n_models)])
+    content["verdicts"] = [row | {"effect": -0.12, "low": -0.33, "high": -0.14} for row in content["verdicts"]]
+    figure = verdicts.draw_verdicts(verdicts.verdict_table(content), CONFIG)
+    figure.canvas.draw()
+    axis = figure.axes[0]
+    cells = [patch.get_window_extent() for patch in axis.patches]
+    written = [text for text in axis.texts if not text.get_text().startswith("m")]
+    assert len(cells) == 6 * n_models and len(written) == (2 if n_models < 3 else 3) * len(cells)
+    for text in written:
+        extent = text.get_window_extent()
+        assert any(c.x0 <= extent.x0 and extent.x1 <= c.x1 and c.y0 <= extent.y0 and extent.y1 <= c.y1 for c in cells), text.get_text()  # fmt: skip
+
+
 def test_a_claim_without_a_verdict_keeps_its_line():
     content = json.loads(json.dumps(make_verdicts()))
     content["verdicts"] = [row for row in content["verdicts"] if row["claim"] != "c1"]

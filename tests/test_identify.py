@@ -6,6 +6,7 @@ from random_models import random_model
 from safety_regions import receipts
 from safety_regions.config.methods import options_of
 from safety_regions.config.run import Machine
+from safety_regions.errors import UserError
 from safety_regions.halves import half_of
 from safety_regions.jobs import Entry
 from safety_regions.methods.catalogue import CATALOGUE
@@ -59,6 +60,33 @@ def test_files_are_the_same_made_together_or_one_by_one(tmp_path, pairs, part):
         assert first.facts["share_refused"] == round(sum(row["refused"] for row in rows) / len(rows), 6)
         assert first.facts["n_cut"] == sum(not row["finished"] for row in rows)
         assert first.facts["n_empty"] == 0
+
+
+def test_pairs_without_a_token_are_left_out_and_counted(tmp_path, pairs, capfd):
+    """What is made is what the other pairs alone give."""
+    empty = ROWS[0] | {"id": "none-000000", "response": "", "finished": False}
+    made, others = {}, [row | {"id": f"more-{row['id']}"} for row in ROWS]
+    for name, rows in {"with": [*ROWS, empty, *others], "without": [*ROWS, *others]}.items():
+        path = pairs.with_name(f"{name}.jsonl")
+        write_jsonl(path, rows)
+        receipts.write(path, {"kind": "pairs", "name": name}, {})
+        made[name] = entries(tmp_path / name, path)[1:]  # A region names its pairs.
+        identify.measure(made[name], MACHINE)
+    assert "1 of 11 responses without a single token: none-000000; left out" in capfd.readouterr().err
+    for one, other in zip(made["with"], made["without"], strict=True):
+        first, second = receipts.read(one.path), receipts.read(other.path)
+        different = {key: (first.facts[key], second.facts[key]) for key in first.facts if first.facts[key] != second.facts[key]}  # fmt: skip
+        assert first.files == second.files and different == {"n_left_out": (1, 0), "n_empty": (1, 0)}
+
+
+def test_too_many_pairs_without_a_token_are_refused(tmp_path, pairs):
+    path = pairs.with_name("empty.jsonl")
+    write_jsonl(path, [*ROWS, *(ROWS[0] | {"id": f"none-{n}", "response": "", "finished": False} for n in range(6))])
+    receipts.write(path, {"kind": "pairs"}, {})
+    with pytest.raises(
+        UserError, match=r"6 of 11 responses without a single token: none-0, .*, none-4, \.\.\.(?s:.*)no more than 10%"
+    ):
+        identify.measure(entries(tmp_path / "e", path), MACHINE)
 
 
 def test_halves_give_other_statistics_than_the_whole(tmp_path, pairs):

@@ -103,7 +103,7 @@ def scope():
     return on_a_model({"kind": "region", "grid": [0.1], "scope": "cell"}, "select_regions")
 
 
-@bad("data files", "a response without a single token", says="1 responses without a single token: hay-000000", names="pairs.jsonl")  # fmt: skip
+@bad("data files", "a response without a single token", says="1 of 1 responses without a single token: hay-000000", names="pairs.jsonl")  # fmt: skip
 def empty_response():
     return on_a_model({}, response="", finished=False)
 

@@ -18,10 +18,16 @@ MARKS = {"holds": "✓", "does not hold": "✗", "undecided": "?"}
 # Dark, light and middle in grey too; the mark and the word say the same.
 FILLS = {"holds": "#0072B2", "does not hold": "#F5C9A8", "undecided": "#ECECEC"}
 INK = {"holds": "white", "does not hold": "black", "undecided": "black"}
+MOST_IN_TWO_LINES = 4
+"""Columns up to which effect and interval stand in one line; with more the interval has a line of its own."""
 MOST_WITH_WORDS = 6
 """Columns up to which a cell is wide enough for words and numbers; with more it has its mark alone."""
 STATEMENT_WIDTH = 2.25
 """Inches."""
+LEADING = 0.13
+"""Inches from line to line in a cell."""
+Cell = tuple[int, float, float]
+"""A column, and where in inches the cell begins and ends below the top."""
 
 
 def write_verdicts(content: dict[str, Any], config: dict[str, Any], output: Path) -> None:
@@ -48,7 +54,8 @@ def draw_verdicts(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
     words = len(columns) <= MOST_WITH_WORDS
     size = None if words else min(6.5, 260 / len(columns))
     statements = [_statement(table[table["claim"] == claim]) for claim in claims["claim"]]
-    heights = [max(0.36 if words else 0.2, 0.06 + 0.115 * (text.count("\n") + 1)) for text in statements]
+    least = 0.2 if not words else 0.36 if len(columns) <= MOST_IN_TWO_LINES else 0.46
+    heights = [max(least, 0.06 + 0.115 * (text.count("\n") + 1)) for text in statements]
     figure = new_figure(TWO_COLUMNS, max(sum(heights), 0.4) + (1.0 if words else 1.8))
     axis = figure.subplots()
     edges = np.cumsum([0, *heights])
@@ -56,7 +63,9 @@ def draw_verdicts(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
     axis.set_ylim(edges[-1] if len(heights) else 1, 0)
     for row in table.dropna(subset=["model"]).to_dict("records"):
         line = int(np.flatnonzero(claims["claim"] == row["claim"])[0])
-        _draw_cell(axis, row, columns.index((row["model"], row["method"])), edges[line], edges[line + 1], size)
+        cell = (columns.index((row["model"], row["method"])), edges[line], edges[line + 1])
+        _fill_cell(axis, cell, FILLS[row["verdict"]])
+        _write_cell(axis, cell, row, [(MARKS[row["verdict"]], size)] if size else _lines(row, len(columns)))
     axis.set_yticks((edges[:-1] + edges[1:]) / 2, statements, fontsize=6.2, linespacing=1.15)
     _name_columns(axis, columns, size)
     axis.tick_params(length=0)
@@ -78,25 +87,34 @@ def _statement(rows: pd.DataFrame) -> str:
     return "\n".join([*lines, *(textwrap.wrap(f"[{whats[0]}]", width) if len(whats) else [])])
 
 
-def _draw_cell(axis: Axes, row: dict[str, Any], column: int, top: float, bottom: float, size: float | None) -> None:
-    """With words and numbers, or with `size`, in points, the mark alone."""
-    verdict = row["verdict"]
-    axis.add_patch(Rectangle((column + 0.02, top + 0.015), 0.96, bottom - top - 0.03, facecolor=FILLS[verdict], edgecolor="none"))  # fmt: skip
-    middle = (top + bottom) / 2
-    style: dict[str, Any] = {"ha": "center", "va": "center", "color": INK[verdict], "in_layout": False}
-    if size:
-        axis.text(column + 0.5, middle, MARKS[verdict], fontsize=size, **style)
-        return
-    axis.text(column + 0.5, middle - 0.065, f"{MARKS[verdict]} {verdict}", fontsize=6.2, fontweight="bold", **style)
-    axis.text(column + 0.5, middle + 0.07, effect(row["effect"], row["low"], row["high"]), fontsize=5.6, **style)
+def _fill_cell(axis: Axes, cell: Cell, color: str) -> None:
+    column, top, bottom = cell
+    axis.add_patch(Rectangle((column + 0.02, top + 0.015), 0.96, bottom - top - 0.03, facecolor=color, edgecolor="none"))  # fmt: skip
 
 
-def effect(value: float, low: float, high: float) -> str:
-    """An effect with its interval: `0.35 [0.21, 0.48]`; `–` if there is none."""
+def _write_cell(axis: Axes, cell: Cell, row: dict[str, Any], lines: list[tuple[str, float]]) -> None:
+    """Lines of text and their sizes in points, one below the other about the middle; of several the first is bold."""
+    column, top, bottom = cell
+    middle = (top + bottom) / 2 - LEADING * (len(lines) - 1) / 2
+    for n, (text, size) in enumerate(lines):
+        weight = "bold" if len(lines) > 1 and not n else "normal"
+        axis.text(column + 0.5, middle + LEADING * n, text, fontsize=size, fontweight=weight, ha="center", va="center", color=INK[row["verdict"]], in_layout=False)  # fmt: skip
+
+
+def _lines(row: dict[str, Any], n_columns: int) -> list[tuple[str, float]]:
+    """Mark and word, effect and interval, and their sizes in points."""
+    value, interval = effect(row["effect"], row["low"], row["high"])
+    word = f"{MARKS[row['verdict']]} {row['verdict']}"
+    if n_columns <= MOST_IN_TWO_LINES:
+        return [(word, 6.2), (f"{value} {interval}".strip(), 5.6)]
+    return [(word, 5.3), (value, 5.3), *([(interval, 5.3)] if interval else [])]
+
+
+def effect(value: float, low: float, high: float) -> tuple[str, str]:
+    """An effect and its interval: `0.35` and `[0.21, 0.48]`; `–` and nothing if there is none."""
     if not np.isfinite(value):
-        return UNDEFINED
-    interval = f" [{_short(low)}, {_short(high)}]" if np.isfinite(low) and np.isfinite(high) else ""
-    return _short(value) + interval
+        return UNDEFINED, ""
+    return _short(value), f"[{_short(low)}, {_short(high)}]" if np.isfinite(low) and np.isfinite(high) else ""
 
 
 def _short(value: float) -> str:

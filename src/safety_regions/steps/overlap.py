@@ -39,7 +39,8 @@ def _facts(regions: dict[str, Path]) -> dict:
     """What the report says of each set without asking for its prompts or its model again."""
     keys = ("n_samples", "share_refused", "n_cut", "n_empty", "mean_response_tokens", "n_elements")
     facts = {name: receipts.read(path).facts for name, path in regions.items()}
-    return {"sets": {name: {key: of[key] for key in keys} for name, of in facts.items()}}
+    # Receipts from before anything was left out do not say so.
+    return {"sets": {name: {key: of[key] for key in keys} | {"n_left_out": of.get("n_left_out", 0)} for name, of in facts.items()}}  # fmt: skip
 
 
 def write_parquet(table: pd.DataFrame, path: Path) -> None:

@@ -154,11 +154,12 @@ def _refusals(sets: dict[str, dict], names: list[str]) -> list[str]:
 
 
 def _cut(sets: dict[str, dict]) -> list[str]:
-    """How many responses were cut at the length limit, or empty, over the sets of each model."""
+    """How many responses were cut at the length limit, empty, or left out, over the sets of each model."""
     lines = []
     for model, of in {name.split(".")[0]: of for name, of in sets.items()}.items():
-        total = {key: sum(facts[key] for facts in of.values()) for key in ("n_samples", "n_cut", "n_empty")}
-        lines.append(f"{model}: of {total['n_samples']} responses {total['n_cut']} were cut at the length limit, {total['n_empty']} empty.  ")  # fmt: skip
+        n, n_cut, n_empty, n_out = (sum(facts.get(key, 0) for facts in of.values()) for key in ("n_samples", "n_cut", "n_empty", "n_left_out"))  # fmt: skip
+        left_out = f", of which {n_out}, without a token, were left out" if n_out else ""
+        lines.append(f"{model}: of {n + n_out} responses {n_cut} were cut at the length limit, {n_empty} empty{left_out}.  ")  # fmt: skip
     return lines
 
 
