@@ -53,6 +53,7 @@ rule all:
 
 onstart:
     refuse_to_work_twice()
+    write_jobs()
 
 
 onsuccess:

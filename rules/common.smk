@@ -147,9 +147,18 @@ def paths(wildcards):
 
 
 def job(wildcards):
-    """The entries of a batch, as JSON."""
-    note_asked()
-    return PLAN.job(batch(wildcards))
+    """The file in which a job reads what it makes; too long for a command line."""
+    return batch(wildcards).job
+
+
+def write_jobs():
+    """Write these files. Jobs at SLURM start a snakemake too, which must leave them as they are."""
+    if not workflow.is_main_process:
+        return
+    try:
+        PLAN.write_jobs()
+    except OSError as error:
+        raise WorkflowError(f"{error.filename}: cannot be written: {error.strerror}") from None
 
 
 def making(wildcards):

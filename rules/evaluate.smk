@@ -21,4 +21,4 @@ rule evaluate:
     message:
         "Take the regions out of {wildcards.model} and ask it again"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/evaluate.py --job {params.job:q} --device {params.device} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/evaluate.py --job @{params.job:q} --device {params.device} --manifest {output.manifest:q}"

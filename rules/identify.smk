@@ -26,7 +26,7 @@ rule measure:
     message:
         "Measure the statistics, or regions, of {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/measure.py --job {params.job:q} --device {params.device}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/measure.py --job @{params.job:q} --device {params.device}"
         " --batch-tokens {params.batch_tokens} --manifest {output.manifest:q}"
 
 
@@ -47,4 +47,4 @@ rule select_regions:
     message:
         "Select the regions of {wildcards.model} from its statistics"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/select_regions.py --job {params.job:q} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/select_regions.py --job @{params.job:q} --manifest {output.manifest:q}"

@@ -76,7 +76,7 @@ rule respond:
     message:
         "Answer the prompts of all sets: {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/respond.py --job {params.job:q} --device {params.device} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/respond.py --job @{params.job:q} --device {params.device} --manifest {output.manifest:q}"
 
 
 rule give_responses:
@@ -95,7 +95,7 @@ rule give_responses:
     message:
         "Give the prompts responses that no model has to: {wildcards.policy}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/respond.py --job {params.job:q} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {PYTHON} scripts/respond.py --job @{params.job:q} --manifest {output.manifest:q}"
 
 
 rule train_adapter:

@@ -19,4 +19,4 @@ rule overlap:
     message:
         "Compare the regions of {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/overlap.py --job {params.job:q} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {PYTHON} scripts/overlap.py --job @{params.job:q} --manifest {output.manifest:q}"

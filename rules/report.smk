@@ -15,7 +15,7 @@ rule draw_figures:
     message:
         "Draw the figures of {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/draw_figures.py --job {params.job:q} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {PYTHON} scripts/draw_figures.py --job @{params.job:q} --manifest {output.manifest:q}"
 
 
 rule write_report:

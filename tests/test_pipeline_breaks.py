@@ -87,6 +87,8 @@ def fail_and_delete(copy: WorkingCopy, damaged: Artifact, *until: str) -> None:
     failed = copy.snakemake("--until", *until)
     assert failed.returncode != 0
     assert "Traceback" not in failed.stdout
+    # Snakemake shows the command that failed, which names the file with its recipes instead of holding them.
+    assert "recipe" not in failed.stdout and "--job @logs/jobs/" in failed.stdout
     assert f"altered or damaged since it was made\n  where:    {damaged.path}\n" in failed.stdout
     delete_as_told(copy.folder, failed.stdout)
 

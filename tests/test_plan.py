@@ -10,9 +10,11 @@ import pytest
 from safety_regions.config.load import load_registries
 from safety_regions.config.methods import Methods
 from safety_regions.config.run import RunConfig
+from safety_regions.jobs import read_job
 from safety_regions.methods.catalogue import CATALOGUE
 from safety_regions.plan import Plan
 from safety_regions.planning import make_plan
+from safety_regions.store import write_text
 
 ROOT = Path(__file__).parent.parent
 
@@ -123,6 +125,25 @@ def test_batches_cover_every_member_once_and_know_nothing_of_files():
     assert len(members) == len(set(members)) == sum(DEFAULT_COUNTS[kind] for kind in batched)
     assert max(len(batch.artifacts) for batch in plan.batches.values()) == 5
     assert len({batch.manifest for batch in plan.batches.values()}) == len(plan.batches)
+
+
+def test_a_job_is_told_of_what_it_makes_and_of_what_is_in_place(tmp_path, monkeypatch):
+    """Not of a member that is gone and that nothing needs; a batch with nothing to make has no file."""
+    plan = plan_of(models=["tiny-llama"], methods={**dict.fromkeys(CATALOGUE), "wanda": {}})
+    monkeypatch.chdir(tmp_path)
+    batches = {batch.step: batch for batch in plan.batches.values() if batch.stem == "tiny-llama"}
+    gone, *others = batches["select"].artifacts
+    for artifact in (*others, *plan.models.values(), *(a for a in plan.made.values() if a.kind == "pairs")):
+        write_text(artifact.path, "")
+        write_text(artifact.receipt, "{}")
+    plan.write_jobs()
+    told = {step: read_job(f"@{batch.job}") for step, batch in batches.items() if Path(batch.job).exists()}
+    assert list(told) == [step for step in batches if step not in ("respond", "give")]
+    assert [str(entry.path) for entry in told["select"]] == [gone.path, *(other.path for other in others)]
+    (entry,) = told["measure"]
+    statistic = gone.inputs["statistics"]
+    assert (str(entry.path), entry.digest) == (statistic.path, statistic.digest)
+    assert entry.inputs == {role: Path(source.path) for role, source in statistic.inputs.items()}
 
 
 def test_a_models_tables_are_one_job_and_its_figures_another():

@@ -10,12 +10,10 @@ from itertools import count
 from pathlib import Path
 
 from safety_regions.receipts import RECEIPT, recipe_digest
-from safety_regions.store import canonical_json
 
 DIGITS = 12
-COMMAND_BYTES = 90_000
-"""Of a job's entries: Linux hands a command of at most 128 KiB to a shell, and the rest of the command needs some too."""
 RESULTS = "results"
+LOGS = "logs"
 POINTER = ".dvc"
 
 
@@ -94,6 +92,11 @@ class Batch:
         return f"{RESULTS}/manifests/{self.step}/{self.stem}.{self.key}"
 
     @property
+    def job(self) -> str:
+        """The file in which the job reads what it makes (`Plan.write_jobs`)."""
+        return f"{LOGS}/jobs/{self.step}/{self.stem}.{self.key}.json"
+
+    @property
     def manifest(self) -> str:
         """The file with which the next job of this batch says that it is done.
 
@@ -104,17 +107,5 @@ class Batch:
 
 
 def batches_of(step: str, stem: str, artifacts: Sequence[Artifact], size: int) -> list[Batch]:
-    """Consecutive batches of at most `size`, and of no more than one command line holds.
-
-    They depend on the configuration alone, never on which files exist.
-    """
-    groups: list[list[Artifact]] = []
-    room = 0
-    for artifact in artifacts:
-        length = len(canonical_json(artifact.entry()).encode())
-        if not groups or len(groups[-1]) == size or length > room:
-            groups.append([])
-            room = COMMAND_BYTES
-        groups[-1].append(artifact)
-        room -= length
-    return [Batch(step, stem, tuple(group)) for group in groups]
+    """Consecutive batches of at most `size`. They depend on the configuration alone, never on which files exist."""
+    return [Batch(step, stem, tuple(artifacts[i : i + size])) for i in range(0, len(artifacts), size)]

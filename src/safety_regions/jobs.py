@@ -57,7 +57,7 @@ def read_job(text: str) -> list[Entry]:
         content = load_json(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
         return [_entry(entry["path"], entry["recipe"], entry["inputs"]) for entry in content["entries"]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"not a job: {error!r}", where="--job", expected='{"entries": [{"path": ..., "recipe": ..., "inputs": ...}]} or @FILE') from None  # fmt: skip
+        raise UserError(f"not a job: {error!r}", where="--job", expected='{"entries": [{"path": ..., "recipe": ..., "inputs": ...}]} or @FILE', hint="snakemake writes logs/jobs/ as it starts; --no-hooks keeps it from that") from None  # fmt: skip
 
 
 def _entry(path: str, recipe: dict, inputs: dict) -> Entry:

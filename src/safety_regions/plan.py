@@ -1,6 +1,6 @@
 """The plan of a run: every artifact it wants. `planning.make_plan` fills it from the configuration alone.
 
-Built whenever the Snakefile is parsed, on every cluster job too: no torch, no network, nothing written.
+Built whenever the Snakefile is parsed, on every cluster job too: no torch, no network, and nothing written before `write_jobs`.
 """
 
 import re
@@ -10,7 +10,7 @@ from functools import cached_property
 from safety_regions.artifacts import Artifact, Batch, batches_of
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
-from safety_regions.store import canonical_json
+from safety_regions.store import readable_json, write_text
 from safety_regions.variants import Variant
 
 
@@ -92,9 +92,12 @@ class Plan:
         """The members of a batch that its job makes; one that is missing but that nothing needs any more stays away."""
         return [a for a in batch.artifacts if a.key in self.wanted]
 
-    def job(self, batch: Batch) -> str:
-        """The members in place or to be made, as one line of JSON, which Snakemake can hand to a command line."""
-        return canonical_json({"entries": [a.entry() for a in batch.artifacts if a.key in self.wanted or a.exists()]})
+    def write_jobs(self) -> None:
+        """Write for each batch with members to be made the file that its job reads: those and the ones in place."""
+        for batch in self.batches.values():
+            if self.to_make(batch):
+                entries = [a.entry() for a in batch.artifacts if a.key in self.wanted or a.exists()]
+                write_text(batch.job, readable_json({"entries": entries}))
 
     def needs(self, artifacts: list[Artifact]) -> list[str]:
         """The files that must be there before these artifacts can be made: the outputs of single artifacts, manifests of
