@@ -60,8 +60,9 @@ class OnSlurm:
     def started(self, *arguments: str, **machine: object) -> Iterator[subprocess.Popen]:
         """`snakemake` at work in a process group of its own, which is gone when the block ends; its output is in run.txt."""
         with (self.copy.folder / "run.txt").open("w") as out:
-            # A shell's background job ignores SIGINT; this one must not.
-            process = subprocess.Popen(self.command(*arguments, **machine), cwd=self.copy.folder, env=self.environment(), stdout=out, stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
+            # What a shell starts in the background ignores SIGINT, and so does all that it starts; this one must not.
+            command = ["env", "--default-signal=INT", *self.command(*arguments, **machine)]
+            process = subprocess.Popen(command, cwd=self.copy.folder, env=self.environment(), stdout=out, stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
             try:
                 yield process
             finally:
