@@ -159,7 +159,8 @@ def _cut(sets: dict[str, dict]) -> list[str]:
     for model, of in {name.split(".")[0]: of for name, of in sets.items()}.items():
         n, n_cut, n_empty, n_out = (sum(facts.get(key, 0) for facts in of.values()) for key in ("n_samples", "n_cut", "n_empty", "n_left_out"))  # fmt: skip
         left_out = f", of which {n_out}, without a token, were left out" if n_out else ""
-        lines.append(f"{model}: of {n + n_out} responses {n_cut} were cut at the length limit, {n_empty} empty{left_out}.  ")  # fmt: skip
+        # A response that the model ended has a token at least, so those left out were cut as well; `n_cut` is of the others.
+        lines.append(f"{model}: of {n + n_out} responses {n_cut + n_out} were cut at the length limit, {n_empty} empty{left_out}.  ")  # fmt: skip
     return lines
 
 
