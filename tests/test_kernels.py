@@ -1,14 +1,17 @@
 """Compiled loops against the same written out in numpy and Python."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from safety_regions.counts import grown_subsets
 from safety_regions.kernels import THREADS, bits
 
 SIZES = st.sampled_from([1, 63, 64, 65, 130, 64 * 256, 64 * 257 + 5])
@@ -54,11 +57,12 @@ def test_counts_of_conditions_are_those_of_bools(size, n_safety, n_utility, n_pl
     utility = np.array([own for own, _ in removals], bool).reshape(len(removals), n_utility)
     removed_levels = np.array([level for _, level in removals], np.int64)
     orders = np.array([generator.permutation(n) for _ in range(2)])
+    steps, subsets = grown_subsets(orders.tolist(), n)
     nway = np.array([0, len(removals)] if removals else [0])
     pairs = np.zeros((2, 1 + len(removals), n, n), np.int64)
-    removed, grown = np.zeros(len(removals), np.int64), np.zeros((2, len(nway), 2, n, 2), np.int64)
+    removed, grown = np.zeros(len(removals), np.int64), np.zeros((2, len(nway), len(steps), 2), np.int64)
     bits.count_conditions(
-        planes_of(levels, n_planes), n, wanted, utility, removed_levels, orders, nway, pairs, removed, grown
+        planes_of(levels, n_planes), n, wanted, utility, removed_levels, steps, nway, pairs, removed, grown
     )
     gone = [np.zeros(size, bool), *((levels[n:] >= level)[own].any(axis=0) for own, level in removals)]
     assert removed.tolist() == [g.sum() for g in gone[1:]]
@@ -70,7 +74,7 @@ def test_counts_of_conditions_are_those_of_bools(size, n_safety, n_utility, n_pl
             masks = (levels[:n] >= level) & ~gone[c]
             for o, order in enumerate(orders):
                 for k in range(1, n + 1):
-                    assert grown[q, m, o, k - 1].tolist() == [masks[order[:k]].all(0).sum(), masks[order[:k]].any(0).sum()]  # fmt: skip
+                    assert grown[q, m, subsets[o, k - 1]].tolist() == [masks[order[:k]].all(0).sum(), masks[order[:k]].any(0).sum()]  # fmt: skip
 
 
 CODE = """
@@ -89,6 +93,16 @@ def test_loops_run_where_no_cache_can_be_kept(tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(locked / "cache")}
     done = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True)
     assert (done.stdout, done.returncode) == ("NullCache\n", 0), done.stderr
+
+
+def test_compiled_loops_of_one_file_call_none_of_another():
+    """What is kept of compiled code is thrown away when its own file changes, and not when one changes that it calls."""
+    folder = Path(bits.__file__).parent
+    modules = sorted(file for file in folder.glob("*.py") if file.name != "__init__.py")
+    assert len(modules) >= 3
+    for module in modules:
+        imported = re.findall(r"safety_regions\.kernels(\S*) import", module.read_text())
+        assert imported == [""], module
 
 
 def test_what_is_parsed_or_asked_for_help_loads_no_compiler():

@@ -100,7 +100,8 @@ def _count_matrix(tables: Counts, regions: dict[str, Region], number: int, name:
     conditions = [("", None), *removals]
     nway = [c for c, (set_, fraction) in enumerate(conditions) if Condition(grid[0], fraction, set_) in tables.nway]
     pairs = np.zeros((len(grid), len(conditions), n, n), np.int64)
-    grown = np.zeros((len(grid), len(nway), len(tables.orders), n, 2), np.int64)
+    steps, subsets = grown_subsets(tables.orders, n)
+    grown = np.zeros((len(grid), len(nway), len(steps), 2), np.int64)
     removed = np.zeros(len(removals), np.int64)
     bits.count_conditions(
         np.stack([regions[set_].planes(name) for set_ in (*tables.safety, *tables.utility)]),
@@ -108,7 +109,7 @@ def _count_matrix(tables: Counts, regions: dict[str, Region], number: int, name:
         np.array([level_of(grid, q) for q in grid]),
         np.array([[set_ in (own, UNION) for own in tables.utility] for set_, _ in removals], bool).reshape(len(removals), -1),
         np.array([level_of(grid, fraction) for _, fraction in removals], np.int64),
-        np.array(tables.orders, np.int64).reshape(-1, n),
+        steps,
         np.array(nway, np.int64),
         *(pairs, removed, grown),
     )  # fmt: skip
@@ -117,7 +118,7 @@ def _count_matrix(tables: Counts, regions: dict[str, Region], number: int, name:
             tables.pairs[Condition(q, fraction, set_)][number] = pairs[k, c]
         for m, c in enumerate(nway):
             set_, fraction = conditions[c]
-            tables.nway[Condition(q, fraction, set_)][number] = grown[k, m]
+            tables.nway[Condition(q, fraction, set_)][number] = grown[k, m][subsets]
     for removal, size in zip(removals, removed, strict=True):
         tables.removed[removal][number] = size
 
@@ -141,3 +142,23 @@ def sample_orders(n_sets: int, n_orders: int, seed: int) -> list[list[int]]:
     while len(orders) < n_possible:
         orders.setdefault(tuple(int(i) for i in generator.permutation(n_sets)))
     return [list(order) for order in orders]
+
+
+def grown_subsets(
+    orders: list[list[int]], n_sets: int
+) -> tuple[Int64[np.ndarray, "subsets 2"], Int64[np.ndarray, "orders n"]]:
+    """The subsets that the orders pass through, each once: how each is built, and which is passed after n+1 sets of an order.
+
+    Subset 0 is empty; subset t > 0 is made of an earlier one, steps[t, 0], and a set, steps[t, 1].
+    """
+    steps, places = [(0, 0)], {frozenset[int](): 0}
+    passed = np.zeros((len(orders), n_sets), np.int64)
+    for number, order in enumerate(orders):
+        before = 0
+        for n, added in enumerate(order):
+            subset = frozenset(order[: n + 1])
+            if subset not in places:
+                places[subset] = len(steps)
+                steps.append((before, added))
+            before = passed[number, n] = places[subset]
+    return np.array(steps, np.int64), passed

@@ -1,16 +1,23 @@
-"""Bit planes from levels and back to masks, and what is counted on packed words: sizes, pairs, growing intersections."""
+"""Bit planes from levels and back to masks, and what is counted on packed words: sizes, pairs, growing intersections.
+
+All in one file: of compiled code that is kept, numba notices a change in the file of the function itself, not of those it calls.
+"""
 
 from typing import no_type_check
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from safety_regions.kernels import compiled
 
 BLOCK = 128
 """Words of every set looked at in one step: with all their masks they stay in the cache next to the processor."""
+LANES = 4
+"""Words in a vector: with more, eight counts and six words overflow the registers of processors without AVX-512."""
+WORD = ir.IntType(64)
+VECTOR = ir.VectorType(WORD, LANES)
 NONE, ONES, LOWEST = np.uint64(0), np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0x0101010101010101)
 GATHER = np.uint64(0x0102040810204080)
 
@@ -21,7 +28,7 @@ def popcount(context, word):
     """Bits set in a 64-bit word, by the processor's own instruction or its vector equivalent."""
 
     def build(context, builder, signature, arguments):
-        return builder.call(builder.module.declare_intrinsic("llvm.ctpop", [ir.IntType(64)]), arguments)
+        return builder.call(builder.module.declare_intrinsic("llvm.ctpop", [WORD]), arguments)
 
     return types.uint64(types.uint64), build
 
@@ -98,53 +105,120 @@ def count_bits(masks, row, n):
     return np.int64(count)
 
 
+@no_type_check
+def tile(rows: int, columns: int):
+    """A function (words, i, j, start, n, pairs, k): pairs[k, i + r, j + c] += |A_(i+r) and A_(j+c)| for r < rows, c < columns.
+
+    Two sets are held against four at once: then six words are loaded for eight counts. The compiler does not find that way by
+    itself, so the step is given to it as vectors of words, which it turns into the instructions of whatever processor it is for.
+    words (sets, words) and pairs (any, sets, sets) are C-contiguous; counted are n words, a multiple of LANES, from `start` on.
+    """
+
+    @intrinsic
+    def add_tile(context, words, i, j, start, n, pairs, k):
+        def build(context, builder, signature, arguments):
+            words, i, j, start, n, pairs, k = arguments
+
+            def place(value, kind, *indices):
+                array = context.make_array(kind)(context, builder, value)
+                return cgutils.get_item_pointer(context, builder, kind, array, indices)
+
+            def vectors(row):
+                pointer = place(words, signature.args[0], row, start)
+                return builder.bitcast(pointer, VECTOR.as_pointer())
+
+            rows_of_tile = [builder.add(i, i.type(r)) for r in range(rows)]
+            columns_of_tile = [builder.add(j, j.type(c)) for c in range(columns)]
+            one, other = [vectors(row) for row in rows_of_tile], [vectors(column) for column in columns_of_tile]
+            popcounts = _declared(builder, VECTOR, "llvm.ctpop")
+            # Variables on the stack by name only: the compiler keeps them in registers.
+            counts = [[cgutils.alloca_once(builder, VECTOR) for _ in other] for _ in one]
+            for count in sum(counts, []):
+                builder.store(VECTOR(None), count)
+            with cgutils.for_range(builder, builder.udiv(n, n.type(LANES))) as loop:
+                ours = [_loaded(builder, pointer, loop.index) for pointer in one]
+                theirs = [_loaded(builder, pointer, loop.index) for pointer in other]
+                for r, a in enumerate(ours):
+                    for c, b in enumerate(theirs):
+                        shared = builder.call(popcounts, [builder.and_(a, b)])
+                        builder.store(builder.add(builder.load(counts[r][c]), shared), counts[r][c])
+            total = _declared(builder, WORD, "llvm.vector.reduce.add")
+            for row, counts_of_row in zip(rows_of_tile, counts, strict=True):
+                for column, count in zip(columns_of_tile, counts_of_row, strict=True):
+                    pointer = place(pairs, signature.args[5], k, row, column)
+                    added = builder.call(total, [builder.load(count)])
+                    builder.store(builder.add(builder.load(pointer), added), pointer)
+            return context.get_dummy_value()
+
+        return types.void(words, *[types.intp] * 4, pairs, types.intp), build
+
+    return add_tile
+
+
+@no_type_check
+def _declared(builder, result, name):
+    """A function of one vector of words that every processor has in some form."""
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, [VECTOR]), f"{name}.v{LANES}i64")
+
+
+@no_type_check
+def _loaded(builder, pointer, index):
+    vector = builder.load(builder.gep(pointer, [index]))
+    # Words may begin anywhere, not just where a vector would.
+    vector.align = 8
+    return vector
+
+
+add_2x4, add_2x2, add_2x1, add_1x1 = tile(2, 4), tile(2, 2), tile(2, 1), tile(1, 1)
+
+
 @compiled
 @no_type_check
-def add_pairs(words, start, n, pairs):
-    """pairs[i, j] += |A_i and A_j| over n words of every set from `start` on, for i <= j."""
-    sets, at = words.shape[0], np.uint64(start)
-    for i in range(sets):
+def add_pairs(words, start, n, pairs, k):
+    """pairs[k, i, j] += |A_i and A_j| over n words of every set from `start` on, for i <= j; 0 for i > j.
+
+    words (sets, words) uint64 and pairs (any, sets, sets) int64 are C-contiguous.
+    """
+    sets, whole = words.shape[0], n // LANES * LANES
+    for i in range(0, sets - 1, 2):
         j = i
         while j + 4 <= sets:
-            c0, c1, c2, c3 = NONE, NONE, NONE, NONE
-            for w in range(np.uint64(n)):
-                word = words[i, at + w]
-                c0 += popcount(word & words[j, at + w])
-                c1 += popcount(word & words[j + 1, at + w])
-                c2 += popcount(word & words[j + 2, at + w])
-                c3 += popcount(word & words[j + 3, at + w])
-            pairs[i, j] += np.int64(c0)
-            pairs[i, j + 1] += np.int64(c1)
-            pairs[i, j + 2] += np.int64(c2)
-            pairs[i, j + 3] += np.int64(c3)
+            add_2x4(words, i, j, start, whole, pairs, k)
             j += 4
-        while j < sets:
-            c = NONE
-            for w in range(np.uint64(n)):
-                c += popcount(words[i, at + w] & words[j, at + w])
-            pairs[i, j] += np.int64(c)
-            j += 1
+        if j + 2 <= sets:
+            add_2x2(words, i, j, start, whole, pairs, k)
+            j += 2
+        if j < sets:
+            add_2x1(words, i, j, start, whole, pairs, k)
+        pairs[k, i + 1, i] = 0
+    if sets % 2:
+        add_1x1(words, sets - 1, sets - 1, start, whole, pairs, k)
+    for w in range(start + whole, start + n):
+        for i in range(sets):
+            for j in range(i, sets):
+                pairs[k, i, j] += np.int64(popcount(words[i, w] & words[j, w]))
 
 
 @compiled
 @no_type_check
-def add_nway(words, start, n, orders, grown):
-    """grown[o, m] += (|intersection|, |union|) of the first m+1 sets of each order, over n words of every set from `start` on."""
-    inside, anywhere = np.empty(n, np.uint64), np.empty(n, np.uint64)
+def add_nway(words, start, n, steps, inside, anywhere, grown, k):
+    """grown[k, t] += (|intersection|, |union|) of the sets of subset t, over n words of every set from `start` on.
+
+    Subset 0 is empty, subset t > 0 is subset steps[t, 0] and the set steps[t, 1]. What they hold is left in inside and anywhere
+    (subsets, at least n), whose first rows are all ones and zeros.
+    """
     at = np.uint64(start)
-    for o in range(orders.shape[0]):
-        inside[:] = ONES
-        anywhere[:] = NONE
-        for m in range(orders.shape[1]):
-            own = orders[o, m]
-            c, d = NONE, NONE
-            for w in range(np.uint64(n)):
-                inside[w] &= words[own, at + w]
-                anywhere[w] |= words[own, at + w]
-                c += popcount(inside[w])
-                d += popcount(anywhere[w])
-            grown[o, m, 0] += np.int64(c)
-            grown[o, m, 1] += np.int64(d)
+    for t in range(1, steps.shape[0]):
+        row, before, own, c, d = np.uint64(t), np.uint64(steps[t, 0]), np.uint64(steps[t, 1]), NONE, NONE
+        # One loop each, as together they would not become vector instructions.
+        for w in range(np.uint64(n)):
+            inside[row, w] = inside[before, w] & words[own, at + w]
+            c += popcount(inside[row, w])
+        for w in range(np.uint64(n)):
+            anywhere[row, w] = anywhere[before, w] | words[own, at + w]
+            d += popcount(anywhere[row, w])
+        grown[k, t, 0] += np.int64(c)
+        grown[k, t, 1] += np.int64(d)
 
 
 @compiled
@@ -162,12 +236,13 @@ def fill_removed(planes, n_safety, start, n, utility, level, gone, row, mask):
 
 @compiled
 @no_type_check
-def count_conditions(planes, n_safety, levels, utility, removed_levels, orders, nway, pairs, removed, grown):
+def count_conditions(planes, n_safety, levels, utility, removed_levels, steps, nway, pairs, removed, grown):
     """All counts of one matrix in one pass over the planes (sets, planes, words), of which the first n_safety are safety sets.
 
     Condition 0 is raw, condition c > 0 is without the elements that any set with a 1 in utility[c - 1] (removals, sets) holds
     at removed_levels[c - 1]. For each of `levels` and each condition pairs (levels, conditions, sets, sets) are filled, and for the
-    conditions numbered in nway, grown (levels, len(nway), orders, sets, 2); for each removal its size, removed (removals,).
+    conditions numbered in nway, grown (levels, len(nway), subsets, 2) of the subsets that `steps` builds; for each removal its
+    size, removed (removals,).
     """
     n_removals = len(removed_levels)
     masks, left = np.empty((n_safety, BLOCK), np.uint64), np.empty((n_safety, BLOCK), np.uint64)
@@ -175,6 +250,11 @@ def count_conditions(planes, n_safety, levels, utility, removed_levels, orders, 
     # With one fraction the only plane is the mask.
     single = planes.shape[1] == 1
     only = planes[:n_safety].reshape(n_safety, -1) if single else masks
+    # One axis for levels and conditions, as rows cut out in the loop would cost a share of it.
+    each_pairs = pairs.reshape(-1, n_safety, n_safety)
+    each_grown = grown.reshape(-1, steps.shape[0], 2)
+    inside, anywhere = np.empty((steps.shape[0], BLOCK), np.uint64), np.empty((steps.shape[0], BLOCK), np.uint64)
+    inside[:1], anywhere[:1] = ONES, NONE
     for start in range(0, planes.shape[2], BLOCK):
         n = min(BLOCK, planes.shape[2] - start)
         for r in range(n_removals):
@@ -184,20 +264,16 @@ def count_conditions(planes, n_safety, levels, utility, removed_levels, orders, 
             if not single:
                 for s in range(n_safety):
                     fill_mask(planes, s, start, n, levels[q], masks, s)
-            at = start if single else 0
-            count_one(only, at, n, orders, nway, 0, pairs[q], grown[q])
+            at, k = start if single else 0, q * (n_removals + 1)
+            add_pairs(only, at, n, each_pairs, k)
             for r in range(n_removals):
                 for s in range(n_safety):
                     for w in range(np.uint64(n)):
                         left[s, w] = only[s, np.uint64(at) + w] & ~gone[r, w]
-                count_one(left, 0, n, orders, nway, r + 1, pairs[q], grown[q])
-
-
-@compiled
-@no_type_check
-def count_one(words, start, n, orders, nway, condition, pairs, grown):
-    """Pairs, and n-way overlaps where asked for, of n words of every set from `start` on, under one condition."""
-    add_pairs(words, start, n, pairs[condition])
-    for m in range(len(nway)):
-        if nway[m] == condition:
-            add_nway(words, start, n, orders, grown[m])
+                add_pairs(left, 0, n, each_pairs, k + r + 1)
+                for m in range(len(nway)):
+                    if nway[m] == r + 1:
+                        add_nway(left, 0, n, steps, inside, anywhere, each_grown, q * len(nway) + m)
+            for m in range(len(nway)):
+                if nway[m] == 0:
+                    add_nway(only, at, n, steps, inside, anywhere, each_grown, q * len(nway) + m)
