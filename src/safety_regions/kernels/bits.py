@@ -132,22 +132,20 @@ def tile(rows: int, columns: int):
             one, other = [vectors(row) for row in rows_of_tile], [vectors(column) for column in columns_of_tile]
             popcounts = _declared(builder, VECTOR, "llvm.ctpop")
             # Variables on the stack by name only: the compiler keeps them in registers.
-            counts = [[cgutils.alloca_once(builder, VECTOR) for _ in other] for _ in one]
-            for count in sum(counts, []):
+            counts = {(r, c): cgutils.alloca_once(builder, VECTOR) for r in range(rows) for c in range(columns)}
+            for count in counts.values():
                 builder.store(VECTOR(None), count)
             with cgutils.for_range(builder, builder.udiv(n, n.type(LANES))) as loop:
                 ours = [_loaded(builder, pointer, loop.index) for pointer in one]
                 theirs = [_loaded(builder, pointer, loop.index) for pointer in other]
-                for r, a in enumerate(ours):
-                    for c, b in enumerate(theirs):
-                        shared = builder.call(popcounts, [builder.and_(a, b)])
-                        builder.store(builder.add(builder.load(counts[r][c]), shared), counts[r][c])
+                for (r, c), count in counts.items():
+                    shared = builder.call(popcounts, [builder.and_(ours[r], theirs[c])])
+                    builder.store(builder.add(builder.load(count), shared), count)
             total = _declared(builder, WORD, "llvm.vector.reduce.add")
-            for row, counts_of_row in zip(rows_of_tile, counts, strict=True):
-                for column, count in zip(columns_of_tile, counts_of_row, strict=True):
-                    pointer = place(pairs, signature.args[5], k, row, column)
-                    added = builder.call(total, [builder.load(count)])
-                    builder.store(builder.add(builder.load(pointer), added), pointer)
+            for (r, c), count in counts.items():
+                pointer = place(pairs, signature.args[5], k, rows_of_tile[r], columns_of_tile[c])
+                added = builder.call(total, [builder.load(count)])
+                builder.store(builder.add(builder.load(pointer), added), pointer)
             return context.get_dummy_value()
 
         return types.void(words, *[types.intp] * 4, pairs, types.intp), build
