@@ -16,7 +16,7 @@ from jaxtyping import Int64
 from safety_regions.errors import UserError
 from safety_regions.kernels import n_threads
 from safety_regions.progress import progress
-from safety_regions.regions import Header, Region, open_region
+from safety_regions.regions import Header, Region, open_region, planes_of
 from safety_regions.select import level_of
 
 UNION = "union"
@@ -104,7 +104,7 @@ def _count_matrix(tables: Counts, regions: dict[str, Region], number: int, name:
     grown = np.zeros((len(grid), len(nway), len(steps), 2), np.int64)
     removed = np.zeros(len(removals), np.int64)
     bits.count_conditions(
-        np.stack([regions[set_].planes(name) for set_ in (*tables.safety, *tables.utility)]),
+        planes_of([regions[set_] for set_ in (*tables.safety, *tables.utility)], name),
         n,
         np.array([level_of(grid, q) for q in grid]),
         np.array([[set_ in (own, UNION) for own in tables.utility] for set_, _ in removals], bool).reshape(len(removals), -1),

@@ -5,7 +5,7 @@ one matrix at one level as packed 64-bit words.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,11 @@ class Header:
         """Bits needed for the levels 0 to len(grid)."""
         return len(self.grid).bit_length()
 
+    def n_words(self, name: str) -> int:
+        """64-bit words of each plane of a matrix."""
+        rows, columns = self.shapes[name]
+        return -(-rows * columns // 64)
+
 
 def pack(bits: np.ndarray) -> Words:
     """Bits in row-major order as 64-bit little-endian words: element i is bit i % 64 of word i // 64; zeros behind the last."""
@@ -90,11 +95,14 @@ class Region:
 
     def planes(self, name: str) -> UInt64[np.ndarray, "planes words"]:
         """The bit planes of a matrix's levels, least significant first. Raises `UserError` if they are damaged."""
-        rows, columns = self.header.shapes[name]
-        n_words = -(-rows * columns // 64)
-        # All sizes are checked before the room is taken: a damaged header may ask for any.
-        frames = [self._frame(name, number, 8 * n_words) for number in range(self.header.n_planes)]
-        planes = np.empty((len(frames), n_words), "<u8")
+        return planes_of([self], name)[0]
+
+    def frames(self, name: str) -> list[UInt8[np.ndarray, " _"]]:
+        """The compressed planes of a matrix, which can hold what they should. Raises `UserError` if one does not."""
+        return [self._frame(name, number, 8 * self.header.n_words(name)) for number in range(self.header.n_planes)]
+
+    def fill(self, name: str, frames: list[UInt8[np.ndarray, " _"]], planes: UInt64[np.ndarray, "planes words"]) -> None:  # fmt: skip
+        """Write what the frames of a matrix hold into `planes`. Raises `UserError` if it is damaged."""
         decompressor = zstandard.ZstdDecompressor()
         for number, (plane, frame) in enumerate(zip(planes, frames, strict=True)):
             try:
@@ -103,7 +111,6 @@ class Region:
             except (zstandard.ZstdError, ValueError) as error:
                 raise _damaged(self.path, f"matrix {name}, plane {number}: {error}") from None
         self._check_counts(name, planes)
-        return planes
 
     def _frame(self, name: str, number: int, n_bytes: int) -> UInt8[np.ndarray, " compressed"]:
         """The compressed bytes of a plane, which say that they hold `n_bytes` and can."""
@@ -125,6 +132,17 @@ class Region:
         held = _counts(planes, len(self.header.grid))
         if held != (*self.header.counts[name], 0) or (planes[:, -1] & padding).any():
             raise _damaged(self.path, f"matrix {name}: its levels do not fit the header's counts")
+
+
+def planes_of(regions: Sequence[Region], name: str) -> UInt64[np.ndarray, "sets planes words"]:
+    """The bit planes of one matrix of regions of one grid and shape. Raises `UserError` if they are damaged."""
+    # All sizes are checked before the room is taken: a damaged header may ask for any.
+    frames = [region.frames(name) for region in regions]
+    header = regions[0].header
+    planes = np.empty((len(regions), header.n_planes, header.n_words(name)), "<u8")
+    for region, compressed, own in zip(regions, frames, planes, strict=True):
+        region.fill(name, compressed, own)
+    return planes
 
 
 def _packed(levels: UInt8[np.ndarray, "out in"], n_planes: int) -> UInt64[np.ndarray, "planes words"]:

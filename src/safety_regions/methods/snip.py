@@ -8,8 +8,9 @@ gradient of one sample at a time, g_b^T x_b, and adds its absolute value to a ru
 whole batch is made and none is kept. Gradients have the model's dtype, sums are float32.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -76,29 +77,31 @@ class _LinearSummingGradients(torch.autograd.Function):
     """y = x W^T + b, whose backward adds |g_b^T x_b| of each sample b to a running sum instead of making dL/dW."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, anchor, total, product):
+    def forward(ctx, x, weight, bias, anchor, product, add):
         ctx.save_for_backward(x, weight)
-        ctx.total, ctx.product = total, product
+        ctx.product, ctx.add = product, add
         return functional.linear(x, weight, bias)
 
     @staticmethod
     def backward(ctx, *gradients):
         (gradient,) = gradients
         x, weight = ctx.saved_tensors
-        for x_b, g_b in zip(x, gradient, strict=True):
-            torch.mm(g_b.mT, x_b, out=ctx.product)
-            _add_magnitudes(ctx.total, ctx.product)
+        for x_b, g_b in zip(x.unbind(), gradient.mT.unbind(), strict=True):
+            torch.mm(g_b, x_b, out=ctx.product)
+            ctx.add()
         return gradient @ weight if ctx.needs_input_grad[0] else None, None, None, None, None, None
 
 
-def _add_magnitudes(total: Float32[Tensor, "out in"], product: Float[Tensor, "out in"]) -> None:
-    """total += |product|; `product` is changed. On a CPU passes over memory cost, so there it is one where it can be."""
+def _adding(total: Float32[Tensor, "out in"], product: Float[Tensor, "out in"]) -> Callable[[], object]:
+    """total += |product|, for whatever `product` holds when it is called and may change then.
+
+    On a CPU passes over memory cost, so there it is one where it can be.
+    """
     if total.device.type == "cpu" and product.dtype == total.dtype:
         from safety_regions.kernels.magnitudes import add_magnitudes
 
-        add_magnitudes(total.view(-1).numpy(), product.view(-1).numpy())
-    else:
-        total.add_(product.abs_())
+        return partial(add_magnitudes, total.view(-1).numpy(), product.view(-1).numpy())
+    return lambda: total.add_(product.abs_())
 
 
 @contextmanager
@@ -113,7 +116,7 @@ def _summing(sums: dict[nn.Linear, Tensor]) -> Iterator[None]:
     for module, total in sums.items():
         key = (*module.weight.shape, module.weight.dtype, module.weight.device)
         product = products.setdefault(key, torch.empty_like(module.weight))
-        module.forward = _forward(module, anchor, total, product)  # type: ignore[method-assign]
+        module.forward = _forward(module, anchor, product, _adding(total, product))  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -123,5 +126,5 @@ def _summing(sums: dict[nn.Linear, Tensor]) -> Iterator[None]:
                 module.forward = forward  # type: ignore[method-assign]
 
 
-def _forward(module: nn.Linear, anchor: Tensor, total: Tensor, product: Tensor):
-    return lambda x: _LinearSummingGradients.apply(x, module.weight, module.bias, anchor, total, product)
+def _forward(module: nn.Linear, anchor: Tensor, product: Tensor, add: Callable[[], object]):
+    return lambda x: _LinearSummingGradients.apply(x, module.weight, module.bias, anchor, product, add)
