@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from safety_regions.errors import UserError
 from safety_regions.ranks import top_levels
+from safety_regions.regions import MOST_FRACTIONS
 from safety_regions.select import Cut, level_of, select
 
 GRIDS = st.lists(st.floats(0.001, 1), min_size=1, max_size=6, unique=True).map(sorted)
@@ -61,8 +62,13 @@ def test_each_unit_of_a_scope_holds_its_fraction(scope, unit_of):
 
 
 @settings(max_examples=20)
-@given(st.integers(0, 2**32), st.sampled_from([65536, 65541, 2**18 + 3]), st.sampled_from(["normal", "few", "equal", "near", "signed"]))  # fmt: skip
-def test_levels_of_large_units_equal_a_stable_sort(seed, size, kind):
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([65536, 65541, 2**18 + 3]),
+    st.sampled_from(["normal", "few", "equal", "near", "signed"]),
+    st.sampled_from([(0.001, 0.01, 0.05, 0.2, 1.0), tuple(round(0.06 * k, 2) for k in range(1, MOST_FRACTIONS + 1))]),
+)
+def test_levels_of_large_units_equal_a_stable_sort(seed, size, kind, grid):
     generator = np.random.default_rng(seed)
     scores = {
         "normal": lambda: np.abs(generator.standard_normal(size)),
@@ -71,7 +77,6 @@ def test_levels_of_large_units_equal_a_stable_sort(seed, size, kind):
         "near": lambda: 1 + generator.random(size) / 1000,
         "signed": lambda: generator.standard_normal(size) * 1e-39,
     }[kind]().astype(np.float32)
-    grid = [0.001, 0.01, 0.05, 0.2, 1.0]
     expected = np.zeros(size, np.uint8)
     order = np.argsort(-scores, kind="stable")
     for fraction in grid:

@@ -66,36 +66,40 @@ def levels_of_group(
     wanted = _wanted(size, grid)
     thresholds, left = np.zeros(len(wanted), np.uint32), np.zeros(len(wanted), np.int64)
     ranks.find_bins(counts, wanted, thresholds, left)
-    ranks.fill_table(thresholds, scored.table)
+    ends = np.zeros(len(wanted), np.int64)
+    ranks.fill_table(thresholds, scored.table, ends)
     for shift in (8, 0):
         digits = np.zeros((len(wanted), 256), np.int64)
         for name in names:
             for part in scored.parts(name):
-                ranks.narrow(part.keys, thresholds, np.uint32(shift), digits)
+                ranks.narrow(*part.marked(), ends, thresholds, np.uint32(shift), digits)
         ranks.find_digits(digits, thresholds, left)
     for name in names:
         for part in scored.parts(name):
-            ranks.settle(part.levels, part.keys, thresholds, left)
+            ranks.settle(part.levels, *part.marked(), ends, thresholds, left)
         yield name, scored.levels(name)
+
+
+Marked = tuple[UInt32[np.ndarray, " marked"], UInt32[np.ndarray, " marked"]]
+"""The keys of marked scores, and where these are."""
 
 
 @dataclass
 class _Part:
-    """A stretch of a matrix's scores: bits, levels padded to a multiple of 8, and the keys of marked ones if they are few."""
+    """A stretch of a matrix's scores: bits, levels padded to a multiple of 8, and what is marked if it is little."""
 
     bits: Bits
     levels: UInt8[np.ndarray, " padded"]
-    few: UInt32[np.ndarray, " marked"] | None
+    few: Marked | None
     n_marked: int
 
-    @property
-    def keys(self) -> UInt32[np.ndarray, " marked"]:
-        """The keys of the marked scores, in order."""
+    def marked(self) -> Marked:
+        """What is marked, in order."""
         if self.few is not None:
             return self.few
-        keys = np.empty(self.n_marked, np.uint32)
-        ranks.collect(self.bits, self.levels, keys)
-        return keys
+        keys, places = np.empty(self.n_marked, np.uint32), np.empty(self.n_marked, np.uint32)
+        ranks.collect(self.bits, self.levels, 0, keys, places, 0)
+        return keys, places
 
 
 class _Scored:
@@ -154,9 +158,9 @@ class _Scored:
 
 def _classified(bits: Bits, levels: np.ndarray, start: int, table: UInt8[np.ndarray, " bins"]) -> _Part:
     bits, levels = bits[start : start + PART], levels[start : start + PART]
-    keys = np.empty(PART // 32, np.uint32)
-    n = int(ranks.classify(bits, table, levels, keys))
-    return _Part(bits, levels, keys[:n].copy() if n <= len(keys) else None, n)
+    keys, places = np.empty(PART // 32, np.uint32), np.empty(PART // 32, np.uint32)
+    n = int(ranks.classify(bits, table, levels, keys, places))
+    return _Part(bits, levels, (keys[:n].copy(), places[:n].copy()) if n <= len(keys) else None, n)
 
 
 def _bits(scores: Float32[np.ndarray, "out in"]) -> Bits:

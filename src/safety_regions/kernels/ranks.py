@@ -15,12 +15,14 @@ from numba.extending import intrinsic
 from safety_regions.kernels import compiled
 
 MARK = 128
-"""Bit of a level that is not settled yet: the score lies in the bin of a threshold."""
+"""Bit of a level that is not settled yet: the score lies in a threshold's bin, the first of which the lower bits number."""
 TILE = 4096
 """Scores looked at in one step: they stay in the cache next to the processor."""
 SIGN, ONES = np.uint32(0x80000000), np.uint32(0xFFFFFFFF)
 BYTE, HALF = np.uint32(8), np.uint32(16)
 MARKS = np.uint64(0x8080808080808080)
+FIRST, PLACE = np.uint32(28), np.uint32(0x0FFFFFFF)
+"""Where in a word the number of the first threshold of a score's bin lies, and the bits in which the place does."""
 
 
 @intrinsic
@@ -80,25 +82,32 @@ def find_bins(counts, wanted, bins, left):
 
 @compiled
 @no_type_check
-def fill_table(bins, table):
-    """By the upper half of the bits: how many of the descending bins are below it, or the mark for the bins themselves."""
+def fill_table(bins, table, ends):
+    """By the upper half of the bits: how many of the descending bins are below it; for one of these, the mark and its first number.
+
+    ends[i] is the number behind the last of the bins that are the same as bin i.
+    """
     i = 0
     for place in range(65536):
         upper = 0x7FFF - place if place < 0x8000 else place
         if i < bins.size and bins[i] == 0xFFFF - place:
-            table[upper] = MARK
+            first = i
             while i < bins.size and bins[i] == 0xFFFF - place:
                 i += 1
+            table[upper] = MARK | first
+            ends[first:i] = i
         else:
             table[upper] = bins.size - i
 
 
 @compiled
 @no_type_check
-def collect(bits, levels, keys):
-    """The keys of marked scores, in order, as far as there is room in `keys`; returns how many are marked."""
-    eights = levels.view(np.uint64)
-    n = 0
+def collect(bits, levels, start, keys, places, n):
+    """The keys and places of marked scores among those from `start` on, as keys[n:] and places[n:] as far as there is room.
+
+    A place is its index with the number of its bin's first threshold above. Returns what n becomes with all that are marked.
+    """
+    eights = levels[start : start + (bits.size + 7) // 8 * 8].view(np.uint64)
     for e in range(eights.size):
         marks = eights[e] & MARKS
         while marks:
@@ -106,40 +115,41 @@ def collect(bits, levels, keys):
             marks &= marks - np.uint64(1)
             if n < keys.size:
                 keys[n] = key_of(bits[i])
+                places[n] = np.uint32(start + i) | np.uint32(levels[start + i] ^ MARK) << FIRST
             n += 1
     return n
 
 
 @compiled
 @no_type_check
-def narrow(keys, prefixes, shift, digits):
-    """Count the next digit of the keys that begin with each of the prefixes, in digits (prefixes, 256).
+def narrow(keys, places, ends, prefixes, shift, digits):
+    """Count the next digit of the keys that begin with the prefix of a threshold of their bin, in digits (prefixes, 256).
 
     A prefix is what is known of a threshold's key, the part above the digit, which lies `shift` bits above the end.
     """
-    for key in keys:
-        for k in range(prefixes.size):
+    for i in range(keys.size):
+        key, first = keys[i], places[i] >> FIRST
+        for k in range(first, ends[first]):
             if key >> (shift + BYTE) == prefixes[k]:
                 digits[k, (key >> shift) & np.uint32(255)] += 1
 
 
 @compiled
 @no_type_check
-def classify(bits, table, levels, keys):
-    """The level of each score by the table (65536,) of the upper halves of the bits; returns how many of them are marked.
+def classify(bits, table, levels, keys, places):
+    """The level of each score by the table (65536,) of the upper halves of the bits, and what `collect` gives for those marked.
 
-    Their keys are collected as far as there is room. The levels are zero behind the last score, to a multiple of 8.
+    The levels are zero behind the last score, to a multiple of 8.
     """
-    n_marked = 0
+    n = 0
     for start in range(0, bits.size, TILE):
-        tile = bits[start : start + TILE]
-        own = levels[start : start + (tile.size + 7) // 8 * 8]
+        tile, own = bits[start : start + TILE], levels[start : start + TILE]
         # Read as 16-bit halves: shifted words would be gathered from the table by vector instructions, several times slower.
         halves = tile.view(np.uint16).reshape(-1, 2)
         for i in range(tile.size):
             own[i] = table[halves[i, 1]]
-        n_marked += collect(tile, own, keys[n_marked:])
-    return n_marked
+        n = collect(tile, levels, start, keys, places, n)
+    return n
 
 
 @compiled
@@ -156,27 +166,19 @@ def find_digits(digits, prefixes, left):
 
 @compiled
 @no_type_check
-def settle(levels, keys, thresholds, left):
-    """The level of each marked score: how many thresholds its key is above, or equal to while any of these are `left`.
-
-    The keys are those of the marked scores, in order; the levels are padded to a multiple of 8.
-    """
-    eights = levels.view(np.uint64)
-    n = 0
-    for e in range(eights.size):
-        marks = eights[e] & MARKS
-        while marks:
-            i = 8 * e + np.int64(lowest_bit(marks) >> np.uint64(3))
-            marks &= marks - np.uint64(1)
-            key, level = keys[n], np.uint8(0)
-            n += 1
-            for k in range(thresholds.size):
-                if key > thresholds[k]:
-                    level += np.uint8(1)
-                elif key == thresholds[k] and left[k] > 0:
-                    left[k] -= 1
-                    level += np.uint8(1)
-            levels[i] = level
+def settle(levels, keys, places, ends, thresholds, left):
+    """The level of each marked score: how many thresholds its key is above, or equal to while any of these are `left`."""
+    for i in range(keys.size):
+        key, first = keys[i], places[i] >> FIRST
+        end = ends[first]
+        level = thresholds.size - end
+        for k in range(first, end):
+            level += key > thresholds[k]
+            # Seldom, so that the processor goes on without waiting for the answer.
+            if key == thresholds[k] and left[k] > 0:
+                left[k] -= 1
+                level += 1
+        levels[places[i] & PLACE] = level
 
 
 @compiled
