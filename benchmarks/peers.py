@@ -27,7 +27,7 @@ from safety_regions.select import Cut
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path, help="a prepared model folder: results/models/NAME.DIGEST")
-    parser.add_argument("--n-samples", type=int, default=4)
+    parser.add_argument("--n-samples", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=60, help="mean tokens per sample, 40%% of them response")
     parser.add_argument("--layers", type=int, default=3, help="layers that the reference is timed on (default %(default)s)")  # fmt: skip
     args = parser.parse_args()

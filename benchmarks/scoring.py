@@ -37,7 +37,7 @@ TOGETHER = ("snip", "wanda", "safeneuron")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path, help="a prepared model folder: results/models/NAME.DIGEST")
-    parser.add_argument("--n-samples", type=int, default=16)
+    parser.add_argument("--n-samples", type=int, default=32)
     parser.add_argument("--tokens", type=int, default=60, help="mean tokens per sample, 40%% of them response")
     parser.add_argument("--batch-tokens", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=5)

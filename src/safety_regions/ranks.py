@@ -19,8 +19,6 @@ KEPT_BYTES = 2**28
 """Scores of this size together are kept rather than asked for again."""
 PART = 2**20
 """Scores that are classified in one go."""
-BLOCK = 2**18
-"""Scores of short rows that are ranked at a time."""
 NAN = np.r_[0x7F80:0x8000, 0xFF80:BINS]
 """Upper halves of the bits of NaN, and of infinity."""
 NEGATIVE_ZERO = 0x8000
@@ -37,14 +35,13 @@ def top_levels(
         rows = [_levels_of_row(row[None, :], grid, name) for row in scores]
         return rows[0] if units == 1 else np.concatenate(rows)
     _refuse_nan(name, int(np.isnan(scores).sum()))
-    levels = np.zeros((units, size), np.uint8)
-    wanted = _wanted(size, grid)
+    bits = np.ascontiguousarray(scores).view(np.uint32)
+    levels, wanted = np.zeros((units, size), np.uint8), _wanted(size, grid)
     if len(wanted):
-        step = max(1, BLOCK // size)
-        for start in range(0, units, step):
-            block = np.ascontiguousarray(scores[start : start + step])
-            ranked = np.partition(block, sorted({size - k for k in wanted.tolist()}), axis=1)
-            ranks.levels_of_rows(block, ranked[:, size - wanted], wanted, levels[start : start + step])
+        step = max(1, PART // size)
+        _mapped(
+            lambda at: ranks.levels_of_rows(bits[at : at + step], wanted, levels[at : at + step]), range(0, units, step)
+        )
     return levels
 
 

@@ -183,22 +183,79 @@ def settle(levels, keys, places, ends, thresholds, left):
 
 @compiled
 @no_type_check
-def levels_of_rows(scores, thresholds, wanted, levels):
-    """Levels of each row, given the wanted[k]-th largest score of each row in thresholds (rows, k)."""
-    left = np.empty(wanted.size, np.int64)
-    for row in range(scores.shape[0]):
-        x, cut = scores[row], thresholds[row]
-        for k in range(wanted.size):
-            above = 0
-            for i in range(x.size):
-                above += x[i] > cut[k]
-            left[k] = wanted[k] - above
-        for i in range(x.size):
-            level = 0
-            for k in range(wanted.size):
-                if x[i] > cut[k]:
-                    level += 1
-                elif x[i] == cut[k] and left[k] > 0:
-                    left[k] -= 1
-                    level += 1
+def levels_of_rows(bits, wanted, levels):
+    """Levels within each row of scores, fewer than 65536, given as their bits; -0.0 may be among them. `wanted` are ascending ranks.
+
+    As for one large matrix, row by row. Of histogram and table, each larger than a row, only the bins from the highest score's
+    down to the last threshold's are looked at, and what was counted is taken back.
+    """
+    size, n_wanted = bits.shape[1], wanted.size
+    counts, table = np.zeros(65536, np.int32), np.empty(65536, np.uint8)
+    keys, found, places = np.empty(size, np.uint32), np.empty(size, np.uint32), np.empty(size + 1, np.int32)
+    bins, ends, left = np.empty(n_wanted, np.uint32), np.empty(n_wanted, np.int64), np.empty(n_wanted, np.int64)
+    for row in range(bits.shape[0]):
+        highest = np.uint32(0)
+        for i in range(size):
+            own = bits[row, i]
+            keys[i] = key_of(np.uint32(0) if own == SIGN else own)
+            highest = max(highest, keys[i])
+        for i in range(size):
+            counts[keys[i] >> HALF] += 1
+        find_row_bins(counts, highest >> HALF, wanted, bins, ends, left, table)
+        # One entry stands for all bins below; no score is in the lowest, which is that of NaN.
+        below, n_marked = bins[n_wanted - 1] - np.uint32(1), 0
+        table[below] = 0
+        for i in range(size):
+            upper = keys[i] >> HALF
+            counts[upper] = 0
+            level = table[max(upper, below)]
             levels[row, i] = level
+            places[n_marked] = i
+            n_marked += level >= MARK
+        settle_row(levels, row, keys, places, n_marked, ends, bins, left, found)
+
+
+@compiled
+@no_type_check
+def find_row_bins(counts, highest, wanted, bins, ends, left, table):
+    """The bins, from the highest down, of the ranks `wanted`, the ranks `left` in them, and `ends` and table as in `fill_table`."""
+    above, k = np.int64(0), 0
+    for upper in range(np.int64(highest), -1, -1):
+        first, here = k, above + counts[upper]
+        while k < wanted.size and wanted[k] <= here:
+            bins[k], left[k] = upper, wanted[k] - above
+            k += 1
+        table[upper] = MARK | first if k > first else wanted.size - k
+        ends[first:k] = k
+        above = here
+        if k == wanted.size:
+            return
+
+
+@compiled
+@no_type_check
+def settle_row(levels, row, keys, places, n_marked, ends, thresholds, left, found):
+    """The levels of a row's marked scores, of which the places are known. `thresholds` and `found` are overwritten."""
+    first = 0
+    while first < ends.size:
+        n = 0
+        for j in range(n_marked):
+            if levels[row, places[j]] == MARK | first:
+                found[n] = keys[places[j]]
+                n += 1
+        found[:n].sort()
+        for k in range(first, ends[first]):
+            thresholds[k] = found[n - left[k]]
+            for j in range(n - left[k] + 1, n):
+                left[k] -= found[j] > thresholds[k]
+        first = ends[first]
+    for j in range(n_marked):
+        key, first = keys[places[j]], levels[row, places[j]] ^ MARK
+        level = ends.size - ends[first]
+        for k in range(first, ends[first]):
+            if key > thresholds[k]:
+                level += 1
+            elif key == thresholds[k] and left[k] > 0:
+                left[k] -= 1
+                level += 1
+        levels[row, places[j]] = level
