@@ -1,4 +1,7 @@
-"""Selection of all fractions of the default grid, over one read of the scores from memory; and its peak memory."""
+"""Selection of all fractions of the default grid, over one read of the scores from memory; and its peak memory.
+
+From one matrix, and from the rows of another, each by itself.
+"""
 
 import argparse
 import json
@@ -11,6 +14,8 @@ from safety_regions.errors import run_main
 from safety_regions.ranks import top_levels
 
 GRID = (0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2)
+ROW = 4096
+"""Scores of a row."""
 
 
 def main() -> None:
@@ -20,10 +25,17 @@ def main() -> None:
     args = parser.parse_args()
     scores = random_scores(args.size)
     read, words = reader(), scores.reshape(-1).view(np.uint64)
-    times = alternate({"read": lambda: read(words), "select": lambda: top_levels(scores, GRID)}, args.repeats)
+    rows = scores.reshape(-1)[: args.size // ROW * ROW].reshape(-1, ROW)
+    functions = {
+        "read": lambda: read(words),
+        "select": lambda: top_levels(scores, GRID),
+        "select_rows": lambda: top_levels(rows, GRID),
+    }
+    times = alternate(functions, args.repeats)
     extra = peak_beside(scores)
     results = {
         "selection_over_read": ratio(times, "select", "read"),
+        "row_selection_over_read": ratio(times, "select_rows", "read"),
         "selection_ns_per_score": round(1e9 * min(times["select"]) / args.size, 3),
         "selection_extra_over_scores": round(extra / scores.nbytes, 3),
     }
