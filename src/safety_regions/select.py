@@ -40,9 +40,11 @@ def select(
     from safety_regions import ranks
 
     for group in _groups(names, cut.scope):
-        if cut.scope == "row":
+        if cut.scope in ("row", "matrix"):
             (name,) = group
-            yield name, ranks.top_levels(score(name), cut.grid, name)
+            scores = score(name)
+            units = scores if cut.scope == "row" else scores.reshape(1, -1)
+            yield name, ranks.top_levels(units, cut.grid, name).reshape(scores.shape)
         else:
             yield from ranks.levels_of_group(group, score, cut.grid)
 
