@@ -10,6 +10,7 @@ import re
 import resource
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,9 @@ def _remake(artifact: Path | str) -> str:
     return f"delete {artifact} and its receipt and run snakemake again, or restore both from where they were published"
 
 
+@cache
 def _version(package: str) -> str:
+    """The version in use, looked up once: to read a package's description takes longer than to write a small receipt."""
     try:
         return version(package)
     except PackageNotFoundError:
