@@ -21,6 +21,8 @@ from safety_regions.select import level_of
 
 UNION = "union"
 """Names the union of all utility regions, the default for refinement."""
+Subsets = tuple[Int64[np.ndarray, "subsets 2"], Int64[np.ndarray, "orders n"]]
+"""What `grown_subsets` gives."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,9 @@ def count(
         if removals is None:
             removals = [(set_, fraction) for fraction in header.grid for set_ in (*utility, UNION)]
         tables = _empty(header, list(safety), list(utility), orders, removals, p)
+        subsets = grown_subsets(orders, len(safety))
         with progress(len(header.shapes), doing, "matrices") as bar, ThreadPoolExecutor(n_threads()) as pool:
-            for _ in pool.map(lambda at: _count_matrix(tables, regions, *at), enumerate(header.shapes)):
+            for _ in pool.map(lambda at: _count_matrix(tables, regions, subsets, *at), enumerate(header.shapes)):
                 bar.update(1)
     return tables
 
@@ -92,7 +95,7 @@ def _empty(
     return Counts(header, safety, utility, orders, pairs, nway, {r: np.zeros(n_matrices, np.int64) for r in removals})
 
 
-def _count_matrix(tables: Counts, regions: dict[str, Region], number: int, name: str) -> None:
+def _count_matrix(tables: Counts, regions: dict[str, Region], subsets: Subsets, number: int, name: str) -> None:
     """Fill in the counts of one matrix."""
     from safety_regions.kernels import bits
 
@@ -100,7 +103,7 @@ def _count_matrix(tables: Counts, regions: dict[str, Region], number: int, name:
     conditions = [("", None), *removals]
     nway = [c for c, (set_, fraction) in enumerate(conditions) if Condition(grid[0], fraction, set_) in tables.nway]
     pairs = np.zeros((len(grid), len(conditions), n, n), np.int64)
-    steps, subsets = grown_subsets(tables.orders, n)
+    steps, passed = subsets
     grown = np.zeros((len(grid), len(nway), len(steps), 2), np.int64)
     removed = np.zeros(len(removals), np.int64)
     bits.count_conditions(
@@ -118,7 +121,7 @@ def _count_matrix(tables: Counts, regions: dict[str, Region], number: int, name:
             tables.pairs[Condition(q, fraction, set_)][number] = pairs[k, c]
         for m, c in enumerate(nway):
             set_, fraction = conditions[c]
-            tables.nway[Condition(q, fraction, set_)][number] = grown[k, m][subsets]
+            tables.nway[Condition(q, fraction, set_)][number] = grown[k, m][passed]
     for removal, size in zip(removals, removed, strict=True):
         tables.removed[removal][number] = size
 
@@ -144,9 +147,7 @@ def sample_orders(n_sets: int, n_orders: int, seed: int) -> list[list[int]]:
     return [list(order) for order in orders]
 
 
-def grown_subsets(
-    orders: list[list[int]], n_sets: int
-) -> tuple[Int64[np.ndarray, "subsets 2"], Int64[np.ndarray, "orders n"]]:
+def grown_subsets(orders: list[list[int]], n_sets: int) -> Subsets:
     """The subsets that the orders pass through, each once: how each is built, and which is passed after n+1 sets of an order.
 
     Subset 0 is empty; subset t > 0 is made of an earlier one, steps[t, 0], and a set, steps[t, 1].

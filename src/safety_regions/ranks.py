@@ -103,7 +103,7 @@ class _Scored:
     """The scores and levels of matrices: kept while they are small together, beyond that those of the last one asked for."""
 
     def __init__(self, score: Callable[[str], np.ndarray]):
-        self.score, self.size = score, 0
+        self.score = score
         self.table = np.zeros(BINS, np.uint8)
         self.kept: dict[str, np.ndarray] = {}
         self.classified: dict[str, tuple[np.ndarray, list[_Part]]] = {}

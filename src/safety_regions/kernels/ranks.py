@@ -191,7 +191,8 @@ def levels_of_rows(bits, wanted, levels):
     """
     size, n_wanted = bits.shape[1], wanted.size
     counts, table = np.zeros(65536, np.int32), np.empty(65536, np.uint8)
-    keys, found, places = np.empty(size, np.uint32), np.empty(size, np.uint32), np.empty(size + 1, np.int32)
+    keys, marked, places = np.empty(size, np.uint32), np.empty(size + 1, np.uint32), np.empty(size + 1, np.uint32)
+    found = np.empty(size, np.uint32)
     bins, ends, left = np.empty(n_wanted, np.uint32), np.empty(n_wanted, np.int64), np.empty(n_wanted, np.int64)
     for row in range(bits.shape[0]):
         highest = np.uint32(0)
@@ -210,9 +211,11 @@ def levels_of_rows(bits, wanted, levels):
             counts[upper] = 0
             level = table[max(upper, below)]
             levels[row, i] = level
-            places[n_marked] = i
+            # Written for every score, and written over unless it is marked: a guess would cost more.
+            marked[n_marked], places[n_marked] = keys[i], np.uint32(i) | np.uint32(level ^ MARK) << FIRST
             n_marked += level >= MARK
-        settle_row(levels, row, keys, places, n_marked, ends, bins, left, found)
+        find_thresholds(marked[:n_marked], places, ends, bins, left, found)
+        settle(levels[row], marked[:n_marked], places, ends, bins, left)
 
 
 @compiled
@@ -234,28 +237,21 @@ def find_row_bins(counts, highest, wanted, bins, ends, left, table):
 
 @compiled
 @no_type_check
-def settle_row(levels, row, keys, places, n_marked, ends, thresholds, left, found):
-    """The levels of a row's marked scores, of which the places are known. `thresholds` and `found` are overwritten."""
+def find_thresholds(keys, places, ends, thresholds, left, found):
+    """The key of the rank `left` in each threshold's bin, from the keys of all marked scores; `left` becomes the rank among equal ones.
+
+    `found` is room for as many keys.
+    """
     first = 0
     while first < ends.size:
         n = 0
-        for j in range(n_marked):
-            if levels[row, places[j]] == MARK | first:
-                found[n] = keys[places[j]]
+        for i in range(keys.size):
+            if places[i] >> FIRST == first:
+                found[n] = keys[i]
                 n += 1
         found[:n].sort()
         for k in range(first, ends[first]):
             thresholds[k] = found[n - left[k]]
-            for j in range(n - left[k] + 1, n):
-                left[k] -= found[j] > thresholds[k]
+            for i in range(n - left[k] + 1, n):
+                left[k] -= found[i] > thresholds[k]
         first = ends[first]
-    for j in range(n_marked):
-        key, first = keys[places[j]], levels[row, places[j]] ^ MARK
-        level = ends.size - ends[first]
-        for k in range(first, ends[first]):
-            if key > thresholds[k]:
-                level += 1
-            elif key == thresholds[k] and left[k] > 0:
-                left[k] -= 1
-                level += 1
-        levels[row, places[j]] = level
