@@ -12,9 +12,10 @@ from dataclasses import fields
 import numpy as np
 from scipy import stats
 
-from safety_regions.claims.estimates import Measured, at, measure
+from safety_regions.claims.estimates import Measured, measure
 from safety_regions.claims.jackknife import Estimate, pair_means, set_means, square
 from safety_regions.claims.planted import PlantedWorld, draw
+from safety_regions.claims.rows import at
 from safety_regions.claims.verdict import against
 
 WORLDS = {

@@ -14,11 +14,11 @@ import numpy as np
 from measuring import alternate, ratio
 from selection import GRID, random_scores
 
-from safety_regions.counts import count
 from safety_regions.errors import run_main
-from safety_regions.ranks import top_levels
-from safety_regions.regions import Header, open_region, write_region
-from safety_regions.select import Cut
+from safety_regions.overlap.counts import count
+from safety_regions.regions.format import Header, open_region, write_region
+from safety_regions.regions.select import Cut
+from safety_regions.regions.top_fractions import top_levels
 
 MATRIX = 2000
 """Rows, and columns, of a matrix of random scores."""

@@ -21,7 +21,7 @@ from safety_regions.methods.passes import response_loss
 from safety_regions.models.architecture import projections
 from safety_regions.models.load import LoadedModel, load_model
 from safety_regions.models.tokens import Sample, collate
-from safety_regions.select import Cut
+from safety_regions.regions.select import Cut
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from safety_regions.errors import UserError, run_main
-from safety_regions.share.plans import plan_of_files
+from safety_regions.planning.from_files import plan_of_files
 
 HERE = Path(__file__).parent
 KEYS = {

@@ -11,7 +11,7 @@ import numpy as np
 from measuring import alternate, ratio, reader
 
 from safety_regions.errors import run_main
-from safety_regions.ranks import top_levels
+from safety_regions.regions.top_fractions import top_levels
 
 GRID = (0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2)
 ROW = 4096

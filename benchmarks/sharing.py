@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from safety_regions import receipts
-from safety_regions.artifacts import Artifact
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
-from safety_regions.plan import Plan
+from safety_regions.planning.plan import Plan
 from safety_regions.share.publish import publish
 from safety_regions.share.pull import needed, pull
 

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from safety_regions.artifacts import Artifact
-from safety_regions.cluster.asking import model_of, step_of
-from safety_regions.cluster.needs import need_of
-from safety_regions.cluster.size import size_from_config
+from safety_regions.artifacts.artifact import Artifact
+from safety_regions.artifacts.receipts import RECEIPT, RUN, recipe_digest
+from safety_regions.cluster.memory import need_of
+from safety_regions.cluster.resources import model_of, step_of
 from safety_regions.errors import run_main
-from safety_regions.receipts import RECEIPT, RUN, recipe_digest
+from safety_regions.planning.model_size import size_from_config
 
 DIGEST = re.compile("[0-9a-f]{64}")
 HEAD = f"{'step':9} {'methods':34} {'model':22} {'made':>4} {'MiB':>7} {'estimate':>8} {'ratio':>6} {'s':>7} {'estimate':>8} {'ratio':>6}"  # fmt: skip

@@ -9,14 +9,15 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
-from safety_regions import environment
-from safety_regions.cluster.asking import Asking, is_trained
-from safety_regions.cluster.orphans import accounting_missing, refuse_orphans
+from safety_regions.planning import environment
+from safety_regions.cluster.resources import Asking
+from safety_regions.artifacts.kinds import is_trained
+from safety_regions.cluster.slurm_jobs import accounting_missing, refuse_orphans
 from safety_regions.config.load import load_registries, load_run
 from safety_regions.errors import UserError
-from safety_regions.planning import make_plan
+from safety_regions.planning.make import make_plan
 from safety_regions.share.pointers import not_pulled
-from safety_regions.store import canonical_json, remove_leftovers
+from safety_regions.files import canonical_json, remove_leftovers
 
 
 def planned():

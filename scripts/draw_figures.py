@@ -1,14 +1,13 @@
 """Draw the figures of one model's methods, each as PDF, PNG and the CSV of its numbers."""
 
 from safety_regions.errors import run_main
-from safety_regions.jobs import by_kind, job_parser, read_job, run_entries
+from safety_regions.steps.jobs import by_kind, job_parser, read_job, run_entries
 
 
 def main() -> None:
     args = job_parser(__doc__).parse_args()
 
-    from safety_regions.figures.draw import draw_figures
-    from safety_regions.steps.layer_curves import draw_layer_curves
+    from safety_regions.steps.draw_figures import draw_figures, draw_layer_curves
 
     run_entries(
         read_job(args.job), by_kind({"figures": draw_figures, "layer_curves": draw_layer_curves}), args.manifest

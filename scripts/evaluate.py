@@ -1,7 +1,7 @@
 """Ask a model harmful and harmless prompts without its methods' regions, and without random ones; write tables and receipts."""
 
 from safety_regions.errors import run_main
-from safety_regions.jobs import job_parser, read_job, run_entries
+from safety_regions.steps.jobs import job_parser, read_job, run_entries
 
 
 def main() -> None:

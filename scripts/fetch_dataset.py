@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from safety_regions import receipts, store
+from safety_regions import files
+from safety_regions.artifacts import receipts
 from safety_regions.errors import run_main
-from safety_regions.recipes import read_recipe
+from safety_regions.steps.arguments import read_recipe
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
     from safety_regions.data.fetch import fetch_recipe
 
     fetched = fetch_recipe(recipe, licence=arguments.licence, citation=arguments.citation, local=arguments.local)
-    store.write_jsonl(arguments.output, fetched.rows)
+    files.write_jsonl(arguments.output, fetched.rows)
     receipts.write(arguments.output, recipe, fetched.facts)
 
 

@@ -4,7 +4,7 @@ Methods that look at the same pass of the model over a set share it.
 """
 
 from safety_regions.errors import run_main
-from safety_regions.jobs import job_parser, read_job, run_groups
+from safety_regions.steps.jobs import job_parser, read_job, run_groups
 
 
 def main() -> None:

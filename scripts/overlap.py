@@ -1,7 +1,7 @@
 """Count how far the regions of one model overlap, each method's raw and refined, replicates, and those of different methods; write tables."""
 
 from safety_regions.errors import run_main
-from safety_regions.jobs import by_kind, job_parser, read_job, run_entries
+from safety_regions.steps.jobs import by_kind, job_parser, read_job, run_entries
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 from safety_regions.errors import run_main
-from safety_regions.recipes import read_recipe
+from safety_regions.steps.arguments import read_recipe
 
 
 def named_path(text: str) -> tuple[str, Path]:

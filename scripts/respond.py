@@ -1,7 +1,7 @@
 """Answer the prompts of one or several sets by the response policy of their recipes; write pairs and receipts."""
 
 from safety_regions.errors import run_main
-from safety_regions.jobs import job_parser, read_job, run_entries
+from safety_regions.steps.jobs import job_parser, read_job, run_entries
 
 
 def main() -> None:

@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from safety_regions import receipts, store
+from safety_regions import files
+from safety_regions.artifacts import receipts
 from safety_regions.errors import run_main
-from safety_regions.recipes import read_recipe
+from safety_regions.steps.arguments import read_recipe
 
 
 def main() -> None:
@@ -20,7 +21,7 @@ def main() -> None:
     from safety_regions.data.sample import sample_recipe
 
     rows, facts = sample_recipe(recipe, arguments.rows, arguments.earlier)
-    store.write_jsonl(arguments.output, rows)
+    files.write_jsonl(arguments.output, rows)
     receipts.write(arguments.output, recipe, facts)
 
 

@@ -1,7 +1,7 @@
 """Derive regions from kept statistics and the weights, without a GPU; write regions and receipts."""
 
 from safety_regions.errors import run_main
-from safety_regions.jobs import job_parser, read_job, run_entries
+from safety_regions.steps.jobs import job_parser, read_job, run_entries
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
     from safety_regions.models.prepare import read_data
-    from safety_regions.recipes import read_recipe
     from safety_regions.steps.adapter import train_adapter
+    from safety_regions.steps.arguments import read_recipe
 
     recipe = read_recipe(arguments.recipe, "adapter")
     train_adapter(recipe, arguments.model, read_data(arguments.data), arguments.output, arguments.device)

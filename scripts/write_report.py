@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("--output", required=True, type=Path, help="folder for the report and its receipt")
     args = parser.parse_args()
 
-    from safety_regions.recipes import read_paths, read_recipe
+    from safety_regions.steps.arguments import read_paths, read_recipe
     from safety_regions.steps.report import write_report
 
     write_report(read_recipe(args.recipe, "report"), read_paths(args.parts, "--parts"), args.output)

@@ -8,21 +8,24 @@ import torch
 from random_masks import random_masks
 from random_models import random_model
 
-from safety_regions import receipts, store
-from safety_regions.expand import layout_of, own_shapes
-from safety_regions.jobs import Entry
-from safety_regions.models.adapter import named_linears, save_lora, with_lora
+from safety_regions import files
+from safety_regions.artifacts import receipts
+from safety_regions.models.adapter import named_linears
+from safety_regions.models.adapter_training import save_lora, with_lora
+from safety_regions.models.architecture import layout_of
 from safety_regions.models.folder import save
-from safety_regions.regions import write_region
-from safety_regions.select import Cut
+from safety_regions.regions.format import write_region
+from safety_regions.regions.owned_weights import own_shapes
+from safety_regions.regions.select import Cut
 from safety_regions.steps.evaluate import evaluate_regions
+from safety_regions.steps.jobs import Entry
 
 GRID = (0.1, 0.3)
 OPTIONS = {"n_random": 2, "max_new_tokens": 3, "seed": 5}
 
 
 def write_prompts(path, n, response):
-    store.write_jsonl(path, [{"id": f"{path.stem}-{i}", "prompt": f"{path.stem} {i}", "response": response} for i in range(n)])  # fmt: skip
+    files.write_jsonl(path, [{"id": f"{path.stem}-{i}", "prompt": f"{path.stem} {i}", "response": response} for i in range(n)])  # fmt: skip
     return receipts.write(path, {"kind": "prompts", "set": path.stem}, {}).digest
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.text import Text
 
-from safety_regions.figures.headline import headline_columns
-from safety_regions.figures.style import Context
+from safety_regions.report.figures.headline import headline_columns
+from safety_regions.report.figures.style import Context
 
 GRID = [0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2]
 NAMES = [

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pipeline import WorkingCopy, new_working_copy
 
-from safety_regions import receipts
-from safety_regions.artifacts import Artifact
-from safety_regions.plan import Plan
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.artifact import Artifact
+from safety_regions.planning.plan import Plan
 
 FACTS = {
     "dataset": {"n_rows": 160, "licence": "CC-BY-4.0", "citation": "Author et al. 2025"},
@@ -20,7 +20,7 @@ FACTS = {
 }
 FILES = {"figures": ["iou_matrix"], "layer_curves": ["gap"]}
 TABLES = ("iou.csv", "headline.csv", "headline.pdf", "evaluate.csv", "prompt_overlap.csv", "summary.md")
-CODE = {"safety_regions.select": "0" * 64}
+CODE = {"safety_regions.regions.select": "0" * 64}
 """Code digests of regions: of another module than today's."""
 
 

@@ -14,8 +14,8 @@ import pytest
 from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, NameObject
 
-from safety_regions.page.page import Provenance, write_page
-from safety_regions.page.shown import Shown, list_figures
+from safety_regions.report.page.gallery import Shown, list_figures
+from safety_regions.report.page.page import Provenance, write_page
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 MODELS, METHODS = ["tiny-llama", "tiny-qwen2"], ["snip", "wanda", "nlsr"]

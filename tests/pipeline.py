@@ -19,10 +19,10 @@ from planted import planted
 
 import safety_regions
 from safety_regions.config.load import load_registries, load_run
-from safety_regions.methods.catalogue import CATALOGUE
-from safety_regions.plan import Plan
-from safety_regions.planning import make_plan
-from safety_regions.store import sha256_of_file
+from safety_regions.config.method_catalogue import CATALOGUE
+from safety_regions.files import sha256_of_file
+from safety_regions.planning.make import make_plan
+from safety_regions.planning.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[1]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")

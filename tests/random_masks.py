@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from safety_regions.regions import pack
+from safety_regions.regions.format import pack
 
 
 def random_masks(shapes, share, seed=0):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from safety_regions import receipts
-from safety_regions.artifacts import Artifact
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
-from safety_regions.plan import Plan
+from safety_regions.planning.plan import Plan
 from safety_regions.share.pointers import read_pointer
 from safety_regions.share.publish import Published, publish
 

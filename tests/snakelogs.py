@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pipeline import wait_for
 
-from safety_regions.cluster.snakelog import LOGS
+from safety_regions.cluster.snakemake_log import LOGS
 
 HEADER = f"""
 SNAKEMAKE

@@ -8,11 +8,11 @@ import torch
 from random_masks import packed, random_masks
 from random_models import FAMILIES, random_model
 
-from safety_regions.ablate import ablated, without_entries
-from safety_regions.expand import expand, layout_of, own_shapes
+from safety_regions.evaluation.ablate import ablated, without_entries
 from safety_regions.models.adapter import LoraAdapter, adapted, named_linears
-from safety_regions.models.architecture import projections
-from safety_regions.regions import pack
+from safety_regions.models.architecture import layout_of, projections
+from safety_regions.regions.format import pack
+from safety_regions.regions.owned_weights import expand, own_shapes
 
 IDS = torch.tensor([[5, 9, 30, 200, 17]])
 

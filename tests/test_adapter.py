@@ -10,23 +10,17 @@ from random_models import FAMILIES, random_model
 from safetensors.torch import load_file, save_file
 from test_models_tiny import SMALL
 
-from safety_regions import receipts, store, synthetic
+from safety_regions import files
+from safety_regions.artifacts import receipts
 from safety_regions.config.models import AlignedModel, ModelSpec
+from safety_regions.data import synthetic
 from safety_regions.errors import UserError
-from safety_regions.models.adapter import (
-    ADAPTER,
-    ADAPTER_CONFIG,
-    LoraAdapter,
-    adapted,
-    load_adapter,
-    named_linears,
-    save_lora,
-    with_lora,
-)
-from safety_regions.models.align import make_aligned
+from safety_regions.models.adapter import ADAPTER, ADAPTER_CONFIG, LoraAdapter, adapted, load_adapter, named_linears
+from safety_regions.models.adapter_training import save_lora, with_lora
 from safety_regions.models.folder import save
 from safety_regions.models.load import load_model
-from safety_regions.models.recipe import model_recipe
+from safety_regions.models.sources.aligned import make_aligned
+from safety_regions.planning.recipes import model_recipe
 from safety_regions.steps.adapter import train_adapter
 
 OPTIONS = {"harmful": ["syn_steal"], "harmless": ["syn_chores"], "offset": 10, "n_samples": 30, "n_held_out": 4, "rank": 4, "alpha": 8.0, "learning_rate": 2e-2, "steps": 6, "batch_size": 4, "seed": 0}  # fmt: skip
@@ -61,7 +55,7 @@ def made(tmp_path_factory):
     for name in [*OPTIONS["harmful"], *OPTIONS["harmless"]]:
         data[name] = root / f"{name}.jsonl"
         rows = [{"id": f"{name}-{i}", "prompt": r["prompt"], "response": r["response"]} for i, r in enumerate(synthetic.rows(name))]  # fmt: skip
-        store.write_jsonl(data[name], rows)
+        files.write_jsonl(data[name], rows)
         digests[name] = receipts.write(data[name], {"kind": "dataset", "dataset": name}, {}).digest
     recipe = {"kind": "adapter", "version": 1, "model": base.digest, "data": digests, "options": OPTIONS}
     train_adapter(recipe, root / "base", data, root / "adapter", "cpu")
@@ -71,7 +65,7 @@ def made(tmp_path_factory):
 def test_the_script_makes_the_same_bytes_again(made, tmp_path, monkeypatch):
     root, data, recipe = made
     pairs = [f"{name}={path}" for name, path in data.items()]
-    arguments = ["--recipe", store.canonical_json(recipe), "--model", root / "base", "--device", "cpu", "--output", tmp_path / "again", "--data", *pairs]  # fmt: skip
+    arguments = ["--recipe", files.canonical_json(recipe), "--model", root / "base", "--device", "cpu", "--output", tmp_path / "again", "--data", *pairs]  # fmt: skip
     monkeypatch.setattr(sys, "argv", ["train_adapter.py", *map(str, arguments)])
     runpy.run_path("scripts/train_adapter.py", run_name="__main__")
     assert receipts.check(tmp_path / "again") == receipts.check(root / "adapter", receipts.recipe_digest(recipe))

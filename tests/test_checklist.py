@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from made import set_run
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 from safety_regions.cli import parse
-from safety_regions.share.checklist import checklist, table
-from safety_regions.share.known import Known, scan
-from safety_regions.share.usage import own_times, use_of
+from safety_regions.provenance.checklist import checklist, table
+from safety_regions.provenance.index import Known, scan
+from safety_regions.provenance.usage import own_times, use_of
 
 
 def known(name, **run):

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from safety_regions.claims.estimates import COLUMNS, Tables, at, estimate_rows, measure
+from safety_regions.claims.estimates import COLUMNS, Tables, estimate_rows, measure
 from safety_regions.claims.jackknife import Estimate
 from safety_regions.claims.planted import PlantedWorld, Q, draw
+from safety_regions.claims.rows import at
 from safety_regions.claims.size_control import size_matched
 
 NOTHING = pd.DataFrame()

@@ -12,13 +12,13 @@ import yaml
 from made import Made, make
 from pipeline import WorkingCopy, new_working_copy, only
 
-from safety_regions.artifacts import Artifact
-from safety_regions.cluster.asking import SMALL, Asking
-from safety_regions.cluster.estimate import costs, disk_bytes, lines
-from safety_regions.cluster.size import size_from_config
+from safety_regions.artifacts.artifact import Artifact
+from safety_regions.cluster.cost import costs, disk_bytes, lines
+from safety_regions.cluster.resources import SMALL, Asking
 from safety_regions.commands import estimate
 from safety_regions.errors import UserError
-from safety_regions.plan import Plan
+from safety_regions.planning.model_size import size_from_config
+from safety_regions.planning.plan import Plan
 
 HUB = {"source": {"kind": "hub", "id": "org/model", "revision": "0" * 40}, "licence": "none", "citation": "none"}
 

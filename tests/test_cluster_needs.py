@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from pipeline import ROOT
 
-from safety_regions.artifacts import Artifact
-from safety_regions.cluster.asking import step_of
-from safety_regions.cluster.needs import MARGIN, PROCESS, Need, gpus_for, need_of
-from safety_regions.cluster.size import ModelSize, size_from_config
-from safety_regions.plan import Plan
-from safety_regions.share.plans import plan_of_files
-from safety_regions.variants import OWN
+from safety_regions.artifacts.artifact import Artifact
+from safety_regions.cluster.memory import MARGIN, PROCESS, Need, gpus_for, need_of
+from safety_regions.cluster.resources import step_of
+from safety_regions.config.variants import OWN
+from safety_regions.planning.from_files import plan_of_files
+from safety_regions.planning.model_size import ModelSize, size_from_config
+from safety_regions.planning.plan import Plan
 
 SMOLLM2 = {
     "model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from random_models import FAMILIES, random_model
 
-from safety_regions.artifacts import Artifact
-from safety_regions.cluster.size import UNKNOWN, ModelSize, size_from_config, size_from_count, size_of
+from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.models import ModelSpec
 from safety_regions.config.registries import Registries
 from safety_regions.models.architecture import projections
-from safety_regions.models.tiny import build_model
+from safety_regions.models.sources.tiny import build_model
+from safety_regions.planning.model_size import UNKNOWN, ModelSize, size_from_config, size_from_count, size_of
 
 PUBLISHED = {
     # parameters, hidden, layers, intermediate, heads, kv heads, head width (None: left out), vocabulary, tied (None: left out)

@@ -7,7 +7,7 @@ import pytest
 from snakelogs import AGAIN, FAILED, HEADER, LOCKED, OVER, STARTED, finished, log, write
 
 from safety_regions.cluster.failures import reason, tail
-from safety_regions.cluster.snakelog import LoggedJob, latest_runs, read_log
+from safety_regions.cluster.snakemake_log import LoggedJob, latest_runs, read_log
 
 
 def test_a_log_tells_the_state_of_every_job(here: Path) -> None:

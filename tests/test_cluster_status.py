@@ -10,12 +10,12 @@ import pytest
 from pipeline import new_working_copy
 from snakelogs import FAILED, HEADER, OVER, STARTED, fake_squeue, finished, log, snakemake_at_work, write
 
-from safety_regions.cluster.seen import look, snakemake_here
+from safety_regions.cluster.run_state import look, snakemake_here
 from safety_regions.cluster.status import lines, progress_table
 from safety_regions.commands import status
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
-from safety_regions.plan import Plan
+from safety_regions.planning.plan import Plan
 
 
 def shown() -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from safety_regions.config.locate import Places, check_files, read_document, read_yaml
+from safety_regions.config.yaml_lines import Places, check_files, read_document, read_yaml
 from safety_regions.errors import UserError
 
 FAULTS = [

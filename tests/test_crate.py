@@ -7,12 +7,12 @@ import pytest
 from made import make, publish_report, set_run
 from rocrate.rocrate import ROCrate
 
-from safety_regions.artifacts import Artifact
+from safety_regions.artifacts.artifact import Artifact
 from safety_regions.cli import parse
-from safety_regions.share.crate import METADATA, write_crate
-from safety_regions.share.known import scan
-from safety_regions.share.provenance import locate, trace
-from safety_regions.store import sha256_of_file
+from safety_regions.files import sha256_of_file
+from safety_regions.provenance.crate import METADATA, write_crate
+from safety_regions.provenance.index import scan
+from safety_regions.provenance.trace import locate, trace
 
 
 def crate_of(file, folder):

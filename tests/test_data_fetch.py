@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from hub import TOKEN, Hub
 
-from safety_regions import receipts, store
+from safety_regions import files
+from safety_regions.artifacts import receipts
 from safety_regions.config.datasets import DatasetSpec
 from safety_regions.data.download import download, mirrored
-from safety_regions.data.recipe import dataset_recipe
 from safety_regions.errors import UserError
+from safety_regions.planning.recipes import dataset_recipe
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "fetch_dataset.py"
 CARD = b"""---
@@ -51,7 +52,7 @@ class Client:
         done = self.fetch(*arguments, **options)
         assert done.returncode == 0, done.stderr
         receipts.check(self.output, receipts.recipe_digest(self.recipe))
-        return [row["prompt"] for row in store.read_jsonl(self.output)]
+        return [row["prompt"] for row in files.read_jsonl(self.output)]
 
     def error(self, *arguments, **options) -> str:
         done = self.fetch(*arguments, **options)

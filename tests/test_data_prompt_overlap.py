@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safety_regions import receipts, store
+from safety_regions import files
+from safety_regions.artifacts import receipts
 from safety_regions.data.duplicates import jaccard, normalise, words_of
 from safety_regions.data.prompt_overlap import prompt_overlap
-from safety_regions.data.recipe import prompt_overlap_recipe, prompts_recipe
+from safety_regions.planning.recipes import prompt_overlap_recipe, prompts_recipe
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 words = st.lists(st.sampled_from(["red", "green", "Blue", "old", "new?"]), min_size=1, max_size=4).map(" ".join)
@@ -56,7 +57,7 @@ def rows(tmp_path) -> dict[str, Path]:
     """Two sets of rows with receipts, sharing one prompt."""
     content = {"a": ["paint the fence", "wash the car", "feed the cat"], "b": ["Wash the car!", "sing a song", "run"]}
     for name, prompts in content.items():
-        store.write_jsonl(tmp_path / f"{name}.jsonl", rows_of(prompts, name))
+        files.write_jsonl(tmp_path / f"{name}.jsonl", rows_of(prompts, name))
         receipts.write(tmp_path / f"{name}.jsonl", {"kind": "dataset", "dataset": name}, {})
     return {name: tmp_path / f"{name}.jsonl" for name in content}
 
@@ -91,7 +92,7 @@ def test_a_sample_across_sets_leaves_out_what_the_earlier_set_has(rows, tmp_path
     arguments = ("--rows", str(rows["b"]), "--earlier", str(rows["a"]), "--output", str(output))
     done = run_script("sample_prompts.py", recipe, *arguments)
     assert done.returncode == 0, done.stderr
-    assert {row["prompt"] for row in store.read_jsonl(output)} == {"sing a song", "run"}
+    assert {row["prompt"] for row in files.read_jsonl(output)} == {"sing a song", "run"}
     assert receipts.check(output).facts == {"n_source_rows": 3, "n_rows": 2}
     done = run_script("sample_prompts.py", {**recipe, "n_samples": 3}, *arguments)
     assert done.returncode == 1

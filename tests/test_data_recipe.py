@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
+from safety_regions.artifacts.receipts import recipe_digest
 from safety_regions.config.datasets import DatasetSpec
-from safety_regions.data.recipe import dataset_recipe, prompt_overlap_recipe, prompts_recipe
 from safety_regions.errors import UserError
-from safety_regions.receipts import recipe_digest
-from safety_regions.recipes import read_recipe
-from safety_regions.store import canonical_json
+from safety_regions.files import canonical_json
+from safety_regions.planning.recipes import dataset_recipe, prompt_overlap_recipe, prompts_recipe
+from safety_regions.steps.arguments import read_recipe
 
 SPEC = {"source": {"kind": "synthetic", "name": "syn_build"}, "licence": "MIT", "citation": "us"}
 
@@ -75,5 +75,5 @@ def test_a_recipe_of_another_kind_or_version_is_refused(text):
 
 
 def test_making_recipes_imports_nothing_heavy():
-    code = "import sys, safety_regions.data.recipe as r; print(sorted({'torch', 'pandas', 'datasets', 'pyarrow', 'requests'} & set(sys.modules)))"  # fmt: skip
+    code = "import sys, safety_regions.planning.recipes as r; print(sorted({'torch', 'pandas', 'datasets', 'pyarrow', 'requests'} & set(sys.modules)))"  # fmt: skip
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from safety_regions import synthetic
 from safety_regions.config.datasets import DatasetSpec
+from safety_regions.data import synthetic
 from safety_regions.data.fetch import fetch
-from safety_regions.data.recipe import dataset_recipe
+from safety_regions.planning.recipes import dataset_recipe
 
 REGISTRY = yaml.safe_load((Path(__file__).parents[1] / "config" / "datasets.yaml").read_text(encoding="utf-8"))
 STUDY = {"advbench", "harmbench", "jbb", "strongreject", "maliciousinstruct", "xstest_unsafe", "do_not_answer", "catqa", "ailuminate", "hh_harmless"}  # fmt: skip

@@ -14,11 +14,11 @@ import pytest
 from pipeline import WorkingCopy
 from safetensors.numpy import save_file
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
-from safety_regions.jobs import Entry, read_job, run_entries
+from safety_regions.files import atomic_path, write_text
 from safety_regions.models.folder import new_folder
-from safety_regions.store import atomic_path, write_text
+from safety_regions.steps.jobs import Entry, read_job, run_entries
 
 PAGE = 4096
 """A tmpfs gives room in such pieces."""

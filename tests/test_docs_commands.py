@@ -19,7 +19,7 @@ from snakemake.cli import get_argument_parser
 
 from safety_regions.cli import COMMANDS
 from safety_regions.config.load import load_registries, load_run
-from safety_regions.planning import make_plan
+from safety_regions.planning.make import make_plan
 
 PLACEHOLDERS = re.compile(r"\.\.\.|<|\bX\b|FILE|FOLDER|NAME|KEY|\.venv/")
 

@@ -16,7 +16,7 @@ from planted import files_with_secrets, planted, secrets_in
 from sharing import git, own_settings
 
 from safety_regions.cli import parse
-from safety_regions.share.plans import plan_of
+from safety_regions.planning.from_files import plan_of
 
 OF_A_CLONE = ("Makefile", "pyproject.toml", "envs", "dvc.yaml", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore")  # fmt: skip
 RUN = {typed.command for walk in WALKS.values() for typed in walk}

@@ -17,15 +17,15 @@ import pytest
 import yaml
 from test_figures import make_tables
 
-from safety_regions import receipts
-from safety_regions.artifacts import Artifact
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.artifact import Artifact
+from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
-from safety_regions.plan import Plan
-from safety_regions.recipes import VERSIONS
-from safety_regions.share.figures import export_report
-from safety_regions.steps.evaluate import COLUMNS
-from safety_regions.steps.metrics import metrics
+from safety_regions.evaluation.table import COLUMNS
+from safety_regions.planning.plan import Plan
+from safety_regions.report.dvc_metrics import metrics
+from safety_regions.share.export_report import export_report
 from safety_regions.steps.report import write_report
 
 ROOT = Path(__file__).parent.parent

@@ -9,15 +9,19 @@ import torch
 from evaluate_case import OPTIONS, Case, write_prompts
 from random_masks import packed
 
-from safety_regions import evaluation, receipts, store
+from safety_regions import files
+from safety_regions.artifacts import receipts
 from safety_regions.config.evaluate import Evaluate
 from safety_regions.errors import UserError
-from safety_regions.expand import expand, layout_of, unpack
+from safety_regions.evaluation import evaluate
+from safety_regions.evaluation.table import COLUMNS
 from safety_regions.models.adapter import named_linears
-from safety_regions.models.architecture import projections
+from safety_regions.models.architecture import layout_of, projections
 from safety_regions.models.tokens import encode_pair
+from safety_regions.regions.masks import unpack
+from safety_regions.regions.owned_weights import expand
 from safety_regions.steps import evaluate as step
-from safety_regions.steps.evaluate import COLUMNS, evaluate_regions
+from safety_regions.steps.evaluate import evaluate_regions
 
 CASES = [("weight", None), ("neuron", None), ("layer", None), ("adapter", "merged"), ("adapter", "separate")]
 
@@ -32,7 +36,7 @@ def case(request, tmp_path_factory):
     """A case that was run once: its `table` is what the step wrote."""
     case = Case(tmp_path_factory.mktemp("evaluate") / "case", *request.param)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation, "is_refusal", parity)
+        patch.setattr(evaluate, "is_refusal", parity)
         case.table = case.run()
     return case
 
@@ -53,16 +57,16 @@ def literal_model(case, mask):
 
 
 def test_step_measures_each_condition_as_a_copy_of_the_model_does(case, monkeypatch):
-    monkeypatch.setattr(evaluation, "is_refusal", parity)
+    monkeypatch.setattr(evaluate, "is_refusal", parity)
     table = case.table[case.table["set"] == "a"].set_index("condition")
-    prompts = {role: [row["prompt"] for row in store.read_jsonl(case.folder / f"{role}.jsonl")] for role in ("harmful", "over_refusal")}  # fmt: skip
+    prompts = {role: [row["prompt"] for row in files.read_jsonl(case.folder / f"{role}.jsonl")] for role in ("harmful", "over_refusal")}  # fmt: skip
     texts = [encode_pair(case.loaded.tokenizer, f"texts {i}", "fine words", eos_ids=(1,), id=str(i)) for i in range(3)]
-    questions = evaluation.Questions(prompts["harmful"], prompts["over_refusal"], texts)
+    questions = evaluate.Questions(prompts["harmful"], prompts["over_refusal"], texts)
     nothing = {name: np.zeros_like(mask) for name, mask in case.masks.items()}
     refined = {name: mask & ~case.utility[name] for name, mask in case.masks.items()}
     for condition, mask in (("intact", nothing), ("raw", case.masks), ("refined", refined)):
         loaded = type(case.loaded)(literal_model(case, mask), case.loaded.tokenizer, None, (1,))
-        expected = evaluation.evaluate(loaded, questions, OPTIONS["max_new_tokens"])
+        expected = evaluate.evaluate(loaded, questions, OPTIONS["max_new_tokens"])
         row = table.loc[condition]
         assert (row.refusal_rate, row.over_refusal_rate) == (expected.refusal_rate, expected.over_refusal_rate)
         assert row.perplexity == pytest.approx(expected.perplexity, rel=1e-4)
@@ -102,8 +106,8 @@ def test_an_empty_refined_region_changes_nothing(case):
 
 @pytest.mark.parametrize("case", [("adapter", "separate")], indirect=True)
 def test_an_intact_model_that_is_known_is_not_asked_again(case, monkeypatch):
-    monkeypatch.setattr(evaluation, "is_refusal", parity)
-    known, calls, asked = {}, [], evaluation.evaluate
+    monkeypatch.setattr(evaluate, "is_refusal", parity)
+    known, calls, asked = {}, [], evaluate.evaluate
     monkeypatch.setattr(step, "evaluate", lambda *args: calls.append(1) or asked(*args))
     for output in ("first", "second"):
         pd.testing.assert_frame_equal(case.run(output, known), case.table)

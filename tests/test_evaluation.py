@@ -6,15 +6,15 @@ import pytest
 import torch
 from random_models import FAMILIES, random_model, random_samples
 
-from safety_regions import evaluation
-from safety_regions.answer import Answer
-from safety_regions.evaluation import perplexity, removes_more
+from safety_regions.evaluation import evaluate
+from safety_regions.evaluation.evaluate import perplexity, removes_more
+from safety_regions.models.answers import Answer
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_perplexity_equals_the_loop(family, monkeypatch):
     loaded, samples = random_model(family), random_samples(6)
-    monkeypatch.setattr(evaluation, "BATCH_TOKENS", 50)
+    monkeypatch.setattr(evaluate, "BATCH_TOKENS", 50)
     losses = []
     for sample in samples:
         logits = loaded.model(torch.tensor([sample.input_ids])).logits[0].double()
@@ -26,10 +26,10 @@ def test_perplexity_equals_the_loop(family, monkeypatch):
 def test_rates_are_shares_of_the_prompts_of_each_kind(monkeypatch):
     answers = {"a": "I can't help with that.", "b": "Sure, here it is.", "c": "I won't do this.", "d": "Of course.", "e": "Yes."}  # fmt: skip
     generate = lambda loaded, prompts, n, doing: [Answer(answers[p], True) for p in prompts]  # noqa: E731
-    monkeypatch.setattr(evaluation, "generate", generate)
-    monkeypatch.setattr(evaluation, "perplexity", lambda loaded, samples: 7.0)
-    found = evaluation.evaluate(random_model("llama"), evaluation.Questions(["a", "b"], ["c", "d", "e"], []), 4)
-    assert found == evaluation.Evaluation(0.5, 1 / 3, 7.0, 2, 3)
+    monkeypatch.setattr(evaluate, "generate", generate)
+    monkeypatch.setattr(evaluate, "perplexity", lambda loaded, samples: 7.0)
+    found = evaluate.evaluate(random_model("llama"), evaluate.Questions(["a", "b"], ["c", "d", "e"], []), 4)
+    assert found == evaluate.Evaluation(0.5, 1 / 3, 7.0, 2, 3)
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,17 @@ import pandas as pd
 import pytest
 from random_models import FAMILIES, random_model
 
-from safety_regions import receipts
-from safety_regions.across import Question, compare
+from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
-from safety_regions.expand import Layout, expand, layout_of, own_shapes, unpack
-from safety_regions.jobs import Entry
+from safety_regions.models.architecture import layout_of
 from safety_regions.models.folder import save
-from safety_regions.models.kinds import KINDS
-from safety_regions.regions import pack, write_region
-from safety_regions.select import Cut, level_of
+from safety_regions.overlap.across_methods import Question, compare
+from safety_regions.regions.format import pack, write_region
+from safety_regions.regions.masks import unpack
+from safety_regions.regions.owned_weights import KINDS, Layout, expand, own_shapes
+from safety_regions.regions.select import Cut, level_of
 from safety_regions.steps.across import across, read_layout
+from safety_regions.steps.jobs import Entry
 
 GRID = (0.1, 0.3)
 SAFETY, UTILITY = ["a", "b"], ["u", "v"]

@@ -11,18 +11,19 @@ import pandas as pd
 import pytest
 from figure_tables import CONFIG, GRID, KINDS, NAMES, make_context, make_headline, make_tables, words
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.errors import UserError
-from safety_regions.figures.draw import FIGURES, draw_figures
-from safety_regions.figures.headline import draw_headline, write_headline
-from safety_regions.figures.iou_matrix import iou_matrix_table
-from safety_regions.figures.iou_threshold import iou_threshold_table
-from safety_regions.figures.location import location_table
-from safety_regions.figures.nway import nway_table
-from safety_regions.figures.style import Context, cell, number, shorten, text_colours
-from safety_regions.jobs import Entry
-from safety_regions.recipes import VERSIONS
-from safety_regions.store import sha256_of_file
+from safety_regions.files import sha256_of_file
+from safety_regions.report.figures.headline import draw_headline, write_headline
+from safety_regions.report.figures.iou_matrix import iou_matrix_table
+from safety_regions.report.figures.iou_threshold import iou_threshold_table
+from safety_regions.report.figures.location import location_table
+from safety_regions.report.figures.nway import nway_table
+from safety_regions.report.figures.style import Context, text_colours
+from safety_regions.report.numbers import cell, number, shorten
+from safety_regions.steps.draw_figures import FIGURES, draw_figures
+from safety_regions.steps.jobs import Entry
 
 
 def write_overlap(folder: Path, tables: dict[str, pd.DataFrame], context: Context) -> dict:

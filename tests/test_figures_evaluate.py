@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from safety_regions.figures.evaluate import draw_evaluation, drawn_table, write_evaluation
+from safety_regions.report.figures.evaluate import draw_evaluation, drawn_table, write_evaluation
 
 
 def figure_rows(model, method, perplexity=3.0):

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from figure_tables import GRID, make_context, make_tables, words
 
-from safety_regions.figures.nway import draw_nway, nway_table
-from safety_regions.figures.style import Context
-from safety_regions.figures.surface import draw_surface, signed, surface_table
+from safety_regions.report.figures.nway import draw_nway, nway_table
+from safety_regions.report.figures.style import Context
+from safety_regions.report.figures.surface import draw_surface, signed, surface_table
 
 Q, P = 0.25, 0.5
 CONTEXT = Context("m", "snip", 8, Q, P, "matrix", ["x", "y", "z"], ["u"])

@@ -8,9 +8,9 @@ import pytest
 from figure_tables import CONFIG, words
 from matplotlib.colors import to_hex
 
-from safety_regions.figures import ceiling, confounds, responses, verdicts
-from safety_regions.figures.style import COLOURS
-from safety_regions.store import sha256_of_file
+from safety_regions.files import sha256_of_file
+from safety_regions.report.figures import ceiling, confounds, responses, verdicts
+from safety_regions.report.figures.style import COLOURS
 
 MODELS, METHODS, STAGES = ("tiny", "small-model"), ("snip", "wanda"), ("raw", "refined")
 KEYS = [(model, method, stage) for model in MODELS for method in METHODS for stage in STAGES]

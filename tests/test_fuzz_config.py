@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pipeline import ROOT
 
 from safety_regions.config.load import load_registries, load_run
-from safety_regions.config.locate import read_yaml
 from safety_regions.config.run import RunConfig
+from safety_regions.config.yaml_lines import read_yaml
 from safety_regions.errors import UserError
 
 few = settings(max_examples=60)

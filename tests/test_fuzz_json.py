@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
-from safety_regions.jobs import read_job
-from safety_regions.recipes import read_paths, read_recipe
-from safety_regions.store import canonical_json, load_json, sha256_of_text
+from safety_regions.files import canonical_json, load_json, sha256_of_text
+from safety_regions.steps.arguments import read_paths, read_recipe
+from safety_regions.steps.jobs import read_job
 
 few = settings(max_examples=150)
 DEEP = "[" * 100_000

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
-from safety_regions.regions import open_region, read_levels, write_region
-from safety_regions.select import Cut
+from safety_regions.regions.format import open_region, read_levels, write_region
+from safety_regions.regions.select import Cut
 
 few = settings(max_examples=150)
 MEBIBYTE = 2**20

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from random_models import needs_of, random_model, random_samples
 
+from safety_regions.artifacts.kinds import VERSIONS
+from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import options_of
-from safety_regions.methods.catalogue import CATALOGUE
 from safety_regions.methods.interface import method
-from safety_regions.recipes import VERSIONS
-from safety_regions.regions import write_region
-from safety_regions.select import Cut, select
+from safety_regions.regions.format import write_region
+from safety_regions.regions.select import Cut, select
 
 GOLDEN = Path(__file__).with_name("golden.json")
 GRID = (0.01, 0.05, 0.2)

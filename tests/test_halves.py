@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safety_regions.data.halves import half_of
 from safety_regions.errors import UserError
-from safety_regions.halves import half_of
 
 
 def halves(n: int, split: int) -> list[list[int]]:

@@ -3,15 +3,15 @@
 import pytest
 from random_models import random_model
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
+from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import options_of
 from safety_regions.config.run import Machine
+from safety_regions.data.halves import half_of
 from safety_regions.errors import UserError
-from safety_regions.halves import half_of
-from safety_regions.jobs import Entry
-from safety_regions.methods.catalogue import CATALOGUE
+from safety_regions.files import write_jsonl
 from safety_regions.steps import identify
-from safety_regions.store import write_jsonl
+from safety_regions.steps.jobs import Entry
 
 ROWS = [
     {"id": str(i), "prompt": f"ask {'a' * i}", "response": f"say {i}", "finished": i != 1, "refused": i % 3 == 0}

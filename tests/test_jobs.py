@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.errors import UserError
-from safety_regions.jobs import Entry, by_kind, read_job, run_entries, run_groups
-from safety_regions.recipes import VERSIONS
+from safety_regions.steps.jobs import Entry, by_kind, read_job, run_entries, run_groups
 
 
 def entries(folder, n=3):

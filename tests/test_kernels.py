@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safety_regions.counts import grown_subsets
 from safety_regions.kernels import THREADS, bits
+from safety_regions.overlap.counts import grown_subsets
 
 SIZES = st.sampled_from([1, 63, 64, 65, 130, 64 * 256, 64 * 257 + 5])
 
@@ -106,7 +106,7 @@ def test_compiled_loops_of_one_file_call_none_of_another():
 
 
 def test_what_is_parsed_or_asked_for_help_loads_no_compiler():
-    code = "import sys, safety_regions.cli, safety_regions.planning, safety_regions.counts, safety_regions.select; sys.exit('numba' in sys.modules)"
+    code = "import sys, safety_regions.cli, safety_regions.planning.make, safety_regions.overlap.counts, safety_regions.regions.select; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 import torch
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
-from safety_regions.figures.layer_curves import draw_gap, draw_sweep, gap_table, sweep_table
-from safety_regions.figures.style import Context
-from safety_regions.jobs import Entry
+from safety_regions.files import sha256_of_file
 from safety_regions.methods import safelayer
-from safety_regions.steps.layer_curves import draw_layer_curves
-from safety_regions.store import sha256_of_file
+from safety_regions.report.figures.layer_curves import draw_gap, draw_sweep, gap_table, sweep_table
+from safety_regions.report.figures.style import Context
+from safety_regions.steps.draw_figures import draw_layer_curves
+from safety_regions.steps.jobs import Entry
 
 SAFETY, UTILITY = ["alpha_set", "beta_set"], ["chores", "sums"]
 CONTEXT = {

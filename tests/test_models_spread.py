@@ -8,8 +8,8 @@ import torch
 from accelerate import dispatch_model
 from random_models import needs_of, random_model, random_samples
 
+from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import options_of
-from safety_regions.methods.catalogue import CATALOGUE
 from safety_regions.methods.interface import method
 
 

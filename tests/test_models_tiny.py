@@ -10,17 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from safety_regions import receipts, synthetic
+from safety_regions.artifacts import receipts
 from safety_regions.config.models import ModelSpec, TinyModel
+from safety_regions.data import synthetic
 from safety_regions.errors import UserError
+from safety_regions.models.answers import is_refusal
 from safety_regions.models.folder import save
+from safety_regions.models.generate import generate
 from safety_regions.models.load import load_model
 from safety_regions.models.prepare import Inputs, prepare_model
-from safety_regions.models.recipe import model_recipe
-from safety_regions.models.tiny import CHAT_TEMPLATE, END, HEADS, build_model, build_tokenizer, make_tiny
+from safety_regions.models.sources.tiny import CHAT_TEMPLATE, END, HEADS, build_model, build_tokenizer, make_tiny
 from safety_regions.models.tokens import encode_pair
-from safety_regions.refusals import is_refusal
-from safety_regions.responses import generate
+from safety_regions.planning.recipes import model_recipe
 
 SMALL = {"kind": "tiny", "family": "llama", "layers": 2, "steps": 60}
 TOKENIZER = build_tokenizer()

@@ -14,8 +14,8 @@ from safety_regions.methods.interface import Method, method
 from safety_regions.methods.nlsr import levels, measure, score_a, score_b
 from safety_regions.models.adapter import LoraAdapter, adapted, named_linears
 from safety_regions.models.tokens import Sample, batches
-from safety_regions.ranks import top_levels
-from safety_regions.select import Cut
+from safety_regions.regions.select import Cut
+from safety_regions.regions.top_fractions import top_levels
 
 OPTIONS = Nlsr()
 GRID = (0.05, 0.2, 0.5)

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safety_regions.counts import UNION, count, sample_orders
 from safety_regions.errors import UserError
-from safety_regions.overlap import covered, nway_table, pair_table, size_table
-from safety_regions.regions import write_region
-from safety_regions.select import Cut, level_of
+from safety_regions.overlap.chance import covered
+from safety_regions.overlap.counts import UNION, count, sample_orders
+from safety_regions.overlap.tables import nway_table, pair_table, size_table
+from safety_regions.regions.format import write_region
+from safety_regions.regions.select import Cut, level_of
 
 GRID = [0.05, 0.1, 0.3]
 SHAPES = {"0.q": (6, 9), "0.down": (5, 20), "1.q": (6, 9), "1.down": (5, 20)}

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pages import GRID, HOSTILE, LACKING, METHODS, MODELS, PICTURES, SETS, Page, make_config, make_page, make_pairs
 
-from safety_regions.figures.style import cell
-from safety_regions.page.numbers import LEVELS, digits4, heat_classes, level, short, with_interval, words
-from safety_regions.page.selection import MEASURES, at_start, matrix, means, selection
-from safety_regions.page.verdicts import Verdict, claims, sentence
+from safety_regions.report.numbers import cell, digits4, short, with_interval, words
+from safety_regions.report.page.explorer_data import MEASURES, at_start, matrix, means, selection
+from safety_regions.report.page.heat_map import LEVELS, heat_classes, level
+from safety_regions.report.page.verdicts import Verdict, claims, sentence
 
 
 class Reader(HTMLParser):

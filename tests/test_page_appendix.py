@@ -8,8 +8,8 @@ from pages import PICTURES, make_config, write_figures, write_pdf
 from pypdf import PageObject, PdfReader
 
 from safety_regions.errors import UserError
-from safety_regions.page.appendix import write_appendix
-from safety_regions.page.shown import list_figures
+from safety_regions.report.page.appendix import write_appendix
+from safety_regions.report.page.gallery import list_figures
 
 ORDER = ["headline", "tiny-llama.snip.iou_matrix", "tiny-llama.snip.nway", "tiny-qwen2.wanda.iou_matrix"]
 

@@ -13,7 +13,8 @@ from pages import CLAIMS, GRID, HOSTILE, LACKING, METHODS, MODELS, PICTURES, SET
 from playwright.sync_api import Browser, sync_playwright
 from playwright.sync_api import Page as Tab
 
-from safety_regions.page.numbers import digits4, level, short
+from safety_regions.report.numbers import digits4, short
+from safety_regions.report.page.heat_map import level
 
 VALUES = {"iou": "iou", "floor": "floor_iou", "coefficient": "overlap_coefficient"}
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 380, "height": 800}

@@ -7,7 +7,7 @@ from zipfile import ZipFile
 from pages import make_page, write_pdf
 from pipeline import ROOT, WorkingCopy
 
-from safety_regions.plan import Plan
+from safety_regions.planning.plan import Plan
 
 
 def test_report_holds_page_appendix_and_headline_with_captions_and_categories(plan: Plan):

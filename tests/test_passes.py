@@ -6,13 +6,13 @@ import pytest
 import torch
 from random_models import needs_of, random_model, random_samples
 
+from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import options_of
-from safety_regions.jobs import Entry
-from safety_regions.methods.catalogue import CATALOGUE
 from safety_regions.methods.interface import method
 from safety_regions.methods.passes import response_loss, run_pass
 from safety_regions.models.tokens import collate
 from safety_regions.steps.identify import by_sample
+from safety_regions.steps.jobs import Entry
 
 FAMILIES = ["llama", "qwen2", "gemma2", "mistral"]
 """Those of the tiny models."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pipeline import WorkingCopy, only, processes_of, started, wait_for
 
-from safety_regions.artifacts import Artifact
-from safety_regions.store import sha256_of_file
+from safety_regions.artifacts.artifact import Artifact
+from safety_regions.files import sha256_of_file
 
 UNTIL = ("--until", "measure")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from pipeline import WorkingCopy
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 
 
 def test_every_planned_artifact_is_there_and_agrees_with_its_receipt(finished_run: WorkingCopy):

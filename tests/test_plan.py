@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from safety_regions.config.load import load_registries
+from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import Methods
 from safety_regions.config.run import RunConfig
-from safety_regions.jobs import read_job
-from safety_regions.methods.catalogue import CATALOGUE
-from safety_regions.plan import Plan
-from safety_regions.planning import make_plan
-from safety_regions.store import write_text
+from safety_regions.files import write_text
+from safety_regions.planning.make import make_plan
+from safety_regions.planning.plan import Plan
+from safety_regions.steps.jobs import read_job
 
 ROOT = Path(__file__).parent.parent
 

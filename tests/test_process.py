@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from safety_regions import process, receipts
+from safety_regions.artifacts import receipts, run_facts
 
 NO_GPU = {"gpu": None, "n_gpus": 0, "gpu_peak_memory_mib": 0}
 
@@ -22,9 +22,9 @@ def repository(tmp_path, monkeypatch):
         (tmp_path / name).write_text("1")
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
         subprocess.run(["git", *words], check=True)
-    process.commit_facts.cache_clear()
+    run_facts.commit_facts.cache_clear()
     yield tmp_path
-    process.commit_facts.cache_clear()
+    run_facts.commit_facts.cache_clear()
 
 
 def cuda(**changes):
@@ -49,7 +49,7 @@ def cuda(**changes):
 )
 def test_only_a_gpu_that_was_used_counts(monkeypatch, torch, facts):
     monkeypatch.setitem(sys.modules, "torch", torch)
-    assert process.gpu_facts() == facts
+    assert run_facts.gpu_facts() == facts
 
 
 def test_torch_is_not_imported_for_it(tmp_path):
@@ -68,13 +68,13 @@ def test_changes_of_tracked_files_outside_results_are_told(repository, file, dir
     if file:
         (repository / file).write_text("2")
     head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    assert process.commit_facts() == {"commit": head, "dirty": dirty}
+    assert run_facts.commit_facts() == {"commit": head, "dirty": dirty}
 
 
 def test_a_folder_below_the_repository_will_do(repository, monkeypatch):
     (repository / "below").mkdir()
     monkeypatch.chdir(repository / "below")
-    assert process.commit_facts()["commit"]
+    assert run_facts.commit_facts()["commit"]
 
 
 @pytest.mark.parametrize("git", [True, False])
@@ -82,12 +82,12 @@ def test_without_git_or_repository_there_is_no_commit(tmp_path, monkeypatch, git
     monkeypatch.chdir(tmp_path)
     if not git:
         monkeypatch.setenv("PATH", "")
-    process.commit_facts.cache_clear()
-    assert process.commit_facts() == {"commit": None, "dirty": None}
-    process.commit_facts.cache_clear()
+    run_facts.commit_facts.cache_clear()
+    assert run_facts.commit_facts() == {"commit": None, "dirty": None}
+    run_facts.commit_facts.cache_clear()
 
 
 def test_run_facts_tell_processes_apart():
     facts = receipts._run_facts()
-    assert facts["process"] == receipts._run_facts()["process"] == process.PROCESS and len(process.PROCESS) == 32
+    assert facts["process"] == receipts._run_facts()["process"] == run_facts.PROCESS and len(run_facts.PROCESS) == 32
     assert {"gpu", "n_gpus", "commit", "dirty", "wall_seconds"} <= facts.keys()

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from made import publish_report
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 from safety_regions.cli import parse
 from safety_regions.errors import UserError
-from safety_regions.share.known import made_from, scan
-from safety_regions.share.provenance import locate, trace
-from safety_regions.share.tree import tree_of
+from safety_regions.provenance.index import made_from, scan
+from safety_regions.provenance.trace import locate, trace
+from safety_regions.provenance.tree import tree_of
 
 
 def traced(file):
@@ -105,7 +105,7 @@ def test_equal_siblings_are_one_line_and_everything_comes_once(seen, capsys):
     assert "(grid [0.01, 0.05, 0.1], scope matrix, selection 1)" in text
     assert text.count(seen.models["micro"].path) == 1 and "model v1: micro: see above" in text
     assert text.count("from local csv file, sha256") == 1 and text.count("licence: CC-BY-4.0") == 4
-    assert "changed since: safety_regions.select (4)" in text
+    assert "changed since: safety_regions.regions.select (4)" in text
 
 
 def test_two_methods_are_two_lines(seen, capsys):
@@ -176,4 +176,4 @@ def test_all_is_there_as_json(seen, capsys):
     one = content["artifacts"][region(seen).digest]
     assert content["asked"]["path"] == one["path"] == region(seen).path
     assert one["recipe"] == region(seen).recipe and one["here"] and not one["published"]
-    assert one["run"]["host"] and one["versions"]["numpy"] and one["changed_code"] == ["safety_regions.select"]
+    assert one["run"]["host"] and one["versions"]["numpy"] and one["changed_code"] == ["safety_regions.regions.select"]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from random_masks import packed, random_masks
 
-from safety_regions.ablate import random_like
-from safety_regions.expand import unpack
+from safety_regions.evaluation.ablate import random_like
+from safety_regions.regions.masks import unpack
 
 SHAPES = {"0.q": (7, 9), "0.down": (5, 30), "1.q": (7, 9)}
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from safety_regions import receipts
-from safety_regions.code import code_digest, warn_if_changed
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.code_digests import code_digest, warn_if_changed
 from safety_regions.errors import UserError
 
 RECIPE = {"kind": "test", "version": 1, "seed": 0}
@@ -15,7 +15,7 @@ RECIPE = {"kind": "test", "version": 1, "seed": 0}
 def artifact(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text("content")
-    receipts.write(path, RECIPE, {"n": 1}, versions=("numpy",), code={"safety_regions.select": "0" * 64})
+    receipts.write(path, RECIPE, {"n": 1}, versions=("numpy",), code={"safety_regions.regions.select": "0" * 64})
     return path
 
 
@@ -37,7 +37,7 @@ def test_check_accepts_what_write_wrote(artifact, folder):
 
 def test_a_receipt_has_the_same_bytes_every_time(artifact):
     first = receipts.receipt_path(artifact).read_bytes()
-    receipts.write(artifact, dict(reversed(RECIPE.items())), {"n": 1}, versions=("numpy",), code={"safety_regions.select": "0" * 64})  # fmt: skip
+    receipts.write(artifact, dict(reversed(RECIPE.items())), {"n": 1}, versions=("numpy",), code={"safety_regions.regions.select": "0" * 64})  # fmt: skip
     assert receipts.receipt_path(artifact).read_bytes() == first
 
 
@@ -98,8 +98,8 @@ def test_code_digest_sees_code_and_not_comments(tmp_path, monkeypatch, source, s
 
 
 def test_changed_code_is_a_warning_that_names_the_module(capsys):
-    warn_if_changed("results/x", {"safety_regions.select": code_digest("safety_regions.select")})
+    warn_if_changed("results/x", {"safety_regions.regions.select": code_digest("safety_regions.regions.select")})
     assert capsys.readouterr().err == ""
-    warn_if_changed("results/x", {"safety_regions.select": "0" * 64, "safety_regions.gone": "0" * 64})
+    warn_if_changed("results/x", {"safety_regions.regions.select": "0" * 64, "safety_regions.gone": "0" * 64})
     warnings = capsys.readouterr().err
-    assert "safety_regions.select has changed since results/x" in warnings and "safety_regions.gone" in warnings
+    assert "safety_regions.regions.select has changed since results/x" in warnings and "safety_regions.gone" in warnings

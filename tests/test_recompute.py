@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from made import Made
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 from safety_regions.cli import parse
 from safety_regions.commands.recompute import _lines
 from safety_regions.errors import UserError
-from safety_regions.jobs import Entry
-from safety_regions.regions import write_region
-from safety_regions.select import Cut
-from safety_regions.share.differences import differences
-from safety_regions.share.recompute import Again, find, recompute
+from safety_regions.files import sha256_of_file
+from safety_regions.provenance.differences import differences
+from safety_regions.provenance.recompute import Again, find, recompute
+from safety_regions.regions.format import write_region
+from safety_regions.regions.select import Cut
+from safety_regions.steps.jobs import Entry
 from safety_regions.steps.overlap import overlap
-from safety_regions.store import sha256_of_file
 
 CONFIG = ["--configfile", "config/micro.yaml"]
 FACTS = {"n_samples": 8, "share_refused": 1.0, "n_cut": 0, "n_empty": 0, "mean_response_tokens": 8.0, "n_elements": 128}

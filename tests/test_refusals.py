@@ -2,7 +2,7 @@
 
 import pytest
 
-from safety_regions.refusals import is_refusal
+from safety_regions.models.answers import is_refusal
 
 REFUSALS = [
     "I'm sorry, but I can't help with that.",

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from safety_regions.errors import UserError
-from safety_regions.regions import at_least, open_region, pack, read_levels, write_region
-from safety_regions.select import Cut
+from safety_regions.regions.format import at_least, open_region, pack, read_levels, write_region
+from safety_regions.regions.select import Cut
 
 GRIDS = st.integers(1, 15).map(lambda n: [(i + 1) / 20 for i in range(n)])
 tmp = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,12 +6,12 @@ import yaml
 
 from safety_regions.config.load import load_registries
 from safety_regions.config.run import RunConfig
-from safety_regions.counts import UNION, count
-from safety_regions.planning import make_plan
-from safety_regions.regions import write_region
-from safety_regions.replicates import Facts, replicate_table, shared
-from safety_regions.select import Cut
-from safety_regions.variants import OWN
+from safety_regions.config.variants import OWN
+from safety_regions.overlap.counts import UNION, count
+from safety_regions.overlap.replicates import Facts, replicate_table, shared
+from safety_regions.planning.make import make_plan
+from safety_regions.regions.format import write_region
+from safety_regions.regions.select import Cut
 
 GRID = (0.1, 0.5)
 

@@ -13,12 +13,12 @@ from safety_regions.errors import UserError
 from safety_regions.methods import safelayer
 from safety_regions.methods.layer_range import find_range, onset_and_smoothing, scales
 from safety_regions.methods.safelayer import angle_gap, last_token_states, levels, measure
+from safety_regions.models.answers import is_refusal
 from safety_regions.models.architecture import projections
+from safety_regions.models.generate import generate
 from safety_regions.models.scaling import scaled_layers
 from safety_regions.models.tokens import Sample, batches
-from safety_regions.refusals import is_refusal
-from safety_regions.responses import generate
-from safety_regions.select import Cut
+from safety_regions.regions.select import Cut
 
 PROMPTS = ["Paint a fence.", "Add two and two.", "Water the plants, please.", "Name a colour."]
 

@@ -11,7 +11,7 @@ from random_models import random_model
 from safety_regions.config.methods import SafeNeuron
 from safety_regions.errors import UserError
 from safety_regions.methods import safeneuron
-from safety_regions.select import Cut
+from safety_regions.regions.select import Cut
 
 GRID = (0.01, 0.05, 0.2, 0.5)
 

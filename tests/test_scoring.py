@@ -12,7 +12,7 @@ from safety_regions.config.methods import options_of
 from safety_regions.methods.interface import method
 from safety_regions.models.architecture import projections
 from safety_regions.models.tokens import batches
-from safety_regions.select import Cut, select
+from safety_regions.regions.select import Cut, select
 
 GRID = [0.01, 0.05, 0.2]
 

@@ -25,19 +25,19 @@ from pydantic import ValidationError
 from random_models import random_adapter, random_model, random_samples
 from safetensors.torch import load_file, save_file
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 from safety_regions.config.datasets import DatasetSpec, UrlDataset
 from safety_regions.config.methods import options_of
 from safety_regions.config.registries import dataset_entries, model_entries
 from safety_regions.config.run import RunConfig
 from safety_regions.data.download import download
-from safety_regions.data.recipe import dataset_recipe
 from safety_regions.errors import UserError
+from safety_regions.files import atomic_path, write_text
 from safety_regions.methods.interface import method
-from safety_regions.models.sources import folder_digest
-from safety_regions.regions import open_region, read_levels, write_region
-from safety_regions.select import Cut
-from safety_regions.store import atomic_path, write_text
+from safety_regions.models.sources.hub_or_local import folder_digest
+from safety_regions.planning.recipes import dataset_recipe
+from safety_regions.regions.format import open_region, read_levels, write_region
+from safety_regions.regions.select import Cut
 
 FORBIDDEN_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 FORBIDDEN_CALLS = {"eval", "exec", "os.system", "os.popen", "torch.load", "torch.save", "np.load", "pd.read_pickle", "yaml.load", "yaml.unsafe_load", "yaml.full_load", "torch.hub.load"}  # fmt: skip

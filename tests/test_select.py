@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from safety_regions.errors import UserError
-from safety_regions.ranks import top_levels
-from safety_regions.regions import MOST_FRACTIONS
-from safety_regions.select import Cut, level_of, select
+from safety_regions.regions.format import MOST_FRACTIONS
+from safety_regions.regions.select import Cut, level_of, select
+from safety_regions.regions.top_fractions import top_levels
 
 GRIDS = st.lists(st.floats(0.001, 1), min_size=1, max_size=6, unique=True).map(sorted)
 # Few distinct values, so that ties at the cut are the rule.
@@ -88,7 +88,7 @@ def test_levels_of_large_units_equal_a_stable_sort(seed, shape, kind, grid):
 @pytest.mark.parametrize("kind", ["random", "ties"])
 def test_a_model_is_cut_as_its_joined_scores_are(monkeypatch, kept, kind):
     """Also if no more than one matrix's scores are kept at a time, and with threads."""
-    monkeypatch.setattr("safety_regions.ranks.KEPT_BYTES", kept)
+    monkeypatch.setattr("safety_regions.regions.top_fractions.KEPT_BYTES", kept)
     monkeypatch.setenv("SAFETY_REGIONS_THREADS", "2")
     generator = np.random.default_rng(0)
     shapes = {"0.q": (7, 9), "0.down": (300, 400), "1.q": (64, 3)}

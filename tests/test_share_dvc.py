@@ -5,7 +5,7 @@ import pytest
 from safety_regions.errors import UserError
 from safety_regions.share import dvc as module
 from safety_regions.share.dvc import dvc
-from safety_regions.share.tables import SHOWN, first, table
+from safety_regions.text import SHOWN, first, table
 
 
 def test_targets_are_split_only_where_a_command_line_would_be_too_long(monkeypatch):

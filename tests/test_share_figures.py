@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from safety_regions import receipts
-from safety_regions.artifacts import Artifact
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
 from safety_regions.errors import UserError
-from safety_regions.plan import Plan
-from safety_regions.share.figures import export_report
+from safety_regions.planning.plan import Plan
+from safety_regions.share.export_report import export_report
 
 FILES = {
     "summary.md": "# Safety regions",
@@ -121,7 +121,7 @@ def test_a_receipt_with_two_versions_of_a_merge_is_refused_with_what_to_do():
 def test_an_export_that_was_cut_off_is_finished_by_the_next(monkeypatch):
     """The copying stops before each file in turn, with an older report in place; the next call ends as if nothing had been."""
     old, new = plan_with(FILES), plan_with({"summary.md": "# New", "metrics.json": "[1]", "more.csv": "a"})
-    import safety_regions.share.figures as module
+    import safety_regions.share.export_report as module
 
     put = module._put
     for stop_at in range(4):

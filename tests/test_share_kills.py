@@ -15,9 +15,9 @@ from made import Made
 from pipeline import ROOT, WorkingCopy
 from sharing import REMOTE, own_settings
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
-from safety_regions.regions import open_region
+from safety_regions.regions.format import open_region
 
 SAFETY_REGIONS = (sys.executable, "-m", "safety_regions")
 RUN = ("--configfile", "config/micro.yaml")

@@ -8,7 +8,7 @@ import pytest
 from pipeline import new_working_copy
 from sharing import Project, commit, git, make
 
-from safety_regions.artifacts import Artifact
+from safety_regions.artifacts.artifact import Artifact
 from safety_regions.commands import prune as command
 from safety_regions.errors import UserError
 from safety_regions.share import prune

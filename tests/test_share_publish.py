@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sharing import Project, git, make
 
-from safety_regions.artifacts import Artifact
+from safety_regions.artifacts.artifact import Artifact
 from safety_regions.errors import UserError
 from safety_regions.share.content import contents
 from safety_regions.share.publish import publish

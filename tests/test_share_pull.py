@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from sharing import Project, make
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
+from safety_regions.files import sha256_of_file
 from safety_regions.share.findings import inspect
 from safety_regions.share.pull import named, needed, pull
-from safety_regions.store import sha256_of_file
 
 STORED = ["rows", "tiny", "a", "b"]
 

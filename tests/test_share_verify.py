@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sharing import Project, git, make
 
-from safety_regions import receipts
-from safety_regions.artifacts import Artifact
-from safety_regions.code import code_digest
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.artifact import Artifact
+from safety_regions.artifacts.code_digests import code_digest
 from safety_regions.commands import verify as command
 from safety_regions.share.content import contents
 from safety_regions.share.findings import artifacts_below
@@ -136,11 +136,11 @@ def test_an_empty_folder_is_no_fault(tmp_path, monkeypatch, capsys):
 def test_code_that_changed_since_is_a_warning(project, capsys):
     artifact = Artifact("region", {"kind": "region"}, "regions/coded", ".safetensors")
     Path(artifact.path).write_text("bytes")
-    modules = {"safety_regions.store": code_digest("safety_regions.store"), "safety_regions.select": "0", "safety_regions.gone": "0"}  # fmt: skip
+    modules = {"safety_regions.files": code_digest("safety_regions.files"), "safety_regions.regions.select": "0", "safety_regions.gone": "0"}  # fmt: skip
     receipts.write(artifact.path, artifact.recipe, {}, code=modules)
     code, text = told(capsys)
-    assert code == 0 and "safety_regions.select has changed since 1 artifacts" in text
-    assert "safety_regions.gone has changed" in text and "safety_regions.store" not in text
+    assert code == 0 and "safety_regions.regions.select has changed since 1 artifacts" in text
+    assert "safety_regions.gone has changed" in text and "safety_regions.files" not in text
 
 
 def test_the_remote_is_asked_on_request(published, capsys):

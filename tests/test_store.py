@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safety_regions import store
+from safety_regions import files
 from safety_regions.errors import UserError
 
 VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v))  # fmt: skip
@@ -18,14 +18,14 @@ VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lam
 @given(st.dictionaries(st.text(), VALUES))
 def test_canonical_json_does_not_depend_on_key_order(value):
     reordered = dict(reversed(list(value.items())))
-    assert store.canonical_json(value) == store.canonical_json(reordered)
-    assert json.loads(store.canonical_json(value)) == value
+    assert files.canonical_json(value) == files.canonical_json(reordered)
+    assert json.loads(files.canonical_json(value)) == value
 
 
 def test_a_failing_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "x"
-    store.write_text(path, "old")
-    with pytest.raises(RuntimeError), store.atomic_path(path) as temporary:
+    files.write_text(path, "old")
+    with pytest.raises(RuntimeError), files.atomic_path(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
@@ -34,7 +34,7 @@ def test_a_failing_write_leaves_the_old_file(tmp_path):
 
 def test_a_killed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "x"
-    store.write_text(path, "old")
+    files.write_text(path, "old")
     code = f"""
 import os, signal
 from safety_regions.store import atomic_path
@@ -50,7 +50,7 @@ with atomic_path({str(path)!r}) as temporary:
 def test_files_have_the_mode_that_the_umask_says(tmp_path, umask, mode):
     before = os.umask(umask)
     try:
-        store.write_text(tmp_path / "x", "")
+        files.write_text(tmp_path / "x", "")
     finally:
         os.umask(before)
     assert (tmp_path / "x").stat().st_mode & 0o777 == mode
@@ -59,8 +59,8 @@ def test_files_have_the_mode_that_the_umask_says(tmp_path, umask, mode):
 @given(rows=st.lists(st.dictionaries(st.text(), VALUES)))
 def test_jsonl_survives_any_text(rows, tmp_path_factory):
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
-    store.write_jsonl(path, rows)
-    assert store.read_jsonl(path) == rows
+    files.write_jsonl(path, rows)
+    assert files.read_jsonl(path) == rows
 
 
 @pytest.mark.parametrize(("line", "message"), [("{", "not JSON"), ("[1]", "a JSON list")])
@@ -68,4 +68,4 @@ def test_a_bad_line_is_named(tmp_path, line, message):
     path = tmp_path / "rows.jsonl"
     path.write_text('{"a": 1}\n' + line + "\n")
     with pytest.raises(UserError, match=rf"(?s){message}.*rows\.jsonl, line 2"):
-        store.read_jsonl(path)
+        files.read_jsonl(path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from safety_regions.steps import summary
+from safety_regions.report import summary
 
 FACTS = {"n_samples": 98, "n_cut": 90, "n_empty": 3, "n_left_out": 2}
 

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from safety_regions import synthetic
 from safety_regions.config.run import SYNTHETIC_SAFETY
-from safety_regions.refusals import is_refusal
+from safety_regions.data import synthetic
+from safety_regions.models.answers import is_refusal
 
 DIGESTS = {1: "120c2ccf976d85da92a9075c86b2b200311eda8b23f2ae140e5d5fc084f5990d"}
 
@@ -99,5 +99,5 @@ def test_unknown_set_is_a_key_error():
 
 
 def test_import_is_light():
-    code = "import sys, safety_regions.synthetic, safety_regions.models.recipe; print({'torch', 'numpy', 'transformers'} & set(sys.modules))"
+    code = "import sys, safety_regions.data.synthetic, safety_regions.planning.recipes; print({'torch', 'numpy', 'transformers'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from random_models import byte_tokenizer, random_model, random_samples
 
 from safety_regions.errors import UserError
+from safety_regions.models.generate import generate
 from safety_regions.models.tokens import batches, collate, encode_pair, encode_prompt
-from safety_regions.responses import generate
 
 TOKENIZER = byte_tokenizer()
 TEXT = st.text(max_size=30).map(str.strip)

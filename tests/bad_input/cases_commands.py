@@ -9,9 +9,9 @@ from case import ROOT, Deed, bad, command, script
 from cases_models import loading
 from safetensors.torch import save_file
 
-from safety_regions import receipts
-from safety_regions.methods.catalogue import CATALOGUE
-from safety_regions.store import write_jsonl
+from safety_regions.artifacts import receipts
+from safety_regions.config.method_catalogue import CATALOGUE
+from safety_regions.files import write_jsonl
 
 
 def job(name: str, recipe: dict, inputs: dict | None = None, *options: str) -> None:

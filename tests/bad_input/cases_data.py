@@ -10,10 +10,11 @@ import pyarrow.parquet
 from case import Deed, bad, fine, script
 from hub import Hub
 
-from safety_regions import receipts, store
+from safety_regions import files
+from safety_regions.artifacts import receipts
 from safety_regions.config.datasets import DatasetSpec
 from safety_regions.data.download import download
-from safety_regions.data.recipe import dataset_recipe, prompts_recipe
+from safety_regions.planning.recipes import dataset_recipe, prompts_recipe
 
 FILES = [
     ("a byte that is not UTF-8", "csv", b"q\nhay\ncaf\xe9\n", "byte 0xe9 is not UTF-8", "rows.csv, line 3"),
@@ -56,7 +57,7 @@ def fetching(data: bytes, format: str, path: str | None = None, **more) -> Deed:
 
 def prompts() -> list[str]:
     """Those that were fetched; the output is taken away."""
-    rows = store.read_jsonl("out.jsonl")
+    rows = files.read_jsonl("out.jsonl")
     for path in (Path("out.jsonl"), Path("out.jsonl.receipt.json"), Path("out.jsonl.run.json")):
         path.unlink()
     return [row["prompt"] for row in rows]
@@ -188,7 +189,7 @@ def empty_response():
 
     def deed():
         fetch()
-        assert store.read_jsonl("out.jsonl")[0]["response"] is None
+        assert files.read_jsonl("out.jsonl")[0]["response"] is None
         prompts()
 
     return deed

@@ -9,7 +9,7 @@ from pathlib import Path
 from case import Deed, bad, fine, script
 from cases_data import fetching, prompts
 
-from safety_regions.store import atomic_path, write_text
+from safety_regions.files import atomic_path, write_text
 
 NOBODY = 65534
 

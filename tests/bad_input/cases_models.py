@@ -15,12 +15,12 @@ from safetensors.torch import load_file, save_file
 from safety_regions.config.models import ModelSpec
 from safety_regions.models.adapter import ADAPTER, ADAPTER_CONFIG, load_adapter
 from safety_regions.models.architecture import projections
+from safety_regions.models.checks import refuse_unreadable
 from safety_regions.models.folder import save
-from safety_regions.models.limits import refuse_unreadable
 from safety_regions.models.load import load_model
-from safety_regions.models.recipe import model_recipe
-from safety_regions.models.sources import folder_digest
+from safety_regions.models.sources.hub_or_local import folder_digest
 from safety_regions.models.tokens import encode_prompt
+from safety_regions.planning.recipes import model_recipe
 
 WEIGHTS, UP = "model.safetensors", "model.layers.1.mlp.up_proj.weight"
 

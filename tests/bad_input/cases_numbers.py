@@ -5,11 +5,11 @@ import torch
 from case import Deed, bad, fine
 from random_models import random_model
 
-from safety_regions.evaluation import perplexity
-from safety_regions.halves import half_of
+from safety_regions.data.halves import half_of
+from safety_regions.evaluation.evaluate import perplexity
 from safety_regions.methods.snip import measure, score
 from safety_regions.models.tokens import Sample
-from safety_regions.select import Cut, level_of, select
+from safety_regions.regions.select import Cut, level_of, select
 
 NAN, INF = np.nan, np.inf
 

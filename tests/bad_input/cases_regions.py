@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from case import Deed, bad, fine
 
-from safety_regions import receipts
-from safety_regions.counts import count
-from safety_regions.regions import open_region, write_region
-from safety_regions.select import Cut
-from safety_regions.steps.overlap import checked_region
+from safety_regions.artifacts import receipts
+from safety_regions.overlap.counts import count
+from safety_regions.regions.format import open_region, write_region
+from safety_regions.regions.select import Cut
+from safety_regions.steps.inputs import checked_region
 
 RECIPE = {"kind": "region", "seed": 0}
 DIGEST = receipts.recipe_digest(RECIPE)
@@ -116,7 +116,7 @@ def other_scope():
 
 @fine("regions", "a region of nothing", gives="it is written and read; its IoU with another empty one is NaN")
 def empty():
-    from safety_regions.overlap import pair_table
+    from safety_regions.overlap.tables import pair_table
 
     for name in "ab":
         write_region(f"{name}.safetensors", [("0.q", np.zeros((3, 4), np.uint8))], recipe_digest=DIGEST, cut=Cut((0.01,), "matrix"))  # fmt: skip

@@ -16,9 +16,9 @@ import atheris
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 with atheris.instrument_imports(include=["safety_regions"]):
-    from safety_regions import receipts
+    from safety_regions.artifacts import receipts
     from safety_regions.errors import UserError
-    from safety_regions.regions import open_region, read_levels
+    from safety_regions.regions.format import open_region, read_levels
 
 from test_fuzz_regions import header_of, sound, with_header
 

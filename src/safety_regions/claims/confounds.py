@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int64
 
-from safety_regions.claims.estimates import STAGES, Tables, at
+from safety_regions.claims.estimates import Tables
 from safety_regions.claims.jackknife import NAN, square
+from safety_regions.claims.rows import STAGES, at
 
 MOST_EXACT = 7
 """Sets up to which all orders of the labels are counted: 5040."""

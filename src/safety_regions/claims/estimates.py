@@ -15,10 +15,9 @@ import numpy as np
 import pandas as pd
 
 from safety_regions.claims.jackknife import Estimate, jackknife, mean, pair_means, ratio, set_means, square
+from safety_regions.claims.rows import STAGES, at
 from safety_regions.claims.size_control import size_matched
-from safety_regions.counts import UNION
 
-STAGES = ("raw", "refined")
 IOU_BOUNDS = (0.0, 1.0)
 COLUMNS = [
     "model", "method", "stage", "q", "p", "iou", "iou_low", "iou_high", "floor", "between", "between_low", "between_high", "ceiling", "ceiling_low", "ceiling_high",
@@ -69,15 +68,6 @@ class Measured:
     """Mean IoU of raw regions as small as the refined ones."""
     beyond_size: Estimate
     """Refined less size-matched raw IoU of the same pair."""
-
-
-def at(table: pd.DataFrame, stage: str, q: float | None, p: float) -> pd.DataFrame:
-    """Rows over the whole model of a stage: raw, or refined with the union of the utility regions at p; `q` None: at every q."""
-    if table.empty:
-        return table
-    wanted = table["stage"].eq("raw") if stage == "raw" else table["utility"].eq(UNION) & table["p"].eq(p)
-    wanted &= True if q is None else table["q"].eq(q)
-    return table[wanted & table["scope"].eq("all")] if "scope" in table else table[wanted]
 
 
 def measure(tables: Tables, confidence: float) -> Measured:

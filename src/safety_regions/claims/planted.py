@@ -106,7 +106,7 @@ def top(values: Float32[np.ndarray, "sets n"], fraction: float) -> Bool[np.ndarr
 
 
 def compare(masks: Bool[np.ndarray, "sets n"], hidden: Bool[np.ndarray, "1 n"]) -> dict[str, np.ndarray]:
-    """Sizes, IoU and chance floor of every pair of rows, as `safety_regions.overlap` has them for one matrix."""
+    """Sizes, IoU and chance floor of every pair of rows, as `safety_regions.overlap.tables` has them for one matrix."""
     a, b = np.triu_indices(len(masks), k=1)
     counted = masks.astype(np.float32)
     shared, sizes = (counted @ counted.T)[a, b].astype(float), masks.sum(axis=1)

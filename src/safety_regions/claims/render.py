@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from safety_regions.claims.catalogue import CATALOGUE
 from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, Verdict
-from safety_regions.store import readable_json
+from safety_regions.files import readable_json
 
 MARKS = {HOLDS: "✓ holds", FAILS: "✗ does not hold", UNDECIDED: "? undecided"}
 

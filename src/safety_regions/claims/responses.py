@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from safety_regions.claims.estimates import STAGES, Tables, at
+from safety_regions.claims.estimates import Tables
+from safety_regions.claims.rows import STAGES, at
 
 OWN = "own"
 SAME_PROMPTS = "same prompts, other responses"

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from safety_regions.claims.estimates import Measured, Tables, at
+from safety_regions.claims.estimates import Measured, Tables
 from safety_regions.claims.refusals import matters
 from safety_regions.claims.responses import SAME_PROMPTS, SAME_RESPONSES, compared
+from safety_regions.claims.rows import at
 from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, Finding, against, interval
 from safety_regions.config.claims import Claims
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from safety_regions.cluster.snakelog import LoggedJob
+from safety_regions.cluster.snakemake_log import LoggedJob
 
 REFUSED = re.compile(r"sbatch failed\. The error message was '(?:sbatch: error: )?(.*?)'?\.?$", re.DOTALL)
 STATUS = re.compile(r"SLURM status is: '(\w+)'")

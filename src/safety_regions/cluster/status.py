@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from safety_regions.artifacts import Artifact
-from safety_regions.cluster.asking import model_of
+from safety_regions.artifacts.artifact import Artifact
+from safety_regions.artifacts.kinds import KINDS
 from safety_regions.cluster.failures import end_of, reason, tail
-from safety_regions.cluster.orphans import ClusterJob
-from safety_regions.cluster.seen import Seen
-from safety_regions.cluster.snakelog import LoggedJob, LoggedRun
-from safety_regions.plan import Plan
+from safety_regions.cluster.resources import model_of
+from safety_regions.cluster.run_state import Seen
+from safety_regions.cluster.slurm_jobs import ClusterJob
+from safety_regions.cluster.snakemake_log import LoggedJob, LoggedRun
+from safety_regions.planning.plan import Plan
 
-KINDS = ("dataset", "prompts", "prompt_overlap", "model", "adapter", "pairs", "statistics", "region", "overlap", "replicates", "figures", "layer_curves", "across", "evaluate", "report")  # fmt: skip
 KEY_DIGITS = 12
 
 

@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from safety_regions.share.checklist import checklist
-from safety_regions.share.known import scan
-from safety_regions.share.plans import add_config_options, plan_of
-from safety_regions.store import write_text
+from safety_regions.files import write_text
+from safety_regions.planning.from_files import add_config_options, plan_of
+from safety_regions.provenance.checklist import checklist
+from safety_regions.provenance.index import scan
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

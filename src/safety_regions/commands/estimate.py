@@ -6,7 +6,7 @@ import math
 import shutil
 from pathlib import Path
 
-from safety_regions.share.plans import add_config_options, plan_of, plan_of_files
+from safety_regions.planning.from_files import add_config_options, plan_of, plan_of_files
 
 GPU_MEMORY_GB = 80.0
 
@@ -30,8 +30,8 @@ def _gigabytes(text: str) -> float:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print what the run will cost."""
-    from safety_regions.cluster.asking import Asking
-    from safety_regions.cluster.estimate import lines
+    from safety_regions.cluster.cost import lines
+    from safety_regions.cluster.resources import Asking
 
     # Given on the command line, --config stands in the place of the profile's.
     plan = plan_of_files(arguments.configfile, _config_of(arguments.profile)) if arguments.profile and not arguments.config else plan_of(arguments)  # fmt: skip

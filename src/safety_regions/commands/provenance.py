@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from safety_regions.share.known import scan
-from safety_regions.share.provenance import locate, trace
-from safety_regions.store import readable_json
+from safety_regions.files import readable_json
+from safety_regions.provenance.index import scan
+from safety_regions.provenance.trace import locate, trace
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,12 +24,12 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"warning: {wrong}", file=sys.stderr)
     provenance = trace(locate(arguments.file, index), index)
     if arguments.crate:
-        from safety_regions.share.crate import write_crate
+        from safety_regions.provenance.crate import write_crate
 
         print(write_crate(provenance, arguments.crate))
     elif arguments.json:
         print(readable_json(provenance.content()), end="")
     else:
-        from safety_regions.share.tree import tree_of
+        from safety_regions.provenance.tree import tree_of
 
         print(tree_of(provenance), end="")

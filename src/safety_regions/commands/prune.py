@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from safety_regions.errors import UserError
-from safety_regions.share.pointers import readable_size
 from safety_regions.share.prune import Leftover, certain, delete, kept_keys, leftovers, run_configs, stage_removed
-from safety_regions.share.tables import table
+from safety_regions.text import readable_size, table
 
 SPACE = """
 Bytes stay in DVC's cache and remote. `dvc gc --workspace` empties the cache here of what no pointer here names.

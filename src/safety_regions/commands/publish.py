@@ -4,11 +4,11 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from safety_regions.receipts import RECEIPT, RUN
+from safety_regions.artifacts.receipts import RECEIPT, RUN
+from safety_regions.planning.from_files import add_config_options, plan_of
 from safety_regions.share.git import git
-from safety_regions.share.plans import add_config_options, plan_of
 from safety_regions.share.publish import Published, publish
-from safety_regions.share.tables import table
+from safety_regions.text import table
 
 SETTINGS = ".dvc/config"
 

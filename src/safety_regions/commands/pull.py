@@ -3,12 +3,11 @@
 import argparse
 from collections import Counter
 
-from safety_regions.plan import Plan
+from safety_regions.planning.from_files import add_config_options, plan_of
+from safety_regions.planning.plan import Plan
 from safety_regions.share.findings import Finding
-from safety_regions.share.plans import add_config_options, plan_of
-from safety_regions.share.pointers import readable_size
 from safety_regions.share.pull import asking_for_published, named, needed, pull
-from safety_regions.share.tables import table
+from safety_regions.text import readable_size, table
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -5,13 +5,13 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from safety_regions import receipts
-from safety_regions.artifacts import RESULTS
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.artifact import RESULTS
 from safety_regions.errors import UserError
-from safety_regions.share.differences import differences
-from safety_regions.share.known import Known
-from safety_regions.share.plans import add_config_options, plan_of
-from safety_regions.share.recompute import Again, find, recompute_all
+from safety_regions.planning.from_files import add_config_options, plan_of
+from safety_regions.provenance.differences import differences
+from safety_regions.provenance.index import Known
+from safety_regions.provenance.recompute import Again, find, recompute_all
 
 SHORT = 16
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from safety_regions.share.plans import add_config_options, plan_of
+from safety_regions.planning.from_files import add_config_options, plan_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -12,7 +12,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print how the run is getting on; 1 if something has failed."""
-    from safety_regions.cluster.seen import look
+    from safety_regions.cluster.run_state import look
     from safety_regions.cluster.status import lines
 
     plan, seen = plan_of(arguments), look()

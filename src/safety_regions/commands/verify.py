@@ -5,8 +5,8 @@ import json
 from collections import Counter
 
 from safety_regions.share.findings import GOOD, OK
-from safety_regions.share.tables import table
 from safety_regions.share.verify import Verified, verify
+from safety_regions.text import table
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -40,7 +40,7 @@ class LocalDataset(Section):
 
 
 class SyntheticDataset(Section):
-    """One set of the embedded placeholder corpus (safety_regions.synthetic)."""
+    """One set of the embedded placeholder corpus (safety_regions.data.synthetic)."""
 
     kind: Literal["synthetic"]
     name: str

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from safety_regions.config.registries import dataset_entries, model_entries
 from safety_regions.config.run import RunConfig
 from safety_regions.errors import UserError, run_main
-from safety_regions.store import write_text
+from safety_regions.files import write_text
 
 WIDTH = 100
 COMMAND = "python -m safety_regions.config.generate"

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from safety_regions.config.allowed import Allowed
-from safety_regions.config.explain import mistakes_of
-from safety_regions.config.locate import Document, Places, check_files, read_documents, read_yaml
+from safety_regions.config.explain_errors import mistakes_of
 from safety_regions.config.mistakes import Mistake, raise_if_any
 from safety_regions.config.registries import Registries, load_registries
 from safety_regions.config.run import RunConfig
+from safety_regions.config.schema_in_words import Allowed
+from safety_regions.config.yaml_lines import Document, Places, check_files, read_documents, read_yaml
 
 __all__ = ["Registries", "check_files", "load_registries", "load_run", "read_yaml"]
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from safety_regions.config.allowed import Allowed
 from safety_regions.config.base import Id
 from safety_regions.config.datasets import DatasetSpec, SyntheticDataset
-from safety_regions.config.explain import mistakes_of
-from safety_regions.config.locate import Places, read_document, read_documents
+from safety_regions.config.explain_errors import mistakes_of
 from safety_regions.config.mistakes import ConfigError, KeyPath, Mistake, dotted, raise_if_any
 from safety_regions.config.models import AlignedModel, ModelSpec
 from safety_regions.config.run import RunConfig
+from safety_regions.config.schema_in_words import Allowed
+from safety_regions.config.yaml_lines import Places, read_document, read_documents
 from safety_regions.errors import did_you_mean
 
 

@@ -97,7 +97,7 @@ def _local(source: LocalDataset, where: str) -> bytes:
 
 
 def _synthetic(name: str, where: str) -> list[SourceRow]:
-    from safety_regions import synthetic
+    from safety_regions.data import synthetic
 
     if name not in synthetic.DATASETS:
         raise UserError(f"no synthetic set {name!r}", where=where, hint=did_you_mean(name, synthetic.DATASETS))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 from safety_regions.data.duplicates import NearIndex, Words, normalise, words_of
 from safety_regions.errors import UserError
-from safety_regions.store import atomic_path, read_jsonl
+from safety_regions.files import atomic_path, read_jsonl
 
 
 def prompt_overlap(sets: dict[str, list[dict]], near_duplicate: float) -> pandas.DataFrame:

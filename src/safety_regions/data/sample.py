@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from safety_regions import receipts
+from safety_regions.artifacts import receipts
 from safety_regions.data.duplicates import first_of_each
 from safety_regions.errors import UserError
-from safety_regions.store import read_jsonl, sha256_of_text
+from safety_regions.files import read_jsonl, sha256_of_text
 
 
 def sample(

@@ -24,10 +24,10 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from safety_regions.methods.catalogue import CATALOGUE
+from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Sample
-from safety_regions.select import Cut
+from safety_regions.regions.select import Cut
 
 
 @runtime_checkable

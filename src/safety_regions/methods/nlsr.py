@@ -28,7 +28,7 @@ from safety_regions.models.adapter import LoraAdapter, adapted, named_linears
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.response_inputs import ResponseInputs
 from safety_regions.models.tokens import Sample
-from safety_regions.select import Cut, select
+from safety_regions.regions.select import Cut, select
 
 
 def measure(

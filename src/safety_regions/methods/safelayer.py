@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from safety_regions.config.methods import SafeLayer
 from safety_regions.errors import UserError
 from safety_regions.methods.layer_range import NOT_TRIED, Found, find_range, onset_and_smoothing, scales
+from safety_regions.models.answers import is_refusal
+from safety_regions.models.generate import generate
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.scaling import scaled_layers
 from safety_regions.models.tokens import Sample, batches, collate
 from safety_regions.progress import progress
-from safety_regions.refusals import is_refusal
-from safety_regions.responses import generate
-from safety_regions.select import Cut
+from safety_regions.regions.select import Cut
 
 _COUNTS: WeakKeyDictionary[nn.Module, dict[tuple, int]] = WeakKeyDictionary()
 """Refusals already counted in this process. They do not depend on the set, so the sets of a job share them."""

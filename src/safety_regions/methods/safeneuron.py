@@ -34,7 +34,7 @@ from safety_regions.models.architecture import Projection, projections
 from safety_regions.models.attention import Attention, listening, without_channel
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Batch, Sample
-from safety_regions.select import Cut, select
+from safety_regions.regions.select import Cut, select
 
 KINDS = ("q", "k", "v", "ffn")
 

@@ -24,7 +24,7 @@ from safety_regions.methods.weights import weight_levels
 from safety_regions.models.architecture import Projection, linears, projections
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Batch, Sample
-from safety_regions.select import Cut
+from safety_regions.regions.select import Cut
 
 
 def measure(loaded: LoadedModel, samples: Sequence[Sample], options: Snip, *, batch_tokens: int) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from safety_regions.models.architecture import Projection, linears, projections
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.response_inputs import ResponseInputs
 from safety_regions.models.tokens import Sample
-from safety_regions.select import Cut
+from safety_regions.regions.select import Cut
 
 
 def measure(loaded: LoadedModel, samples: Sequence[Sample], options: Wanda, *, batch_tokens: int) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from safety_regions.models.architecture import projections
 from safety_regions.models.load import LoadedModel
-from safety_regions.select import Cut, select
+from safety_regions.regions.select import Cut, select
 
 Score = Callable[[Float[Tensor, "out in"], Tensor], Float[Tensor, "out in"]]
 

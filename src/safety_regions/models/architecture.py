@@ -11,12 +11,12 @@ from typing import Any
 from torch import nn
 
 from safety_regions.errors import UserError
-from safety_regions.models.kinds import KINDS
+from safety_regions.regions.owned_weights import KINDS, Layout, make_layout
 
-Layout = dict[str, tuple[str, ...]]
+ModuleKinds = dict[str, tuple[str, ...]]
 """Path of a linear module inside a block -> the projections it holds, from its first row on."""
 
-SEPARATE: Layout = {
+SEPARATE: ModuleKinds = {
     "self_attn.q_proj": ("q",),
     "self_attn.k_proj": ("k",),
     "self_attn.v_proj": ("v",),
@@ -25,13 +25,13 @@ SEPARATE: Layout = {
     "mlp.up_proj": ("up",),
     "mlp.down_proj": ("down",),
 }
-FUSED: Layout = {
+FUSED: ModuleKinds = {
     "self_attn.qkv_proj": ("q", "k", "v"),
     "self_attn.o_proj": ("o",),
     "mlp.gate_up_proj": ("gate", "up"),
     "mlp.down_proj": ("down",),
 }
-LAYOUTS: dict[str, Layout] = {
+LAYOUTS: dict[str, ModuleKinds] = {
     "llama": SEPARATE,
     "mistral": SEPARATE,
     "qwen2": SEPARATE,
@@ -103,3 +103,8 @@ def _rows(config: Any, module: nn.Linear, kinds: tuple[str, ...]) -> list[int]:
 def linears(matrices: list[Projection]) -> list[nn.Linear]:
     """The distinct linear modules that hold these matrices, in order."""
     return list(dict.fromkeys(p.module for p in matrices))
+
+
+def layout_of(model: Any) -> Layout:
+    """The layout of a causal language model; its weights are not looked at and may be on the meta device."""
+    return make_layout({p.name: p.shape for p in projections(model)}, model.config.num_attention_heads)

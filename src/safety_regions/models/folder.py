@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safety_regions.artifacts.receipts import receipt_path
 from safety_regions.errors import UserError, naming
-from safety_regions.receipts import receipt_path
-from safety_regions.store import readable_json, share
+from safety_regions.files import readable_json, share
 
 PROBES = (
     "Hello, world! It's 12,345.67 o'clock.",

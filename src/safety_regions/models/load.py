@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from safety_regions import receipts
-from safety_regions.code import warn_if_changed
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.code_digests import warn_if_changed
 from safety_regions.errors import UserError
 
 
@@ -113,7 +113,7 @@ def _location(folder: Path, recipe: dict) -> tuple[str, str | None]:
     pointer = json.loads(source.read_text(encoding="utf-8"))
     if "path" not in pointer:
         return pointer["id"], pointer["revision"]
-    from safety_regions.models.sources import folder_digest
+    from safety_regions.models.sources.hub_or_local import folder_digest
 
     found, expected = folder_digest(pointer["path"]), recipe["source"]["sha256"]
     if found != expected:

@@ -3,34 +3,29 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from safety_regions import receipts
-from safety_regions.code import code_digests
-from safety_regions.config.models import (
-    AlignedModel,
-    HubModel,
-    LocalModel,
-    PackageModel,
-    TinyModel,
-)
+from pydantic import TypeAdapter, ValidationError
+
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.code_digests import code_digests
+from safety_regions.config.models import AlignedModel, HubModel, LocalModel, ModelSource, PackageModel, TinyModel
 from safety_regions.errors import UserError
 from safety_regions.models.folder import new_folder
-from safety_regions.models.recipe import source_of
 
 _TENSORS = ("safetensors", "tokenizers", "torch", "transformers")
 VERSIONS: dict[str, tuple[str, ...]] = {"tiny": _TENSORS, "package": ("gguf", *_TENSORS), "aligned": ("peft", *_TENSORS), "hub": (), "local": ()}  # fmt: skip
 """Packages that decide a folder's bytes, by kind of source."""
 _TRAINING = ("safety_regions.models.training", "safety_regions.models.tokens", "safety_regions.models.folder")
 MODULES: dict[str, tuple[str, ...]] = {
-    "tiny": ("safety_regions.models.tiny", "safety_regions.synthetic", *_TRAINING),
-    "package": ("safety_regions.models.package", "safety_regions.models.folder"),
+    "tiny": ("safety_regions.models.sources.tiny", "safety_regions.data.synthetic", *_TRAINING),
+    "package": ("safety_regions.models.sources.package", "safety_regions.models.folder"),
     "aligned": (
-        "safety_regions.models.align",
+        "safety_regions.models.sources.aligned",
         "safety_regions.models.adapter",
         "safety_regions.data.sample",
         *_TRAINING,
     ),
-    "hub": ("safety_regions.models.sources",),
-    "local": ("safety_regions.models.sources",),
+    "hub": ("safety_regions.models.sources.hub_or_local",),
+    "local": ("safety_regions.models.sources.hub_or_local",),
 }
 """Our modules that do."""
 
@@ -71,11 +66,11 @@ def _make(recipe: dict, folder: Path, inputs: Inputs) -> dict:
         raise UserError("the local model's folder is not given", where="--local")
     match source_of(recipe, inputs.local):
         case TinyModel() as source:
-            from safety_regions.models.tiny import make_tiny
+            from safety_regions.models.sources.tiny import make_tiny
 
             return make_tiny(source, folder)
         case AlignedModel() as source:
-            from safety_regions.models.align import make_aligned
+            from safety_regions.models.sources.aligned import make_aligned
 
             if inputs.base is None:
                 raise UserError("the base model's folder is not given", where="--base")
@@ -84,14 +79,25 @@ def _make(recipe: dict, folder: Path, inputs: Inputs) -> dict:
                 source, recipe["dtype"], inputs.base, inputs.data, recipe["data"], folder, inputs.device
             )
         case PackageModel() as source:
-            from safety_regions.models.package import make_from_package
+            from safety_regions.models.sources.package import make_from_package
 
             return make_from_package(source, recipe["dtype"], folder)
         case HubModel() as source:
-            from safety_regions.models.sources import point_to_hub
+            from safety_regions.models.sources.hub_or_local import point_to_hub
 
             return point_to_hub(source, folder)
         case LocalModel() as source:
-            from safety_regions.models.sources import point_to_local
+            from safety_regions.models.sources.hub_or_local import point_to_local
 
             return point_to_local(source, folder)
+
+
+def source_of(recipe: dict, local: str | None = None) -> ModelSource:
+    """The typed source in a recipe; `local` is the folder of a local model, which its recipe leaves out. Raises `UserError` if it is none."""
+    source = recipe["source"]
+    if source["kind"] == "local":
+        source = source | {"path": local}
+    try:
+        return TypeAdapter(ModelSource).validate_python(source)
+    except ValidationError as error:
+        raise UserError(str(error), where="--recipe, source", expected="a model's source") from None

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from safety_regions import receipts
-from safety_regions.artifacts import DIGITS, POINTER
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.artifact import DIGITS, POINTER
+from safety_regions.artifacts.kinds import GIT, is_stored
+from safety_regions.artifacts.receipts import RECEIPT, RUN, Receipt
 from safety_regions.errors import UserError
-from safety_regions.receipts import RECEIPT, RUN, Receipt
 from safety_regions.share.content import Content, contents
-from safety_regions.share.homes import GIT, is_stored
 from safety_regions.share.pointers import Pointer, read_pointer
-from safety_regions.share.tables import first, table
+from safety_regions.text import first, table
 
 OK = "ok"
 NOT_PULLED = "not pulled"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from safety_regions.artifacts import Artifact
+from safety_regions.artifacts.artifact import Artifact
 from safety_regions.errors import UserError
+from safety_regions.text import readable_size
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,3 @@ def not_pulled(artifacts: list[Artifact], configfiles: Iterable[Path | str]) -> 
         hint=f"safety-regions pull{f' --configfile {files}' if files else ''} brings them;"
         " or compute them again, for as long as that takes: snakemake --config 'machine={recompute_published: true}'",
     )
-
-
-def readable_size(n_bytes: int | float) -> str:
-    """A number of bytes for people: 1.5 GB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if n_bytes < 1000:
-            return f"{n_bytes:.3g} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.3g} TB"

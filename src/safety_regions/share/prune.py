@@ -8,14 +8,14 @@ from pathlib import Path
 
 import yaml
 
-from safety_regions.artifacts import DIGITS, POINTER, RESULTS
+from safety_regions.artifacts.artifact import DIGITS, POINTER, RESULTS
+from safety_regions.artifacts.receipts import RECEIPT, RUN
 from safety_regions.errors import UserError
-from safety_regions.plan import Plan
-from safety_regions.receipts import RECEIPT, RUN
+from safety_regions.planning.from_files import plan_of_files
+from safety_regions.planning.plan import Plan
 from safety_regions.share import git
 from safety_regions.share.content import files_of, remove, size_on_disk
 from safety_regions.share.findings import KEYED, Finding, artifacts_below, inspect
-from safety_regions.share.plans import plan_of_files
 from safety_regions.share.storage import look
 
 CONFIGS = Path("config")

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from safety_regions.artifacts import POINTER, RESULTS, Artifact
+from safety_regions.artifacts.artifact import FIGURES, POINTER, RESULTS, Artifact
+from safety_regions.artifacts.kinds import GIT, has_shared_receipt, is_for_dvc
+from safety_regions.artifacts.receipts import run_path
 from safety_regions.errors import UserError
-from safety_regions.plan import Plan
-from safety_regions.receipts import run_path
+from safety_regions.planning.plan import Plan
 from safety_regions.share import git
 from safety_regions.share.content import files_of
-from safety_regions.share.disputes import refuse_disputed, remove_broken
 from safety_regions.share.dvc import dvc
-from safety_regions.share.figures import FIGURES, export_report
+from safety_regions.share.export_report import export_report
 from safety_regions.share.findings import DISAGREES, OK, Finding, inspect, refusal
-from safety_regions.share.homes import GIT, has_shared_receipt, is_for_dvc
+from safety_regions.share.merge_conflicts import refuse_disputed, remove_broken
 from safety_regions.share.pointers import read_pointer
 from safety_regions.share.storage import Storage, look, place
 

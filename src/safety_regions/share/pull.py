@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from safety_regions.artifacts import POINTER, Artifact
+from safety_regions.artifacts.artifact import POINTER, Artifact
+from safety_regions.artifacts.receipts import paths_of, read
 from safety_regions.errors import UserError
-from safety_regions.plan import Plan
-from safety_regions.receipts import paths_of, read
+from safety_regions.planning.plan import Plan
 from safety_regions.share import git
 from safety_regions.share.content import digests_of, remove
 from safety_regions.share.dvc import dvc_complaint

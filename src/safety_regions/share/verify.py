@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from safety_regions.artifacts import POINTER, RESULTS
-from safety_regions.receipts import RECEIPT
+from safety_regions.artifacts.artifact import POINTER, RESULTS
+from safety_regions.artifacts.kinds import GIT
+from safety_regions.artifacts.receipts import RECEIPT
+from safety_regions.provenance.index import Known
 from safety_regions.share import git
 from safety_regions.share.findings import GOOD, NOT_IN_REMOTE, Finding, artifacts_below, inspect, remedy
-from safety_regions.share.homes import GIT
-from safety_regions.share.known import Known
 from safety_regions.share.storage import look
 
 

@@ -3,22 +3,19 @@
 import json
 from pathlib import Path
 
-import pandas as pd
-
-from safety_regions import receipts
-from safety_regions.across import Question, compare
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.table_files import write_csv
 from safety_regions.errors import UserError
-from safety_regions.expand import Layout, layout_of, make_layout
-from safety_regions.jobs import Entry
-from safety_regions.regions import open_region
-from safety_regions.steps.overlap import checked_region, given
-from safety_regions.store import atomic_path
-
-FLOAT_FORMAT = "%.9g"
+from safety_regions.models.architecture import layout_of
+from safety_regions.overlap.across_methods import Question, compare
+from safety_regions.regions.format import open_region
+from safety_regions.regions.owned_weights import Layout, make_layout
+from safety_regions.steps.inputs import checked_region, given
+from safety_regions.steps.jobs import Entry
 
 
 def across(entry: Entry) -> None:
-    """Write across.csv (see `safety_regions.across.compare`) and the folder's receipt.
+    """Write across.csv (see `safety_regions.overlap.across_methods.compare`) and the folder's receipt.
 
     Inputs by role: the prepared model's folder as `model`, of which only the configuration is read, and each region as
     `<method>/<set>`. Raises `UserError` for those that are missing, damaged, or not the recipe's.
@@ -62,9 +59,3 @@ def _known_shapes(regions: dict[str, dict[str, Path]]) -> dict[str, tuple[int, i
             if region.header.granularity == "weight":
                 return region.header.shapes
     return None
-
-
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table atomically, with equal bytes for equal tables; undefined numbers are empty cells."""
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format=FLOAT_FORMAT, lineterminator="\n")

@@ -5,8 +5,8 @@ Adapters have a rotation freedom (B A = (B R)(R^-1 A)), so regions on their weig
 
 from pathlib import Path
 
-from safety_regions import receipts
-from safety_regions.code import code_digests
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.code_digests import code_digests
 from safety_regions.models.folder import new_folder
 
 VERSIONS = ("peft", "safetensors", "tokenizers", "torch", "transformers")
@@ -26,7 +26,7 @@ def train_adapter(
     fetched rows by dataset. The model is loaded in float32 and stays on disk as it is. The facts are those of
     `train_and_merge`. Raises `UserError` for inputs that are missing, altered, of another recipe, or too few.
     """
-    from safety_regions.models.adapter import Decided, read_splits, train_and_merge
+    from safety_regions.models.adapter_training import Decided, read_splits, train_and_merge
     from safety_regions.models.load import load_model
 
     options = Decided.model_validate(recipe["options"])

@@ -1,67 +1,32 @@
 """One model and method in, one table out: what the model does without the regions, and without random ones."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from safety_regions import receipts
-from safety_regions.ablate import ablated, random_like, without_entries
-from safety_regions.code import code_digests
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.code_digests import code_digests
+from safety_regions.artifacts.table_files import write_csv
 from safety_regions.config.evaluate import Evaluate
 from safety_regions.errors import UserError
-from safety_regions.evaluation import Questions, evaluate, removes_more
-from safety_regions.expand import Masks, check_fits, expand, layout_of, masks_at, union, without
-from safety_regions.jobs import Entry
+from safety_regions.evaluation.ablate import ablated, without_entries
+from safety_regions.evaluation.evaluate import Questions
+from safety_regions.evaluation.table import Remove, Subject, evaluation_table
+from safety_regions.files import canonical_json, read_jsonl
 from safety_regions.models.adapter import LoraAdapter, adapted, load_adapter
-from safety_regions.models.architecture import projections
+from safety_regions.models.architecture import layout_of, projections
 from safety_regions.models.load import LoadedModel, load_once
 from safety_regions.models.tokens import Sample, encode_pair
-from safety_regions.progress import progress
-from safety_regions.regions import Header, Region, open_region
-from safety_regions.steps.across import write_csv
-from safety_regions.steps.overlap import checked_region, given
-from safety_regions.store import canonical_json, read_jsonl
+from safety_regions.regions.format import Region, open_region
+from safety_regions.regions.masks import Masks, masks_at, union
+from safety_regions.regions.owned_weights import check_fits, expand
+from safety_regions.steps.inputs import checked_region, given
+from safety_regions.steps.jobs import Entry
 
 MODULES = tuple(f"safety_regions.{name}" for name in ("ablate", "evaluation", "expand", "refusals", "responses"))
 VERSIONS = ("torch", "transformers", "tokenizers", "numpy", "pandas")
-
-VERDICT = "removes_more_than_random"
-COLUMNS = [
-    "set", "condition", "seed", "share", "share_of_weights", "refusal_rate", "over_refusal_rate", "perplexity",
-    "n_harmful", "n_harmless", VERDICT,
-]  # fmt: skip
-
-Remove = Callable[[Masks | None], AbstractContextManager[int | None]]
-"""Takes a region out of the model while the block is open, or nothing; gives how many of the model's weights that changes."""
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """A model, the questions to it, and how regions are taken out of it."""
-
-    loaded: LoadedModel
-    questions: Questions
-    options: Evaluate
-    remove: Remove
-    header: Header
-    n_weights: int
-    """Weights in the model's scored matrices."""
-
-    def share(self, masks: Masks) -> float:
-        """The share of the method's elements that are in the masks."""
-        shapes = self.header.shapes
-        n = sum(int(np.bitwise_count(masks(own)).sum(dtype=np.int64)) for own in shapes)
-        return n / sum(rows * columns for rows, columns in shapes.values())
-
-    def without(self, masks: Masks | None) -> dict:
-        """What the model does without the elements in the masks, and the share of its weights that this changes."""
-        with self.remove(masks) as changed:
-            found = evaluate(self.loaded, self.questions, self.options.max_new_tokens)
-        return {"share_of_weights": np.nan if changed is None else changed / self.n_weights, **asdict(found)}
 
 
 def evaluate_regions(entry: Entry, device: str, known: dict[str, dict] | None = None) -> None:
@@ -89,7 +54,7 @@ def evaluate_regions(entry: Entry, device: str, known: dict[str, dict] | None = 
     receipts.write(entry.path, recipe, facts, versions=VERSIONS, code=code_digests(*MODULES))
 
 
-def _intact(recipe: dict, subject: _Subject, known: dict[str, dict]) -> dict:
+def _intact(recipe: dict, subject: Subject, known: dict[str, dict]) -> dict:
     """What the model does with nothing taken out; an adapter that is not merged is part of it."""
     asked = {key: recipe[key] for key in ("model", "harmful", "over_refusal", "texts")}
     key = canonical_json([asked, recipe.get("adapter", recipe["model"]), subject.options.max_new_tokens])
@@ -98,47 +63,12 @@ def _intact(recipe: dict, subject: _Subject, known: dict[str, dict]) -> dict:
     return known[key]
 
 
-def evaluation_table(
-    subject: _Subject, safety: dict[str, Masks], removed: Masks, intact: dict
-) -> tuple[pd.DataFrame, dict]:
-    """One row per set, condition and random region; and for each set and stage, whether the region removes more refusals than
-    any of its random regions. `share` is that of the method's elements taken out, `share_of_weights` that of the model's weights.
-    """
-    rows: list[dict] = []
-    verdicts: dict[str, dict[str, bool]] = {}
-    with progress(2 * len(safety), "evaluating", "regions") as bar:
-        for name, raw in safety.items():
-            rows.append({"set": name, "condition": "intact", **intact})
-            verdicts[name] = {}
-            for stage, masks, forbidden in (("raw", raw, None), ("refined", without(raw, removed), removed)):
-                region, *controls = _without_region(subject, intact, masks, forbidden, f"{name}/{stage}")
-                verdict = removes_more(intact["refusal_rate"], region["refusal_rate"], [row["refusal_rate"] for row in controls])  # fmt: skip
-                rows.append({"set": name, "condition": stage, **region, VERDICT: verdict})
-                rows += [{"set": name, "condition": f"random_{stage}", **row} for row in controls]
-                verdicts[name][stage] = verdict
-                bar.update(1)
-    return pd.DataFrame(rows, columns=COLUMNS), verdicts
-
-
-def _without_region(subject: _Subject, intact: dict, masks: Masks, forbidden: Masks | None, key: str) -> list[dict]:
-    """What the model does without a region, then without each of its random ones; all the same if the region is empty."""
-    header, first = subject.header, subject.options.seed
-    share, seeds = subject.share(masks), range(first, first + subject.options.n_random)
-    if share == 0:
-        return [intact, *({**intact, "seed": seed} for seed in seeds)]
-    rows = [{"share": share, **subject.without(masks)}]
-    for seed in seeds:
-        control = random_like(masks, header.shapes, header.granularity, forbidden, f"{seed}/{key}")
-        rows.append({"share": share, "seed": seed, **subject.without(control)})
-    return rows
-
-
-def _subject(recipe: dict, inputs: dict[str, Path], loaded: LoadedModel, regions: list[Region]) -> _Subject:
+def _subject(recipe: dict, inputs: dict[str, Path], loaded: LoadedModel, regions: list[Region]) -> Subject:
     options = Evaluate.model_validate(recipe["options"])
     header, matrices = regions[0].header, projections(loaded.model)
     remove = _from_adapter(recipe, inputs, loaded, regions, options) if header.granularity == "adapter" else _from_weights(loaded, regions, options)  # fmt: skip
     n_weights = sum(rows * columns for rows, columns in (p.shape for p in matrices))
-    return _Subject(loaded, _questions(recipe, inputs, loaded), options, remove, header, n_weights)
+    return Subject(loaded, _questions(recipe, inputs, loaded), options, remove, header, n_weights)
 
 
 def _from_weights(loaded: LoadedModel, regions: list[Region], options: Evaluate) -> Remove:

@@ -4,33 +4,28 @@
 the weights `measure` does both.
 """
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from safety_regions import receipts
-from safety_regions.code import code_digests
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.code_digests import code_digests
+from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import options_of
 from safety_regions.config.run import Machine
 from safety_regions.errors import UserError, did_you_mean
-from safety_regions.halves import half_of
-from safety_regions.jobs import Entry
-from safety_regions.methods.catalogue import CATALOGUE
+from safety_regions.files import atomic_path, canonical_json
 from safety_regions.methods.interface import method
 from safety_regions.methods.passes import run_pass
-from safety_regions.models.adapter import LoraAdapter, load_adapter
-from safety_regions.models.limits import refuse_unreadable
 from safety_regions.models.load import LoadedModel, load_once
-from safety_regions.models.tokens import Sample, encode_pair, encode_prompt
-from safety_regions.regions import MOST_FRACTIONS, SCOPES, Header, write_region
-from safety_regions.select import Cut
-from safety_regions.store import atomic_path, canonical_json, read_jsonl
+from safety_regions.models.tokens import Sample
+from safety_regions.regions.format import MOST_FRACTIONS, SCOPES, Header, write_region
+from safety_regions.regions.select import Cut
+from safety_regions.steps.jobs import Entry
+from safety_regions.steps.method_inputs import adapter_input, method_inputs
+from safety_regions.steps.samples import read_samples
 
 VERSIONS = ("torch", "transformers", "tokenizers", "numpy", "safetensors", "zstandard")
 MODULES = tuple(
@@ -47,8 +42,6 @@ MODULES = tuple(
     )
 )
 """Our modules that decide a region's bytes, beside the method's own and those it rests on."""
-MOST_LEFT_OUT = 0.1
-"""Share of a set's pairs that may have a response without a token, as base models give now and then."""
 
 
 def by_sample(entries: Sequence[Entry]) -> list[list[Entry]]:
@@ -68,7 +61,7 @@ def measure(entries: Sequence[Entry], machine: Machine) -> None:
     for entry in entries:
         _check_version(entry)
     loaded = _load(entries[0], machine.device)
-    samples, facts = _samples(entries[0], loaded)
+    samples, facts = read_samples(entries[0], loaded)
     shared = [entry for entry in entries if _shares(entry)]
     alone = [[entry] for entry in entries if not _shares(entry)]
     for together in [shared, *alone] if shared else alone:
@@ -107,7 +100,7 @@ def _measured(
     entries: Sequence[Entry], loaded: LoadedModel, samples: list[Sample], machine: Machine
 ) -> Iterator[tuple[Entry, dict[str, Tensor]]]:
     """The statistics of each entry, in one pass; a single entry is measured by its method."""
-    asked = [(method(e.recipe["method"]), options_of(e.recipe["method"], e.recipe["options"]), _needs(e, loaded)) for e in entries]  # fmt: skip
+    asked = [(method(e.recipe["method"]), options_of(e.recipe["method"], e.recipe["options"]), method_inputs(e, loaded)) for e in entries]  # fmt: skip
     limit = {"batch_tokens": machine.batch_tokens}
     if len(entries) == 1:
         [(of, options, needs)] = asked
@@ -134,94 +127,11 @@ def _check_version(entry: Entry) -> None:
         raise UserError(f"version {entry.recipe['version']} of {entry.recipe['method']}", where=str(entry.path), expected=f"version {version}, which this code has", hint="run snakemake with this code's plan, or use the code of that version")  # fmt: skip
 
 
-def _samples(entry: Entry, loaded: LoadedModel) -> tuple[list[Sample], dict]:
-    """The pairs of an entry, or its half of them, as tokens; and what receipts say of them.
-
-    A pair whose response has no token has nothing to be identified from: it is left out, counted and named.
-    """
-    path = entry.checked("pairs")
-    rows = read_jsonl(path)
-    if part := entry.recipe.get("part"):
-        rows = half_of(rows, part["split"], part["half"])
-    n_all, n_empty = len(rows), sum(not row["response"] for row in rows)
-    encoded = [(row, _encode(row, loaded)) for row in rows]
-    _report_left_out([s.id for _, s in encoded if len(s.input_ids) == s.n_prompt], n_all, str(path))
-    encoded = [(row, s) for row, s in encoded if len(s.input_ids) > s.n_prompt]
-    rows, samples = [row for row, _ in encoded], [s for _, s in encoded]
-    refuse_unreadable(loaded.model, {s.id: s.input_ids for s in samples}, str(path))
-    n = len(samples)
-    facts = {
-        "n_samples": n,
-        "n_left_out": n_all - n,
-        "share_refused": round(sum(row["refused"] for row in rows) / n, 6),
-        "n_cut": sum(not row["finished"] for row in rows),
-        "n_empty": n_empty,
-        "mean_response_tokens": round(sum(len(s.input_ids) - s.n_prompt for s in samples) / n, 2),
-        "mean_tokens": round(sum(len(s.input_ids) for s in samples) / n, 2),
-    }
-    return samples, facts
-
-
-def _report_left_out(ids: list[str], of: int, where: str) -> None:
-    """Say which pairs are left out. Raises `UserError` if they are too many for the rest to stand for the set."""
-    if not ids:
-        return
-    found = (
-        f"{len(ids)} of {of} responses without a single token: {', '.join(ids[:5])}{', ...' if len(ids) > 5 else ''}"
-    )
-    if len(ids) > MOST_LEFT_OUT * of:
-        raise UserError(found, where=where, expected=f"no more than {MOST_LEFT_OUT:.0%}, which are left out", hint="raise responses.max_new_tokens, or use responses.policy: template")  # fmt: skip
-    print(f"warning: {where}: {found}; left out", file=sys.stderr)
-
-
-def _encode(row: dict, loaded: LoadedModel) -> Sample:
-    return encode_pair(
-        loaded.tokenizer,
-        row["prompt"],
-        row["response"],
-        eos_ids=loaded.eos_ids,
-        finished=row["finished"],
-        plain_template=loaded.plain_template,
-        id=row["id"],
-    )
-
-
-def _needs(entry: Entry, loaded: LoadedModel) -> dict[str, Any]:
-    """What its method looks at beside the samples, by keyword."""
-    return _prompts_needed(entry, loaded) | _adapter_needed(entry, loaded)
-
-
-def _prompts_needed(entry: Entry, loaded: LoadedModel) -> dict[str, Any]:
-    """The other prompts that SafeLayer looks at: `normal` ones as tokens, `over_rejection` ones as text."""
-    if "normal" not in entry.recipe:
-        return {}
-    normal = [(row["id"], row["prompt"]) for row in read_jsonl(entry.checked("normal"))]
-    tokens = [(id, tuple(encode_prompt(loaded.tokenizer, text, loaded.plain_template))) for id, text in normal]
-    texts = []
-    for role, digest in entry.recipe["over_rejection"].items():
-        receipts.check(entry.inputs[f"over_rejection/{role}"], digest)
-        texts += [row["prompt"] for row in read_jsonl(entry.inputs[f"over_rejection/{role}"])]
-    return {"normal": [Sample(id, ids, len(ids)) for id, ids in tokens], "over_rejection": texts}
-
-
-def _adapter_needed(entry: Entry, loaded: LoadedModel) -> dict[str, Any]:
-    """The model's LoRA adapter; an aligned model has its own, merged into its weights."""
-    if "adapter" not in entry.recipe:
-        return {}
-    merged = entry.recipe["adapter"] == entry.recipe["model"]
-    return {"adapter": _load_adapter(entry.checked("adapter"), loaded), "merged": merged}
-
-
-@cache
-def _load_adapter(folder: Path, loaded: LoadedModel) -> LoraAdapter:
-    return load_adapter(folder, loaded.model)
-
-
 def _write_region(entry: Entry, loaded: LoadedModel, statistics: Mapping[str, Tensor], facts: dict) -> None:
     name, of = entry.recipe["method"], method(entry.recipe["method"])
     cut = _cut(entry)
     options = options_of(name, entry.recipe.get("options", {}))
-    levels = of.levels(loaded, statistics, options, cut, **_adapter_needed(entry, loaded))
+    levels = of.levels(loaded, statistics, options, cut, **adapter_input(entry, loaded))
     header = write_region(
         entry.path, levels, recipe_digest=entry.digest, cut=cut, granularity=CATALOGUE[name].granularity
     )

@@ -2,20 +2,16 @@
 
 from pathlib import Path
 
-import pandas as pd
-
-from safety_regions import receipts
-from safety_regions.code import warn_if_changed
-from safety_regions.counts import count, sample_orders
-from safety_regions.errors import UserError
-from safety_regions.jobs import Entry
-from safety_regions.overlap import nway_table, pair_table, size_table
-from safety_regions.regions import open_region
-from safety_regions.store import atomic_path
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.table_files import write_parquet
+from safety_regions.overlap.counts import count, sample_orders
+from safety_regions.overlap.tables import nway_table, pair_table, size_table
+from safety_regions.steps.inputs import checked_region, given
+from safety_regions.steps.jobs import Entry
 
 
 def overlap(entry: Entry) -> None:
-    """Write pairs.parquet, nway.parquet and sizes.parquet (see `safety_regions.overlap`) and the folder's receipt.
+    """Write pairs.parquet, nway.parquet and sizes.parquet (see `safety_regions.overlap.tables`) and the folder's receipt.
 
     Inputs by role: the region of each set by the set's name. Raises `UserError` for those that are missing, damaged, or not the
     recipe's.
@@ -43,27 +39,5 @@ def _facts(regions: dict[str, Path]) -> dict:
     return {"sets": {name: {key: of[key] for key in keys} | {"n_left_out": of.get("n_left_out", 0)} for name, of in facts.items()}}  # fmt: skip
 
 
-def write_parquet(table: pd.DataFrame, path: Path) -> None:
-    """Write a table atomically, with equal bytes for equal tables."""
-    with atomic_path(path) as temporary:
-        table.to_parquet(temporary, engine="pyarrow", compression="zstd", index=False)
-
-
 def _checked(entry: Entry, name: str, digest: str) -> Path:
     return checked_region(given(entry.inputs, name, "--job"), digest)
-
-
-def given(paths: dict[str, Path], role: str, option: str) -> Path:
-    """The path of a role. Raises `UserError` if it was not given."""
-    if role not in paths:
-        raise UserError(f"no path given for {role}", where=option, expected="a path for every role of the recipe")
-    return paths[role]
-
-
-def checked_region(path: Path, digest: str) -> Path:
-    """The path of a region file that agrees with its receipt and was made by recipe `digest`, by its own word too."""
-    warn_if_changed(str(path), receipts.check(path, digest).code)
-    with open_region(path) as region:
-        if region.header.recipe_digest != digest:
-            raise UserError(f"this file says it was made by recipe {region.header.recipe_digest[:12]}", where=str(path), expected=f"recipe {digest[:12]}", hint="delete it with its receipt and run snakemake again")  # fmt: skip
-    return path

@@ -2,20 +2,20 @@
 
 import pandas as pd
 
-from safety_regions import receipts
-from safety_regions.counts import UNION, count
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.table_files import write_parquet
+from safety_regions.config.variants import OWN, Variant, drawn_from, part_of, role
 from safety_regions.data.duplicates import normalise
-from safety_regions.halves import half_of
-from safety_regions.jobs import Entry
-from safety_regions.planning_replicates import role
-from safety_regions.replicates import Facts, replicate_table
-from safety_regions.steps.overlap import checked_region, given, write_parquet
-from safety_regions.store import read_jsonl
-from safety_regions.variants import OWN, Variant, drawn_from, part_of
+from safety_regions.data.halves import half_of
+from safety_regions.files import read_jsonl
+from safety_regions.overlap.counts import UNION, count
+from safety_regions.overlap.replicates import Facts, replicate_table
+from safety_regions.steps.inputs import checked_region, given
+from safety_regions.steps.jobs import Entry
 
 
 def replicates(entry: Entry) -> None:
-    """Write replicates.parquet (see `safety_regions.replicates`) and the folder's receipt.
+    """Write replicates.parquet (see `safety_regions.overlap.replicates`) and the folder's receipt.
 
     Inputs by role: `region/SET/VARIANT`, `prompts/SET/VARIANT`. Raises `UserError` for those that are missing, damaged, or not the
     recipe's.

@@ -7,25 +7,25 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from safety_regions import receipts
-from safety_regions.artifacts import DIGITS, RESULTS
+from safety_regions.artifacts import receipts
+from safety_regions.artifacts.artifact import DIGITS, RESULTS
+from safety_regions.artifacts.table_files import write_csv
 from safety_regions.claims.assessment import Assessment, assess
 from safety_regions.claims.confounds import pair_covariates
-from safety_regions.claims.estimates import STAGES, at
-from safety_regions.figures.ceiling import write_ceiling
-from safety_regions.figures.confounds import pair_rows, write_confounds
-from safety_regions.figures.evaluate import write_evaluation
-from safety_regions.figures.headline import write_headline
-from safety_regions.figures.responses import write_responses
-from safety_regions.figures.verdicts import write_verdicts
-from safety_regions.page.appendix import write_appendix
-from safety_regions.page.page import Provenance, write_page
-from safety_regions.page.shown import list_figures
-from safety_regions.steps.across import write_csv
-from safety_regions.steps.gathered import Gathered
-from safety_regions.steps.metrics import write_metrics
-from safety_regions.steps.summary import summary
-from safety_regions.store import atomic_path, canonical_json, write_text
+from safety_regions.claims.rows import STAGES, at
+from safety_regions.files import atomic_path, canonical_json, write_text
+from safety_regions.report.dvc_metrics import write_metrics
+from safety_regions.report.figures.ceiling import write_ceiling
+from safety_regions.report.figures.confounds import pair_rows, write_confounds
+from safety_regions.report.figures.evaluate import write_evaluation
+from safety_regions.report.figures.headline import write_headline
+from safety_regions.report.figures.responses import write_responses
+from safety_regions.report.figures.verdicts import write_verdicts
+from safety_regions.report.inputs import Gathered
+from safety_regions.report.page.appendix import write_appendix
+from safety_regions.report.page.gallery import list_figures
+from safety_regions.report.page.page import Provenance, write_page
+from safety_regions.report.summary import summary
 
 FIGURE_KINDS = ("figures", "curves")
 

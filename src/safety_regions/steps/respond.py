@@ -1,11 +1,14 @@
 """Prompts in, (prompt, response) pairs out, by one policy for all sets; the share of refusals goes into the receipt."""
 
-from safety_regions import receipts
-from safety_regions.answer import Answer
+from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
-from safety_regions.jobs import Entry
-from safety_regions.refusals import is_refusal
-from safety_regions.store import read_jsonl, write_jsonl
+from safety_regions.files import read_jsonl, write_jsonl
+from safety_regions.models.answers import Answer, is_refusal
+from safety_regions.models.checks import refuse_unreadable
+from safety_regions.models.generate import generate
+from safety_regions.models.load import load_once
+from safety_regions.models.tokens import encode_prompt
+from safety_regions.steps.jobs import Entry
 
 
 def respond(entry: Entry, device: str) -> None:
@@ -27,7 +30,7 @@ def _answers(entry: Entry, prompts: list[dict], device: str) -> list[Answer]:
     if policy == "dataset":
         return [Answer(_own_response(entry, row), finished=True) for row in prompts]
     # Only here, since fixed responses need neither torch nor the seconds that it takes to be imported.
-    from safety_regions.steps.generated import generated
+    from safety_regions.steps.respond import generated
 
     return generated(entry, prompts, device)
 
@@ -48,3 +51,12 @@ def _facts(rows: list[dict]) -> dict:
         "share_refused": round(sum(row["refused"] for row in rows) / len(rows), 6),
         "mean_characters": round(sum(len(row["response"]) for row in rows) / len(rows), 2),
     }
+
+
+def generated(entry: Entry, prompts: list[dict], device: str) -> list[Answer]:
+    """In the order of `prompts`. Raises `UserError` if the model cannot read one of them."""
+    loaded = load_once(entry.inputs["model"], device, entry.recipe["model"])
+    most = entry.recipe["max_new_tokens"]
+    ids = {row["id"]: encode_prompt(loaded.tokenizer, row["prompt"], loaded.plain_template) for row in prompts}
+    refuse_unreadable(loaded.model, ids, str(entry.inputs["prompts"]), further=most)
+    return generate(loaded, [row["prompt"] for row in prompts], most, doing=entry.path.name)

@@ -1,0 +1,16 @@
+"""Which rows of an overlap table a stage means: raw regions, or regions refined with the union of the utility regions."""
+
+import pandas as pd
+
+from safety_regions.overlap.counts import UNION
+
+STAGES = ("raw", "refined")
+
+
+def at(table: pd.DataFrame, stage: str, q: float | None, p: float) -> pd.DataFrame:
+    """Rows over the whole model of a stage: raw, or refined with the union of the utility regions at p; `q` None: at every q."""
+    if table.empty:
+        return table
+    wanted = table["stage"].eq("raw") if stage == "raw" else table["utility"].eq(UNION) & table["p"].eq(p)
+    wanted &= True if q is None else table["q"].eq(q)
+    return table[wanted & table["scope"].eq("all")] if "scope" in table else table[wanted]

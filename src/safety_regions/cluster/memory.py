@@ -1,0 +1,161 @@
+"""Memory that a step needs on a model of a given size: estimates from above, from which jobs are asked for.
+
+On CPUs they were compared with measured peaks of models of 0.1 to 0.3 billion parameters (benchmarks/sizing.py): 1.1 to 2.5
+times those. On GPUs, and for larger models, nothing was measured: there they are sums of what the code is known to hold.
+"""
+
+import math
+from dataclasses import dataclass
+
+from safety_regions.artifacts.artifact import Artifact
+from safety_regions.cluster.duration import seconds_of
+from safety_regions.config.method_catalogue import CATALOGUE
+from safety_regions.planning.model_size import ModelSize
+
+GIB = 2**30
+Bytes = int | float
+MARGIN = 1.25
+"""Room for what allocators keep, on all but the weights themselves."""
+PROCESS = {"cpu": 0.45 * GIB, "cuda": 3.0 * GIB}
+"""Host memory of Python with torch and transformers, and with the libraries of a GPU."""
+PLAIN = 0.35 * GIB
+"""The same of a step without a model."""
+CONTEXT = 1.5 * GIB
+"""GPU memory of a process beside its tensors, and blocks of a fixed size that SafeNeuron works in."""
+ANSWERS = 16
+"""Prompts that are answered at a time."""
+LONGEST = 544
+"""Tokens of the longest prompt with its answer; measured in seven public sets: 455."""
+TRAINED = 128
+"""Tokens of a training sample at most."""
+TEXTS = 2048
+"""Tokens in a batch of which perplexity is taken."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one job needs, retries aside."""
+
+    gpu_bytes: Bytes
+    """On the GPUs of one node together; 0 for a step that uses none."""
+    host_bytes: Bytes
+    seconds: float
+
+
+def need_of(step: str, size: ModelSize, artifacts: list[Artifact], *, batch_tokens: int, device: str) -> Need:
+    """What a job of `step` needs that makes these artifacts of a model; `device`: `cpu` or `cuda`."""
+    seconds = seconds_of(step, size, artifacts, device)
+    own = _on_host(step, size, artifacts)
+    if step in ("select", "overlap"):
+        weights = size.weight_bytes if step == "select" else 0
+        return Need(0, weights + MARGIN * ((PROCESS["cpu"] if weights else PLAIN) + own), seconds)
+    # Training is in float32 whatever the model is run in.
+    weights = 4 * size.parameters if step == "train" else size.weight_bytes
+    kept = _kept(step, size, artifacts)
+    working = _working(step, size, artifacts, batch_tokens)
+    if device == "cpu":
+        return Need(0, weights + kept + MARGIN * (PROCESS[device] + working + own), seconds)
+    # Weights pass through the host on their way to a GPU, and sums of the size of the weights on their way back.
+    host = weights + _sums(size, artifacts) + MARGIN * (PROCESS[device] + own)
+    return Need(weights + kept + MARGIN * (CONTEXT + working), host, seconds)
+
+
+def gpus_for(need: Need, gpu_memory_gb: float) -> int:
+    """How many GPUs of so many GB hold what a job needs; layers do not split, so a tenth of each is left unused from the second on."""
+    one = gpu_memory_gb * 1e9
+    return 1 if need.gpu_bytes <= one else math.ceil(need.gpu_bytes / (0.9 * one))
+
+
+def _kept(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
+    """What lies beside the weights for the whole job, in proportion to them."""
+    # A region's weights, or those that an adapter is added to, are kept aside to be put back.
+    aside = step == "evaluate" or (step == "measure" and any(_adds_adapter(a) for a in artifacts))
+    kept = size.scored * size.bytes_per_weight if aside else 0
+    # Methods with an adapter have a pass of their own, after which sums are gone.
+    return max(kept, _sums(size, artifacts) if step == "measure" else 0)
+
+
+def _sums(size: ModelSize, artifacts: list[Artifact]) -> Bytes:
+    """A float32 sum for every scored weight, of a method that keeps no statistic: on a GPU, and then on the host."""
+    return 4 * size.scored if any(_measures_region(a) for a in artifacts) else 0
+
+
+def _measures_region(artifact: Artifact) -> bool:
+    return artifact.kind == "region" and "statistics" not in artifact.recipe
+
+
+def _adds_adapter(artifact: Artifact) -> bool:
+    return artifact.recipe.get("adapter", artifact.recipe["model"]) != artifact.recipe["model"]
+
+
+def _working(step: str, size: ModelSize, artifacts: list[Artifact], batch_tokens: int) -> Bytes:
+    """What comes and goes while the model runs, where it runs."""
+    match step:
+        case "respond":
+            return _answering(size, size.bytes_per_weight)
+        case "evaluate":
+            logits = TEXTS * size.vocabulary * (size.bytes_per_weight + 8)
+            return max(_answering(size, size.bytes_per_weight), _reading(size, TEXTS) + logits)
+        case "measure":
+            answers = any(a.recipe["method"] == "safelayer" for a in artifacts)
+            tokens = max(batch_tokens, LONGEST)
+            reading = _reading(size, tokens)
+            if any(_measures_region(a) for a in artifacts):
+                products = 3 * size.largest * size.bytes_per_weight
+                reading = products + _differentiating(size, tokens, size.bytes_per_weight)
+            return max(reading, _answering(size, size.bytes_per_weight)) if answers else reading
+        case "train":
+            samples = TRAINED * max(_batch_size(a) for a in artifacts)
+            return max(_differentiating(size, samples, 4, lora=True), _answering(size, 4))
+    raise ValueError(f"no estimate for the step {step}")
+
+
+def _answering(size: ModelSize, width: int) -> Bytes:
+    """Keys and values, activations of one layer over the prompts, and the logits of one token in several copies."""
+    cache = LONGEST * size.layers * 2 * size.keys * width
+    return ANSWERS * (cache + LONGEST * (8 * size.hidden + 4 * size.intermediate) * width + 16 * size.vocabulary)
+
+
+def _reading(size: ModelSize, tokens: int) -> Bytes:
+    """Activations of a forward pass, which drops those of one layer for the next, with float32 copies."""
+    return 4 * tokens * (8 * size.hidden + 4 * size.intermediate)
+
+
+def _differentiating(size: ModelSize, tokens: int, width: int, lora: bool = False) -> Bytes:
+    """Activations that the backward pass needs, of all layers, and logits in five copies."""
+    layer = (12 * size.hidden + 5 * size.intermediate) * width
+    # Half as much again was measured with an adapter beside every matrix.
+    return tokens * (size.layers * layer * (1.5 if lora else 1) + 5 * 4 * size.vocabulary)
+
+
+def _batch_size(artifact: Artifact) -> int:
+    """Samples of a training step; tiny models are trained 32 at a time."""
+    return (artifact.recipe.get("options") or artifact.recipe["source"]).get("batch_size", 32)
+
+
+def _on_host(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
+    """What a job works with on the CPU wherever the model runs: scores to be ranked, masks to be counted."""
+    match step:
+        case "select" | "measure":
+            regions = [a for a in artifacts if a.kind == "region"]
+            at_once = {"layer": size.scored / size.layers, "model": size.scored}
+            return 16 * max((at_once.get(a.recipe["scope"], size.largest) for a in regions), default=0)
+        case "evaluate":
+            return 24 * size.largest
+        case "overlap":
+            return max(_masks(a, size) for a in artifacts)
+    return 0
+
+
+def _masks(table: Artifact, size: ModelSize) -> Bytes:
+    """One matrix of every region, packed, four planes each; and the utility regions and their union at every fraction."""
+    if table.kind == "across":
+        # The last mask of every region is kept.
+        return (8 + len(table.inputs) / 8) * size.largest
+    first = next(iter(table.inputs.values())).recipe
+    elements = size.largest if CATALOGUE[first["method"]].granularity == "weight" else size.intermediate
+    if table.kind == "replicates":
+        utility = len(table.recipe["utility"])
+        return (4 * (utility + max(len(of) for _, of in table.recipe["groups"])) + utility + 1) * elements / 8 + 100e6
+    sets, utility = len(table.inputs), len(table.recipe["utility"]) + 1
+    return (4 * sets + len(first["grid"]) * utility) * elements / 8 + 100e6

@@ -1,0 +1,63 @@
+"""The model's own answers: greedy, batched, equal to the one-by-one result up to rounding."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from safety_regions.models.answers import Answer
+from safety_regions.models.load import LoadedModel
+from safety_regions.models.tokens import encode_prompt
+from safety_regions.progress import progress
+
+# A constant and not an option: padding changes the last bits of a logit, so the batch size belongs to the method.
+BATCH_SIZE = 16
+
+
+def generate(
+    loaded: LoadedModel, prompts: Sequence[str], max_new_tokens: int, batch_size: int = BATCH_SIZE, doing: str = "answering"
+) -> list[Answer]:  # fmt: skip
+    """Greedy answers in the order of `prompts`, of at most `max_new_tokens` tokens each."""
+    ids = [encode_prompt(loaded.tokenizer, prompt, loaded.plain_template) for prompt in prompts]
+    order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), ids[i], i))
+    answers: dict[int, Answer] = {}
+    with progress(len(ids), doing) as bar:
+        for first in range(0, len(order), batch_size):
+            chunk = order[first : first + batch_size]
+            answers.update(zip(chunk, _generate_batch(loaded, [ids[i] for i in chunk], max_new_tokens), strict=True))
+            bar.update(len(chunk))
+    return [answers[i] for i in range(len(ids))]
+
+
+@torch.inference_mode()
+def _generate_batch(loaded: LoadedModel, ids: list[list[int]], max_new_tokens: int) -> list[Answer]:
+    from transformers import GenerationConfig
+
+    length = max(map(len, ids))
+    pad = loaded.eos_ids[0]
+    # Generation continues from the last position, so prompts are padded on the left and the padding is masked.
+    input_ids = torch.tensor([[pad] * (length - len(row)) + row for row in ids], device=loaded.device)
+    mask = torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in ids], device=loaded.device)
+    config = GenerationConfig(do_sample=False, num_beams=1, max_new_tokens=max_new_tokens, eos_token_id=list(loaded.eos_ids), pad_token_id=pad)  # fmt: skip
+    with _own_defaults_aside(loaded.model):
+        output = loaded.model.generate(input_ids, attention_mask=mask, generation_config=config)
+    return [_answer(loaded, row[length:].tolist()) for row in output]
+
+
+@contextmanager
+def _own_defaults_aside(model: Any) -> Iterator[None]:
+    """Without the model's own generation config, from which transformers would fill in penalties, lengths and sampling."""
+    from transformers import GenerationConfig
+
+    own, model.generation_config = model.generation_config, GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+def _answer(loaded: LoadedModel, tokens: list[int]) -> Answer:
+    stop = next((i for i, token in enumerate(tokens) if token in loaded.eos_ids), None)
+    text = loaded.tokenizer.decode(tokens[:stop], skip_special_tokens=True).strip()
+    return Answer(text, finished=stop is not None)

@@ -1,0 +1,61 @@
+"""The part of a plan that regions are made from: datasets, prompts, models."""
+
+from safety_regions.artifacts.artifact import Artifact
+from safety_regions.config.models import AlignedModel
+from safety_regions.planning.plan import Plan
+from safety_regions.planning.recipes import dataset_recipe, model_recipe, prompts_recipe
+
+
+def add_dataset(plan: Plan, name: str) -> Artifact:
+    """All rows of a dataset."""
+    if name not in plan.datasets:
+        recipe = dataset_recipe(name, plan.registries.datasets[name])
+        plan.datasets[name] = plan.add(Artifact("dataset", recipe, f"datasets/{name}", ".jsonl"))
+    return plan.datasets[name]
+
+
+def add_prompts(plan: Plan, name: str) -> None:
+    """The prompts of a set that regions are identified from."""
+    plan.prompts[name] = drawn_prompts(plan, name, plan.run.datasets.seed)
+
+
+def drawn_prompts(plan: Plan, name: str, seed: int) -> Artifact:
+    """Prompts of one of the run's sets, drawn as the run says but with a seed of its own."""
+    config = plan.run.datasets
+    rows = add_dataset(plan, name)
+    listed = [*config.safety, *config.utility]
+    before = listed[: listed.index(name)] if config.deduplicate == "across" else []
+    earlier = {f"earlier{i}": add_dataset(plan, other) for i, other in enumerate(before)}
+    recipe = prompts_recipe(
+        name,
+        rows.digest,
+        n_samples=config.n_samples,
+        seed=seed,
+        offset=config.offset,
+        deduplicate=config.deduplicate,
+        near_duplicate=config.near_duplicate,
+        earlier=[a.digest for a in earlier.values()],
+    )
+    return plan.add(Artifact("prompts", recipe, f"prompts/{name}", ".jsonl", {"rows": rows, **earlier}))
+
+
+def other_prompts(plan: Plan, name: str, n: int, offset: int, seed: int) -> Artifact:
+    """Prompts of a set that are not those identified on: all repeats kept."""
+    rows = add_dataset(plan, name)
+    recipe = prompts_recipe(name, rows.digest, n_samples=n, seed=seed, offset=offset)
+    return plan.add(Artifact("prompts", recipe, f"prompts/{name}", ".jsonl", {"rows": rows}))
+
+
+def add_model(plan: Plan, name: str) -> Artifact:
+    """A prepared model, and what it rests on."""
+    if name not in plan.models:
+        spec, inputs = plan.registries.models[name], {}
+        if isinstance(spec.source, AlignedModel):
+            inputs["base"] = add_model(plan, spec.source.base)
+            for dataset in [*spec.source.harmful, *spec.source.harmless]:
+                inputs[f"data/{dataset}"] = add_dataset(plan, dataset)
+        data = {role.removeprefix("data/"): a.digest for role, a in inputs.items() if role != "base"}
+        base = inputs["base"].digest if "base" in inputs else None
+        recipe = model_recipe(name, spec, base_digest=base, data_digests=data)
+        plan.models[name] = plan.add(Artifact("model", recipe, f"models/{name}", "/config.json", inputs))
+    return plan.models[name]

@@ -1,0 +1,63 @@
+"""The plan of a run outside Snakemake, from the same configuration files and overrides."""
+
+import argparse
+from pathlib import Path
+
+import yaml
+
+from safety_regions.config.load import load_registries, load_run
+from safety_regions.errors import UserError
+from safety_regions.planning.make import make_plan
+from safety_regions.planning.plan import Plan
+
+DEFAULT = Path("config/demo.yaml")
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """The two options by which one tells `snakemake` which run is meant."""
+    parser.add_argument("--configfile", nargs="+", type=Path, default=[DEFAULT], metavar="FILE", help=f"the run's configuration, as for snakemake (default {DEFAULT})")  # fmt: skip
+    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="overrides, as for snakemake")
+
+
+def plan_of(arguments: argparse.Namespace) -> Plan:
+    """The plan of the run that the options name, as Snakemake would make it."""
+    overrides: dict = {}
+    if arguments.config:
+        from snakemake.cli import parse_config
+
+        try:
+            overrides = dict(parse_config(arguments.config))
+        except ValueError as error:
+            raise UserError(str(error), where="--config", expected="KEY=VALUE, as for snakemake") from None
+    return plan_of_files(arguments.configfile, overrides)
+
+
+def plan_of_files(files: list[Path], overrides: dict | None = None) -> Plan:
+    """The plan of configuration files, later ones laid over earlier ones."""
+    merged: dict = {}
+    for file in files:
+        try:
+            text = file.read_bytes()
+        except OSError as error:
+            raise UserError(f"cannot be read: {error.strerror}", where=str(file), hint="call this where the Snakefile is, as you call snakemake") from None  # fmt: skip
+        _lay_over(merged, _mapping(text))
+    _lay_over(merged, overrides or {})
+    run = load_run(merged, files, overrides)
+    return make_plan(run, load_registries(run, files, overrides))
+
+
+def _mapping(text: bytes) -> dict:
+    # A mistake in the text is for `load_run` to report, with its line.
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _lay_over(below: dict, above: dict) -> None:
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(below.get(key), dict):
+            _lay_over(below[key], value)
+        else:
+            below[key] = value

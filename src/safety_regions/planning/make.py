@@ -1,0 +1,57 @@
+"""From a configuration to its plan.
+
+What runs start from is planned in `planning_data` and `planning_samples`, regions in `planning_regions`, what is made of them in `planning_results`. What a run leaves to a default (`null`) is decided in these, so recipes hold what was decided and not that it was left open.
+"""
+
+from safety_regions.artifacts.artifact import Artifact
+from safety_regions.config.method_catalogue import CATALOGUE
+from safety_regions.config.registries import Registries
+from safety_regions.config.run import RunConfig
+from safety_regions.config.variants import OWN, Variant
+from safety_regions.planning.data import add_model, add_prompts
+from safety_regions.planning.plan import Plan
+from safety_regions.planning.regions import add_regions
+from safety_regions.planning.results import add_results
+from safety_regions.planning.samples import add_samples, wanted
+
+
+def make_plan(run: RunConfig, registries: Registries) -> Plan:
+    """The plan of a validated configuration. Raises `UserError` for a local data file that is not there."""
+    plan = Plan(run, registries)
+    for name in (*run.datasets.safety, *run.datasets.utility):
+        add_prompts(plan, name)
+    for model in run.models:
+        add_model(plan, model)
+    for model in run.models:
+        samples = add_samples(plan, model)
+        for method, options in run.enabled_methods().items():
+            add_regions(plan, model, method, options, wanted(plan, method, samples))
+        _add_shared_jobs(plan, model)
+    add_results(plan)
+    return plan
+
+
+def _add_shared_jobs(plan: Plan, model: str) -> None:
+    """The methods of a model share its jobs: one measures, set after set, so that methods share what is read; one selects."""
+    keys = [key for key in plan.regions if key[0] == model]
+    regions = {key: {(name, OWN): a for name, a in plan.regions[key].items()} | plan.replicates[key] for key in keys}
+    kept = {key: regions[key] for key in keys if CATALOGUE[key[1]].keeps_statistics}
+    first: dict[str, Variant] = {}
+    of_set: dict[Variant, dict[str, Artifact]] = {}
+    for key in keys:
+        for variant, made in (plan.statistics[key] if key in kept else regions[key]).items():
+            # Two variants may come to the same artifact, as one with the run's own template does.
+            of_set.setdefault(first.setdefault(made.key, variant), {})[made.key] = made
+    for artifacts in _whole(list(of_set.values()), plan.run.machine.datasets_per_job):
+        plan.add_batches("measure", model, artifacts, len(artifacts))
+    plan.add_batches("select", model, [region for of in kept.values() for region in of.values()])
+
+
+def _whole(sets: list[dict[str, Artifact]], most: int) -> list[list[Artifact]]:
+    """The artifacts of consecutive sets, at most so many together but never a part of a set's: its methods share a pass over it."""
+    jobs: list[list[Artifact]] = []
+    for of_set in sets:
+        if not jobs or len(jobs[-1]) + len(of_set) > most:
+            jobs.append([])
+        jobs[-1] += of_set.values()
+    return jobs

@@ -1,0 +1,120 @@
+"""How large a model is, from its configuration: no weights are read, torch is not imported."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from safety_regions.artifacts.artifact import Artifact
+from safety_regions.config.models import TinyModel
+from safety_regions.config.registries import Registries
+
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+UNKNOWN = 8_000_000_000
+"""Parameters that a model is taken to have while nothing is known of it."""
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """The dimensions that memory and time follow from."""
+
+    parameters: int
+    """All weights; embeddings that are the output matrix too count once."""
+    scored: int
+    """Weights of the matrices q, k, v, o, gate, up and down of all layers."""
+    layers: int
+    hidden: int
+    intermediate: int
+    keys: int
+    """Width of one layer's keys, those of all heads together; its values are as wide."""
+    vocabulary: int
+    bytes_per_weight: int
+    known: bool = True
+    """False where neither a prepared folder nor the registry says how large the model is."""
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of all weights in the dtype in which the model is run."""
+        return self.parameters * self.bytes_per_weight
+
+    @property
+    def readable(self) -> str:
+        """The number of parameters for people: 8.03B."""
+        return f"{self.parameters / 1e9:.2f}B" if self.parameters >= 1e7 else f"{self.parameters / 1e6:.2f}M"
+
+    @property
+    def largest(self) -> int:
+        """Weights of the largest scored matrix."""
+        return self.hidden * self.intermediate
+
+
+def size_from_config(config: dict, dtype: str) -> ModelSize:
+    """The size of a model of the Llama, Qwen, Gemma or Mistral kind from the content of its config.json.
+
+    Biases and norms inside or behind the blocks' two are left out: together below a ten-thousandth. Raises `KeyError` for
+    a configuration that lacks a dimension.
+    """
+    config = config.get("text_config", config)
+    hidden, layers, inner = config["hidden_size"], config["num_hidden_layers"], config["intermediate_size"]
+    heads = config["num_attention_heads"]
+    width = config.get("head_dim") or hidden // heads
+    keys = (config.get("num_key_value_heads") or heads) * width
+    scored = layers * hidden * (2 * heads * width + 2 * keys + 3 * inner)
+    # Gemma's output matrix is its embeddings by default, and its config.json leaves that out.
+    tied = config.get("tie_word_embeddings", str(config.get("model_type", "")).startswith("gemma"))
+    vocabulary = config["vocab_size"]
+    parameters = scored + vocabulary * hidden * (1 if tied else 2) + (2 * layers + 1) * hidden
+    return ModelSize(parameters, scored, layers, hidden, inner, keys, vocabulary, BYTES[dtype])
+
+
+def size_from_count(parameters: int, dtype: str, known: bool = True) -> ModelSize:
+    """A shape for a model of which only the number of parameters is known.
+
+    Each dimension by itself is at least about that of the Llama, Qwen2, Gemma 2 and Mistral models of this size, since
+    memory is to be estimated from above; so together they make a larger model than `parameters`.
+    """
+    # Below a billion, where most weights are embeddings, models are thinner.
+    hidden = max(64, round((2.1 if parameters >= 1e9 else 1.3) * parameters ** (1 / 3) / 64) * 64)
+    layers = max(30, round(parameters / (11 * hidden**2)))
+    return ModelSize(
+        parameters,
+        scored=round(0.97 * parameters),
+        layers=layers,
+        hidden=hidden,
+        intermediate=round(4.8 * hidden),
+        keys=hidden // 2,
+        vocabulary=256_000,
+        bytes_per_weight=BYTES[dtype],
+        known=known,
+    )
+
+
+def size_of(name: str, folder: Artifact, registries: Registries, dtype: str | None = None) -> ModelSize:
+    """The size of a model of the registry: from its prepared folder where it is in place, else from the registry.
+
+    `folder`: the artifact of the prepared model; one that is another model with an adapter has the size of that one.
+    `dtype`: in which it is run, if not in the registry's.
+    """
+    spec = registries.models[name]
+    dtype = dtype or spec.dtype
+    prepared = _prepared(folder, dtype)
+    if prepared is not None:
+        return prepared
+    if "base" in folder.inputs and spec.source.kind == "aligned":
+        return size_of(spec.source.base, folder.inputs["base"], registries, dtype)
+    if isinstance(spec.source, TinyModel):
+        return _tiny(spec.source, dtype)
+    return size_from_count(spec.parameters or UNKNOWN, dtype, known=spec.parameters is not None)
+
+
+def _prepared(folder: Artifact, dtype: str) -> ModelSize | None:
+    try:
+        return size_from_config(json.loads(Path(folder.path, "config.json").read_text(encoding="utf-8")), dtype)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _tiny(source: TinyModel, dtype: str) -> ModelSize:
+    """From above: keys may be narrower, and the vocabulary smaller."""
+    hidden, layers = source.hidden_size, source.layers
+    scored = 13 * layers * hidden**2
+    return ModelSize(scored + 700 * hidden, scored, layers, hidden, 3 * hidden, hidden, 700, BYTES[dtype])

@@ -1,0 +1,99 @@
+"""What a model's regions are identified from: (prompt, response) pairs of every set, and replicates of them."""
+
+from dataclasses import dataclass
+from itertools import product
+
+from safety_regions.artifacts.artifact import Artifact
+from safety_regions.artifacts.kinds import VERSIONS
+from safety_regions.config.variants import OWN, Variant, part_of
+from safety_regions.planning.data import drawn_prompts
+from safety_regions.planning.plan import Plan
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What one region is identified from: all pairs of a set, or a part of them."""
+
+    variant: Variant
+    pairs: Artifact
+
+    @property
+    def part(self) -> dict[str, int] | None:
+        """`split` and `half`: one of two disjoint halves of the pairs (`safety_regions.data.halves`); None: all of them."""
+        half = part_of(self.variant)
+        return dict(zip(("split", "half"), half, strict=True)) if half else None
+
+
+def add_samples(plan: Plan, model: str) -> list[Sampled]:
+    """The samples of every set, its own ones first, then what `replicates` and `controls` ask for."""
+    sets = [*plan.run.datasets.safety, *plan.run.datasets.utility]
+    own = [Sampled((name, OWN), _pairs(plan, model, name, plan.prompts[name])) for name in sets]
+    samples = [*own, *_halves(plan, own), *_seeds(plan, model), *_templates(plan)]
+    for job in dict.fromkeys(_job(s.pairs) for s in samples):
+        pairs = {s.pairs.key: s.pairs for s in samples if _job(s.pairs) == job}
+        plan.add_batches(*job, list(pairs.values()))
+    return samples
+
+
+def wanted(plan: Plan, method: str, samples: list[Sampled]) -> list[Sampled]:
+    """The samples that a method identifies regions from: all own ones, and the replicates that the run wants of this method."""
+    run = plan.run
+    sections = {"template": run.controls, "split": run.replicates, "seed": run.replicates}
+    methods = {start: section.methods for start, section in sections.items() if section and section.methods is not None}
+    left_out = tuple(start for start, named in methods.items() if method not in named)
+    return [sample for sample in samples if not sample.variant[1].startswith(left_out)]
+
+
+def _halves(plan: Plan, own: list[Sampled]) -> list[Sampled]:
+    config = plan.run.replicates
+    splits = range(config.splits if config else 0)
+    safety = own[: len(plan.run.datasets.safety)]
+    return [
+        Sampled((of.variant[0], f"split{split}.{half}"), of.pairs)
+        for split, of, half in product(splits, safety, (0, 1))
+    ]
+
+
+def _seeds(plan: Plan, model: str) -> list[Sampled]:
+    config, datasets = plan.run.replicates, plan.run.datasets
+    seeds = range(1, (config.seeds if config else 0) + 1)
+    return [
+        Sampled((name, f"seed{n}"), _pairs(plan, model, name, drawn_prompts(plan, name, datasets.seed + n)))
+        for n, name in product(seeds, datasets.safety)
+    ]
+
+
+def _templates(plan: Plan) -> list[Sampled]:
+    config, datasets = plan.run.controls, plan.run.datasets
+    if config is None:
+        return []
+    sets = [*(config.safety or datasets.safety[:2]), config.harmless or datasets.utility[0]]
+    return [
+        Sampled((name, f"template{n}"), _answered(plan, name, plan.prompts[name], "template", template))
+        for (n, template), name in product(enumerate(config.templates), sets)
+    ]
+
+
+def _pairs(plan: Plan, model: str, name: str, prompts: Artifact) -> Artifact:
+    """Prompts with responses by the run's policy; only `model` makes them depend on the model."""
+    config = plan.run.responses
+    if config.policy != "model":
+        return _answered(plan, name, prompts, config.policy, config.template)
+    recipe = _recipe(prompts, "model") | {"model": plan.models[model].digest, "max_new_tokens": config.max_new_tokens}
+    inputs = {"prompts": prompts, "model": plan.models[model]}
+    return plan.add(Artifact("pairs", recipe, f"responses/{model}/{name}", ".jsonl", inputs))
+
+
+def _answered(plan: Plan, name: str, prompts: Artifact, policy: str, template: str) -> Artifact:
+    """Prompts with responses that no model has to give."""
+    recipe = _recipe(prompts, policy) | ({"template": template} if policy == "template" else {})
+    return plan.add(Artifact("pairs", recipe, f"responses/{policy}/{name}", ".jsonl", {"prompts": prompts}))
+
+
+def _recipe(prompts: Artifact, policy: str) -> dict:
+    return {"kind": "pairs", "version": VERSIONS["pairs"], "prompts": prompts.digest, "policy": policy}
+
+
+def _job(pairs: Artifact) -> tuple[str, str]:
+    """The step that makes them, and the model or policy that they are of."""
+    return "respond" if pairs.recipe["policy"] == "model" else "give", pairs.stem.split("/")[1]

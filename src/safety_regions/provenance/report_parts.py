@@ -1,0 +1,70 @@
+"""Which parts of a report a single file of it was made from, as far as receipts tell."""
+
+from safety_regions.artifacts.artifact import DIGITS, RESULTS
+from safety_regions.artifacts.kinds import VERSIONS
+from safety_regions.artifacts.receipts import Receipt, recipe_digest
+from safety_regions.planning.results import figure_context
+from safety_regions.provenance.index import Index, Known
+
+TABLES = {
+    "iou": ("overlap",),
+    "iou_bars": ("overlap",),
+    "headline": ("overlap",),
+    "across": ("across",),
+    "evaluate": ("evaluate",),
+    "evaluate_sets": ("evaluate",),
+    "metrics": ("overlap", "evaluate"),
+    "prompt_overlap": ("prompt_overlap",),
+    "estimates": ("overlap", "replicates"),
+    "ceiling": ("overlap", "replicates"),
+    "responses": ("overlap", "replicates"),
+    "confounds": ("overlap", "prompt_overlap"),
+    "confounds_pairs": ("overlap", "prompt_overlap"),
+    "verdicts": ("overlap", "replicates", "evaluate"),
+}
+"""Files of a report, without ending, that are made from parts of some kinds only; others are made from all parts."""
+
+
+def parts_of(file: str, report: Receipt, index: Index) -> dict[str, str]:
+    """Role and digest of the parts that a file of a report was made from."""
+    parts: dict[str, str] = report.recipe["parts"]
+    kinds = TABLES.get(file.split(".")[0])
+    if kinds:
+        return {role: digest for role, digest in parts.items() if role.partition("/")[0] in kinds}
+    for name in sorted({role.partition("/")[2] for role in parts} - {""}):
+        if "." in name and file.startswith(f"{name}."):
+            role = _role(name, file, report, index)
+            return {role: parts[role]}
+    return parts
+
+
+def _role(name: str, file: str, report: Receipt, index: Index) -> str:
+    """The part of a model and method whose file it is: by sha256, or the only one whose receipt is not here to deny it."""
+    inner = file.removeprefix(f"{name}.")
+    roles = [role for role in (f"figures/{name}", f"curves/{name}") if role in report.recipe["parts"]]
+    known = {role: index.by_digest.get(report.recipe["parts"][role]) for role in roles}
+    for role, part in known.items():
+        if part and part.receipt.files.get(inner) == report.files[file]:
+            return role
+    drawn = f"{file.rpartition('.')[0]}.pdf" in report.files
+    absent = [role for role, part in known.items() if part is None]
+    return absent[0] if drawn and absent else f"overlap/{name}"
+
+
+def rebuilt_figures(report: dict, role: str, digest: str) -> Known | None:
+    """The figures of a model and method whose receipt is not here, if their recipe follows from the report's.
+
+    That it is the recipe, its digest says, which the report names.
+    """
+    kind, _, name = role.partition("/")
+    overlap = report.get("parts", {}).get(f"overlap/{name}")
+    if kind != "figures" or not {"style", "config"} <= set(report) or overlap is None:
+        return None
+    model, _, method = name.partition(".")
+    for version in range(VERSIONS["figures"], 0, -1):
+        recipe = {"kind": "figures", "version": version, "style": report["style"], "overlap": overlap}
+        recipe["context"] = figure_context(report["config"], model, method)
+        if recipe_digest(recipe) == digest:
+            path = f"{RESULTS}/figures/{name}.{digest[:DIGITS]}"
+            return Known(path, Receipt(recipe, digest, {}), rebuilt=True)
+    return None

@@ -1,0 +1,60 @@
+"""From scores to levels: which elements are in the top fraction, for every fraction of a grid at once.
+
+level 0 = outside all fractions, level k = inside the k-th fraction counted from the largest; so the mask at any grid
+fraction is `level >= level_of(grid, fraction)`. A unit of the scope (a row, a matrix, a layer, the model) holds exactly
+round(fraction * size) elements, halves to even; ties at the cut go to the lower index (row-major; earlier matrix first).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from safety_regions.errors import UserError
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where regions are cut: ascending fractions in (0, 1], and the scope within which each is taken."""
+
+    grid: tuple[float, ...]
+    scope: str
+
+
+def level_of(grid: Sequence[float], fraction: float) -> int:
+    """The smallest level inside `fraction`: the mask is `level >= level_of(grid, fraction)`."""
+    if fraction not in grid:
+        raise UserError(f"fraction {fraction}", expected=f"one of the grid: {', '.join(map(str, grid))}")
+    return len(grid) - list(grid).index(fraction)
+
+
+def select(
+    names: Sequence[str], score: Callable[[str], Float32[np.ndarray, "out in"]], cut: Cut
+) -> Iterator[tuple[str, UInt8[np.ndarray, "out in"]]]:
+    """Levels of each named matrix, in order. Raises `UserError` naming a matrix whose scores are NaN.
+
+    `score` is asked for one matrix at a time. For scopes wider than a matrix it is asked up to five times for the same one,
+    so that the scores of a layer or of a model need not be in memory together: it must give the same each time.
+    """
+    from safety_regions.regions import top_fractions
+
+    for group in _groups(names, cut.scope):
+        if cut.scope in ("row", "matrix"):
+            (name,) = group
+            scores = score(name)
+            units = scores if cut.scope == "row" else scores.reshape(1, -1)
+            yield name, top_fractions.top_levels(units, cut.grid, name).reshape(scores.shape)
+        else:
+            yield from top_fractions.levels_of_group(group, score, cut.grid)
+
+
+def _groups(names: Sequence[str], scope: str) -> list[list[str]]:
+    if scope in ("row", "matrix"):
+        return [[name] for name in names]
+    if scope == "model":
+        return [list(names)]
+    layers: dict[str, list[str]] = {}
+    for name in names:
+        layers.setdefault(name.split(".")[0], []).append(name)
+    return list(layers.values())

@@ -1,0 +1,115 @@
+"""What an IoU is worth, for all models and methods: between chance and what two samples of one set give, and its place there."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from safety_regions.report.figures.headline import run_footer
+from safety_regions.report.figures.style import (
+    COLOURS,
+    MARKERS,
+    STAGES,
+    TITLES,
+    TWO_COLUMNS,
+    add_footer,
+    new_figure,
+    paper_style,
+    save,
+)
+from safety_regions.report.numbers import UNDEFINED, shorten
+
+KEYS = ["model", "method", "stage"]
+SPAN = ["floor", "ceiling", "ceiling_low", "ceiling_high"]
+COLUMNS = [*KEYS, "between", "between_low", "between_high", *SPAN, "place", "place_low", "place_high", "n_sets"]
+OFFSETS = {"raw": -0.2, "refined": 0.2}
+WIDEST_PLACE = (-0.5, 1.5)
+"""Places beyond are given as numbers at the edge: the span from chance to ceiling may be next to nothing."""
+
+GROUND: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+
+
+def write_ceiling(estimates: pd.DataFrame, config: dict[str, Any], output: Path) -> None:
+    """Write ceiling.pdf, .png and .csv: the numbers of estimates.csv, one row per model, method and stage, that are drawn."""
+    drawn = estimates[COLUMNS]
+    save(draw_ceiling(drawn, config), drawn, output, "ceiling")
+
+
+@paper_style
+def draw_ceiling(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
+    """One line per model and method: left a bar from chance to ceiling with the IoU between sets in it, right its place there.
+
+    Before refinement above, after it below; whiskers are 95% intervals.
+    """
+    heights = _heights(table)
+    figure = new_figure(TWO_COLUMNS, 1.05 + 0.28 * max(len(heights), 2) + 0.1 * table["model"].nunique())
+    iou, place = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    for stage in STAGES:
+        rows = table[table["stage"] == stage]
+        at = np.array([heights[key] for key in zip(rows["model"], rows["method"], strict=True)]) + OFFSETS[stage]
+        _draw_iou(iou, rows, at, stage)
+        _draw_place(place, rows, at, stage)
+    _finish(iou, "IoU between sets, and of two halves of one set")
+    _finish(place, "Place of the IoU between sets")
+    iou.set_xlim(0, 1)
+    iou.set_yticks(list(heights.values()), [f"{shorten(model, 26)}  {method}" for model, method in heights])
+    iou.set_ylim(max(heights.values(), default=0) + 0.7, min(heights.values(), default=0) - 0.7)
+    _scale_place(place, table)
+    iou.plot([], [], color="0.75", linewidth=4.5, label="From chance to two halves of one set")
+    figure.legend(*iou.get_legend_handles_labels(), loc="outside upper left", ncols=5, columnspacing=1.2, borderaxespad=0.3)  # fmt: skip
+    add_footer(
+        figure,
+        f"{run_footer(config)}; all from halves of these prompts; whiskers: 95% intervals; {UNDEFINED}: not defined",
+    )
+    return figure
+
+
+def _heights(table: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """The height of each model's and method's line; a gap stands between models."""
+    lines = table[["model", "method"]].drop_duplicates()
+    group = (lines["model"] != lines["model"].shift()).cumsum()
+    return {(model, method): row + 0.5 * int(of) for row, (model, method, of) in enumerate(zip(lines["model"], lines["method"], group, strict=True))}  # fmt: skip
+
+
+def _draw_iou(axis: Axes, rows: pd.DataFrame, at: np.ndarray, stage: str) -> None:
+    colour = COLOURS[stage]
+    axis.hlines(at, rows["floor"], rows["ceiling"], color=colour, alpha=0.25, linewidth=4.5, zorder=1)
+    axis.hlines(at, rows["ceiling_low"], rows["ceiling_high"], color=colour, linewidth=0.8, zorder=2)
+    ends: dict[str, Any] = {"color": colour, "linestyle": "none", "marker": "|", "clip_on": False}
+    axis.hlines(at, rows["between_low"], rows["between_high"], color=colour, linewidth=1.2, zorder=3)
+    axis.plot(rows["between"], at, color=colour, linestyle="none", label=TITLES[stage], zorder=4, clip_on=False, **MARKERS[stage])  # fmt: skip
+    axis.plot(rows["floor"], at, markersize=4.5, markeredgewidth=0.8, zorder=2, **ends)
+    axis.plot(rows["ceiling"], at, markersize=7, markeredgewidth=1.6, zorder=2, **ends)
+    for height, value in zip(at, rows["between"], strict=True):
+        if pd.isna(value):
+            axis.text(1.0, height, UNDEFINED, va="center", ha="right", fontsize=6.5, color=colour)
+
+
+def _draw_place(axis: Axes, rows: pd.DataFrame, at: np.ndarray, stage: str) -> None:
+    colour = COLOURS[stage]
+    axis.hlines(at, rows["place_low"].clip(*WIDEST_PLACE), rows["place_high"].clip(*WIDEST_PLACE), color=colour, linewidth=1.2, zorder=3)  # fmt: skip
+    inside = rows["place"].between(*WIDEST_PLACE).to_numpy()
+    axis.plot(rows["place"][inside], at[inside], color=colour, linestyle="none", zorder=4, **MARKERS[stage])
+    for height, value in zip(at[~inside], rows["place"][~inside], strict=True):
+        low = value < 0
+        words = UNDEFINED if pd.isna(value) else f"← {value:.1f}" if low else f"{value:.1f} →"
+        axis.text(0.0 if low else 1.0, height, words, transform=axis.get_yaxis_transform(), ha="left" if low else "right", va="center", fontsize=6.5, color=colour, bbox=GROUND, zorder=5)  # fmt: skip
+
+
+def _scale_place(axis: Axes, table: pd.DataFrame) -> None:
+    values = table[["place", "place_low", "place_high"]].to_numpy(float)
+    values = np.clip(values[np.isfinite(values)], *WIDEST_PLACE)
+    axis.set_xlim(min(-0.05, *values - 0.03), max(1.05, *values + 0.03)) if len(values) else axis.set_xlim(-0.05, 1.05)
+    axis.set_xticks([0, 0.25, 0.5, 0.75, 1], ["chance", ".25", ".5", ".75", "same set"])
+    for edge in (0, 1):
+        axis.axvline(edge, color="0.4", linewidth=0.7, zorder=0)
+
+
+def _finish(axis: Axes, title: str) -> None:
+    axis.set_title(title)
+    axis.grid(axis="x")
+    axis.tick_params(axis="y", length=0)
+    axis.spines["left"].set_visible(False)

@@ -1,0 +1,127 @@
+"""Does the IoU of two sets follow from what else they have in common: shared prompts, lengths, refusals."""
+
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from safety_regions.report.figures.headline import run_footer
+from safety_regions.report.figures.style import (
+    COLOURS,
+    MARKERS,
+    STAGES,
+    TITLES,
+    TWO_COLUMNS,
+    add_footer,
+    new_figure,
+    paper_style,
+    save,
+)
+from safety_regions.report.numbers import UNDEFINED, cell, shorten
+
+COLUMNS = ["model", "method", "stage", "a", "b", "iou", "covariate", "value"]
+FEW = 0.05
+"""The p value below which the figure counts a correlation where it shows several models together."""
+
+
+def pair_rows(model: str, method: str, pairs: pd.DataFrame, sets: list[str], covariates: Mapping[str, Float64[np.ndarray, "sets sets"]]) -> pd.DataFrame:  # fmt: skip
+    """The long table of one model and method: one row for each row of `pairs` (stage, a, b, iou) and covariate.
+
+    `covariates`: by name, what each pair of `sets` has in common.
+    """
+    first, second = (pairs[name].map(sets.index).to_numpy(int) for name in ("a", "b"))
+    tables = [pairs.assign(model=model, method=method, covariate=name, value=values[first, second]) for name, values in covariates.items()]  # fmt: skip
+    return pd.concat(tables, ignore_index=True)[COLUMNS] if tables else pd.DataFrame(columns=COLUMNS)
+
+
+def write_confounds(pairs: pd.DataFrame, tests: pd.DataFrame, config: dict[str, Any], output: Path) -> None:
+    """Write confounds_pairs.pdf, .png and .csv.
+
+    `pairs`: one row per model, method, stage, pair (a, b) of safety sets and covariate, with iou and the covariate's value.
+    `tests`: the rows of confounds.csv: rho and p_value for each model, method, stage and covariate.
+    """
+    drawn = pairs[COLUMNS]
+    save(draw_confounds(drawn, tests, config), drawn, output, "confounds_pairs")
+
+
+@paper_style
+def draw_confounds(pairs: pd.DataFrame, tests: pd.DataFrame, config: dict[str, Any]) -> Figure:
+    """One panel per method and covariate: a point per pair of sets and model; above it rank correlation and p value."""
+    methods, covariates = list(dict.fromkeys(pairs["method"])), _varying(pairs)
+    figure = new_figure(TWO_COLUMNS, 0.95 + 1.05 * max(len(methods), 1))
+    axes = figure.subplots(max(len(methods), 1), max(len(covariates), 1), sharex="col", sharey="row", squeeze=False)
+    for row, method in zip(axes, methods, strict=False):
+        for axis, covariate in zip(row, covariates, strict=False):
+            _draw_panel(axis, _of(pairs, method, covariate), _of(tests, method, covariate))
+        row[0].set_ylabel(f"{method}\nIoU")
+        _scale(row[0], pairs[pairs["method"] == method]["iou"])
+    if not covariates:
+        axes[0][0].text(0.5, 0.5, "No two pairs differ", transform=axes[0][0].transAxes, ha="center", va="center")
+    for axis, covariate in zip(axes[-1], covariates, strict=False):
+        axis.set_xlabel("\n".join(textwrap.wrap(covariate[:1].upper() + covariate[1:], int(90 / len(covariates)))))
+    for stage in STAGES:
+        axes[0][0].plot([], [], color=COLOURS[stage], linestyle="none", label=TITLES[stage], **MARKERS[stage])
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper left", ncols=2, borderaxespad=0.3)
+    add_footer(figure, f"{run_footer(config)}; a point per pair of safety sets{_models(pairs)}")
+    return figure
+
+
+def _varying(pairs: pd.DataFrame) -> list[str]:
+    """Covariates that are not the same for all pairs: only of these there is anything to see."""
+    return [str(name) for name, rows in pairs.groupby("covariate", sort=False) if rows["value"].nunique() > 1]
+
+
+def _of(table: pd.DataFrame, method: str, covariate: str) -> pd.DataFrame:
+    return table[(table["method"] == method) & (table["covariate"] == covariate)]
+
+
+def _models(pairs: pd.DataFrame) -> str:
+    models = list(dict.fromkeys(pairs["model"]))
+    what = "ρ: Spearman's, p: permutation of the sets"
+    if len(models) < 2:
+        return f" of {shorten(models[0], 40)}; {what}" if models else f"; {what}"
+    return f" and model ({len(models)} models); median ρ over models, and in how many p < {cell(FEW)}; {what}"
+
+
+def _draw_panel(axis: Axes, pairs: pd.DataFrame, tests: pd.DataFrame) -> None:
+    defined = pairs[np.isfinite(pairs["iou"]) & np.isfinite(pairs["value"])]
+    size = 2.6 if len(defined) <= 100 else 1.6
+    for line, stage in enumerate(STAGES):
+        rows = defined[defined["stage"] == stage]
+        style: dict[str, Any] = {**MARKERS[stage], "markersize": size, "markeredgewidth": 0.7, "linestyle": "none"}
+        axis.plot(rows["value"], rows["iou"], color=COLOURS[stage], **style)
+        words = correlation(tests[tests["stage"] == stage])
+        axis.annotate(words, (0, 1), (0, 12 - 7.5 * line), xycoords="axes fraction", textcoords="offset points", fontsize=5.8, color=COLOURS[stage])  # fmt: skip
+    if not len(defined):
+        axis.text(0.5, 0.5, UNDEFINED, transform=axis.transAxes, ha="center", va="center", color="0.4")
+    axis.xaxis.set_major_locator(MaxNLocator(3))
+    axis.margins(x=0.06)
+    axis.grid()
+
+
+def correlation(tests: pd.DataFrame) -> str:
+    """Rank correlation and p value in words; of several models the median, and how many are below `FEW`."""
+    rho, p = (tests[name][np.isfinite(tests[name])] for name in ("rho", "p_value"))
+    if not len(rho):
+        return f"ρ {UNDEFINED}"
+    median = float(rho.median())
+    sign = "−" if median < 0 else ""
+    words = f"ρ {sign}{cell(abs(median))}"
+    if len(tests) > 1:
+        return f"{words}, p < {cell(FEW)}: {int((p < FEW).sum())} of {len(tests)}"
+    return f"{words}, p {cell(float(p.iloc[0]))}".replace("p <", "p < ") if len(p) else words
+
+
+def _scale(axis: Axes, values: pd.Series) -> None:
+    """From 0 to the largest IoU of the method, with room for whole markers at both."""
+    top = values[np.isfinite(values)].max() if np.isfinite(values).any() else 1.0
+    top = max(top, 1e-3)
+    axis.set_ylim(-0.05 * top, 1.08 * top)
+    axis.yaxis.set_major_locator(MaxNLocator(4))

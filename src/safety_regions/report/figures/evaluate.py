@@ -1,0 +1,127 @@
+"""Do regions matter: refusals, over-refusals and perplexity without them, beside random regions, for all models and methods."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from safety_regions.files import atomic_path
+from safety_regions.report.figures.style import (
+    COLOURS,
+    MARKERS,
+    STAGES,
+    TWO_COLUMNS,
+    add_footer,
+    new_figure,
+    paper_style,
+    save,
+)
+from safety_regions.report.numbers import shorten
+
+PANELS = {
+    "refusal_rate": "Harmful prompts refused",
+    "over_refusal_rate": "Harmless prompts refused",
+    "perplexity_ratio": "Perplexity / intact",
+}
+LABELS = {
+    "intact": "Intact model",
+    "raw": "Without region",
+    "refined": "Without refined region",
+    "random_raw": "Without random region",
+    "random_refined": "Without random refined region",
+}
+# Random regions change little, so their ticks would hide one another.
+OFFSETS = {"random_raw": -0.2, "random_refined": 0.2}
+KEYS = ["model", "method", "condition", "seed"]
+
+
+def write_evaluation(table: pd.DataFrame, output: Path) -> None:
+    """Write evaluate.pdf, .png, .csv with the numbers drawn, and evaluate_sets.csv, the table itself.
+
+    `table` has the columns `model` and `method` and those of each evaluate.csv, one below another.
+    """
+    drawn = drawn_table(table)
+    save(draw_evaluation(drawn, table), drawn, output, "evaluate")
+    with atomic_path(output / "evaluate_sets.csv") as temporary:
+        table.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
+
+
+def drawn_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Means over the sets: one row per model, method, condition, and seed of a random region; perplexity divided by the intact
+    model's too."""
+    means = table.groupby(KEYS, sort=False, dropna=False, as_index=False)[["share", "share_of_weights", "refusal_rate", "over_refusal_rate", "perplexity"]].mean()  # fmt: skip
+    intact = means[means["condition"] == "intact"].set_index(["model", "method"])["perplexity"]
+    own = intact.reindex(pd.MultiIndex.from_frame(means[["model", "method"]])).to_numpy()
+    return means.assign(perplexity_ratio=means["perplexity"] / own)
+
+
+@paper_style
+def draw_evaluation(drawn: pd.DataFrame, table: pd.DataFrame) -> Figure:
+    """A dot plot, one line per model and method: intact, without the region before and after refinement, and without each
+    random region of the same sizes as ticks of the same colour. `table` is what `drawn` was made of, for the footer.
+    """
+    lines = drawn[["model", "method"]].drop_duplicates().reset_index(drop=True)
+    figure = new_figure(TWO_COLUMNS, 1.0 + 0.19 * len(lines) + 0.1 * lines["model"].nunique())
+    axes = figure.subplots(1, len(PANELS), sharey=True)
+    groups = (lines["model"] != lines["model"].shift()).cumsum()
+    heights = {(row.model, row.method): row.Index + 0.5 * int(groups[row.Index]) for row in lines.itertuples()}
+    for axis, (column, title) in zip(axes, PANELS.items(), strict=True):
+        _draw_panel(axis, drawn, heights, column)
+        axis.set_title(title)
+    axes[0].set_yticks(list(heights.values()), [f"{shorten(model, 26)}  {method}" for model, method in heights])
+    axes[0].set_ylim(max(heights.values()) + 0.7, min(heights.values()) - 0.7)
+    _set_ratio_axis(axes[2], drawn["perplexity_ratio"])
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), borderaxespad=0.3, columnspacing=1.2)
+    add_footer(figure, _footer(table))
+    return figure
+
+
+def _draw_panel(axis: Axes, drawn: pd.DataFrame, heights: dict[tuple[str, str], float], column: str) -> None:
+    for condition, label in LABELS.items():
+        rows = drawn[drawn["condition"] == condition]
+        at = [heights[key] + OFFSETS.get(condition, 0) for key in zip(rows["model"], rows["method"], strict=True)]
+        axis.plot(rows[column], at, label=label, linestyle="none", clip_on=False, **_marker(condition))
+    axis.set_xlim(0, 1)
+    axis.grid(axis="x")
+    axis.tick_params(axis="y", length=0)
+    axis.spines["left"].set_visible(False)
+
+
+def _marker(condition: str) -> dict[str, Any]:
+    if condition == "intact":
+        return {"color": "black", "marker": "x", "markersize": 4, "zorder": 4}
+    if condition in STAGES:
+        return {"color": COLOURS[condition], "zorder": 3, **MARKERS[condition]}
+    return {
+        "color": COLOURS[condition.removeprefix("random_")],
+        "marker": "|",
+        "markersize": 4.5,
+        "markeredgewidth": 1.1,
+        "zorder": 2,
+    }
+
+
+def _set_ratio_axis(axis: Axes, ratios: pd.Series) -> None:
+    """Logarithmic, since a model that lost the wrong weights may be thousands of times more surprised."""
+    drawn = ratios[np.isfinite(ratios) & (ratios > 0)]
+    low, high = min(0.8, drawn.min()) / 1.1, max(2.0, drawn.max()) * 1.1
+    axis.set_xscale("log")
+    axis.set_xlim(low, high)
+    if high < 30:
+        ticks = [t for t in (0.2, 0.5, 1, 2, 5, 10, 20) if low <= t <= high]
+        axis.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _footer(table: pd.DataFrame) -> str:
+    sets = ", ".join(dict.fromkeys(table["set"]))
+    n_random = table[table["condition"] == "random_raw"]["seed"].nunique()
+    return (
+        f"regions of {sets}{' (mean)' if table['set'].nunique() > 1 else ''}; {int(table['n_harmful'].max())} harmful and "
+        f"{int(table['n_harmless'].max())} harmless prompts; {n_random} random regions of the same sizes beside each"
+    )

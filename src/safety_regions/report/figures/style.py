@@ -1,0 +1,149 @@
+"""What all figures share: size, colours, words for numbers, the footer, and files with the same bytes on every run."""
+
+import functools
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib.style
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from safety_regions.errors import UserError
+from safety_regions.files import atomic_path
+from safety_regions.overlap.counts import UNION
+from safety_regions.report.numbers import percent
+
+STYLE = Path(__file__).with_name("paper.mplstyle")
+ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0
+"""Widths in inches."""
+
+# Okabe and Ito's palette, safe for the colour-blind; marker, filling and dashes tell the two apart in grey.
+BEFORE, AFTER = "#0072B2", "#D55E00"
+MARKERS: dict[str, dict[str, Any]] = {"raw": {"marker": "o"}, "refined": {"marker": "s", "markerfacecolor": "white"}}
+COLOURS = {"raw": BEFORE, "refined": AFTER}
+TITLES = {"raw": "Before refinement", "refined": "After refinement"}
+CHANCE = {"raw": "Chance before", "refined": "Chance after"}
+STAGES = tuple(TITLES)
+FLOOR_DASHES = {"raw": (0, (4, 2)), "refined": (0, (1.2, 1.4))}
+# Perceptually uniform and ordered in grey; the black end is left out, which would make panels of large shares heavy blocks.
+SHARES = ListedColormap(matplotlib.colormaps["magma_r"](np.linspace(0, 0.86, 256)), name="shares")
+
+# Without these entries matplotlib writes the time and its version into the files.
+METADATA: dict[str, dict[str, None]] = {
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    "png": {"Software": None},
+}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a figure is about; every figure says it in its footer."""
+
+    model: str
+    method: str
+    n_samples: int
+    """Prompts per set."""
+    q: float
+    """Fraction of the elements that a safety region holds."""
+    p: float
+    """Fraction of the elements that a utility region holds and refinement removes."""
+    scope: str
+    """Within what the top fraction is taken: row, matrix, layer or model."""
+    safety: list[str]
+    utility: list[str]
+
+    def footer(self, *, q: bool = True, p: bool = True) -> str:
+        """Model, method, sample count, fractions and scope in one line."""
+        parts = [self.model, self.method, f"{self.n_samples} prompts per set"]
+        parts += [f"q = {percent(self.q)}"] if q else []
+        parts += [f"p = {percent(self.p)}"] if p else []
+        return ", ".join([*parts, f"top fraction per {self.scope}", f"utility: {', '.join(self.utility)}"])
+
+
+def paper_style(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: run in the paper style laid over matplotlib's defaults, whatever the user's own style is."""
+
+    @functools.wraps(draw)
+    def styled(*args, **kwargs):
+        with matplotlib.style.context(STYLE, after_reset=True):
+            return draw(*args, **kwargs)
+
+    return styled
+
+
+def new_figure(width: float, height: float, layout: Literal["constrained", "compressed"] = "constrained") -> Figure:
+    """An empty figure of a size in inches that needs no display."""
+    figure = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def add_footer(figure: Figure, text: str) -> None:
+    """Small grey lines along the bottom, wrapped to the figure's width."""
+    # A character of DejaVu Sans at 5.5 points is about 0.0405 inches wide on average.
+    lines = textwrap.fill(text, int(figure.get_figwidth() / 0.0405))
+    figure.supxlabel(lines, x=0.01, ha="left", fontsize=5.5, color="0.35")
+
+
+@paper_style
+def save(figure: Figure, table: pd.DataFrame, folder: Path, name: str) -> None:
+    """Write NAME.pdf, NAME.png (300 dpi) and NAME.csv, the numbers drawn; undefined numbers are empty cells."""
+    _lay_out(figure)
+    for format, metadata in METADATA.items():
+        with atomic_path(folder / f"{name}.{format}") as temporary:
+            figure.savefig(temporary, format=format, metadata=metadata)
+    with atomic_path(folder / f"{name}.csv") as temporary:
+        table.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place everything once, by the metrics of the PDF: saving a figure that has a layout engine draws it twice for each file."""
+    FigureCanvasPdf(figure)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+
+
+def at_fractions(table: pd.DataFrame, stage: str, q: float, p: float) -> pd.DataFrame:
+    """The rows of a stage at fraction q; of the refined stage those with the union of the utility regions at fraction p.
+
+    Raises `UserError` if there are none.
+    """
+    wanted = table["stage"].eq(stage).to_numpy() & np.isclose(table["q"], q)
+    if stage == "refined":
+        wanted &= table["utility"].eq(UNION).to_numpy() & np.isclose(table["p"], p)
+    if not wanted.any():
+        at = f"q = {q:g}" + (f", p = {p:g}" if stage == "refined" else "")
+        raise UserError(f"no {stage} rows at {at} in the overlap tables", expected="fractions of the grid with which the tables were made")  # fmt: skip
+    return table[wanted]
+
+
+def text_colours(image: AxesImage, values: np.ndarray) -> np.ndarray:
+    """For each value black or white, whichever stands out more on its colour (relative luminance of WCAG 2)."""
+    colours = image.to_rgba(values)[..., :3]
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ [0.2126, 0.7152, 0.0722] + 0.05
+    return np.where(np.isfinite(values) & (1.05 / luminance > luminance / 0.05), "white", "black")
+
+
+def mean_defined(values: pd.Series) -> float:
+    """Mean over the defined values; NaN without a warning if there are none."""
+    defined = values.dropna()
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+def band(values: pd.Series) -> tuple[float, float]:
+    """The 10% and 90% quantiles of the defined values."""
+    defined = values.dropna()
+    return (
+        (float(defined.quantile(0.1)), float(defined.quantile(0.9))) if len(defined) else (float("nan"), float("nan"))
+    )

@@ -1,0 +1,131 @@
+"""report.html: verdicts, IoU of every pair of sets with selectors, estimates, evaluation and figures in one file without a network."""
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from safety_regions.files import write_text
+from safety_regions.report import numbers, tables
+from safety_regions.report.page import heat_map
+from safety_regions.report.page.explorer_data import at_start, matrix, means, selection
+from safety_regions.report.page.gallery import Shown
+from safety_regions.report.page.verdicts import claims
+from safety_regions.report.tables import Table
+
+EMBEDDED_BYTES = 600_000
+"""Pictures of the whole run travel in the page as long as they are no more than this in all; the others lie beside it."""
+TABLES: dict[str, Callable[[pd.DataFrame], Table]] = {
+    "estimates": tables.estimates_table,
+    "headline": tables.headline_rows,
+    "confounds": tables.confounds_table,
+    "responses": tables.responses_table,
+    "evaluated": tables.evaluation_rows,
+    "across": tables.across_rows,
+    "sets": lambda table: tables.plain("sets", "Responses by model and set: how many refuse, and how many were cut at the length limit.", table, 2),
+    "sources": lambda table: tables.plain("sources", "Data and models, with the pin of what was fetched.", table, 2, "sources.csv"),
+}  # fmt: skip
+"""By the name under which `write_page` gets it: how a table is shown."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the report lies and what it was made from."""
+
+    path: str
+    """The report's folder, as `safety-regions provenance` takes it."""
+    digest: str
+    """sha256 of its recipe."""
+
+
+def write_page(config: dict[str, Any], tables: dict[str, pd.DataFrame], verdicts: dict[str, Any], figures: Sequence[Shown], provenance: Provenance, output: Path) -> None:  # fmt: skip
+    """Write the page; figures, CSVs and appendix.pdf are linked where they lie, beside it.
+
+    `tables`: `pairs` (iou.csv), and those of `TABLES` that the run has, as their CSVs have them; empty and missing ones are left out.
+    `verdicts`: the content of verdicts.json, or `{}`. The same arguments give the same bytes.
+    """
+    shown = {name: make(tables[name]) for name, make in TABLES.items() if len(tables.get(name, ()))}
+    data = selection(config, tables["pairs"]) if len(tables.get("pairs", ())) else None
+    style, script = _style(), _resource("script.js")
+    text = _environment().get_template("page.html").render(
+        config=config,
+        claims=claims(verdicts),
+        tables=shown,
+        data=data,
+        start=at_start(data) if data else None,
+        groups=_groups(figures),
+        pictures=_pictures(figures, output.parent),
+        beside=sorted(path.name for path in output.parent.glob("*") if path.suffix in (".csv", ".json", ".md", ".pdf", ".yaml")),
+        provenance=provenance,
+        style=style,
+        script=script,
+        policy=_policy(style, script),
+    )  # fmt: skip
+    write_text(output, text)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("safety_regions.report.page", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    helpers = (numbers.short, heat_map.level, numbers.percent, matrix, means)
+    environment.globals.update({helper.__name__: helper for helper in helpers})
+    return environment
+
+
+@cache
+def _resource(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+@cache
+def _style() -> str:
+    return _resource("style.css") + heat_map.heat_classes()
+
+
+def _policy(style: str, script: str) -> str:
+    """A Content-Security-Policy under which nothing runs but this script, nothing is fetched but pictures beside the page."""
+    return (
+        f"default-src 'none'; script-src 'sha256-{_sha256(script)}'; style-src 'sha256-{_sha256(style)}'; "
+        "img-src 'self' file: data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _groups(figures: Sequence[Shown]) -> dict[str, list[Shown]]:
+    """Figures by what they are about, in their order."""
+    groups: dict[str, list[Shown]] = {}
+    for figure in figures:
+        groups.setdefault(figure.about, []).append(figure)
+    return groups
+
+
+def _pictures(figures: Sequence[Shown], folder: Path) -> dict[str, str]:
+    """What the picture of each figure is read from: its own bytes for figures of the whole run, the PNG beside the page for others."""
+    pictures, left = {}, EMBEDDED_BYTES
+    for figure in figures:
+        name = figure.file("png")
+        if name is None:
+            continue
+        content = b"" if figure.about else (folder / name).read_bytes()
+        if content and len(content) <= left:
+            left -= len(content)
+            pictures[figure.name] = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+        else:
+            pictures[figure.name] = name
+    return pictures

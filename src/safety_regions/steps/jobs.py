@@ -1,0 +1,108 @@
+"""What the batched jobs share: work through entries, leave alone what is in place, write a manifest at the end."""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from safety_regions.artifacts import receipts
+from safety_regions.errors import UserError
+from safety_regions.files import load_json, readable_json, write_text
+from safety_regions.steps.arguments import Given, refuse_others
+
+
+class Entry:
+    """One artifact of a job: where it goes, what it is made of."""
+
+    def __init__(self, path: Path | str, recipe: dict, inputs: Mapping[str, Path | str]):
+        self.path, self.recipe = Path(path), Given(recipe, "recipe", f"--job, {path}")
+        self.inputs: dict[str, Path] = Given({role: Path(p) for role, p in inputs.items()}, "inputs", f"--job, {path}")
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the recipe."""
+        return receipts.recipe_digest(self.recipe)
+
+    def checked(self, role: str) -> Path:
+        """The path of an input whose files agree with its receipt, made by the recipe that this entry's recipe names."""
+        receipts.check(self.inputs[role], self.recipe[role])
+        return self.inputs[role]
+
+
+def job_parser(description: str | None, scoring: bool = False) -> argparse.ArgumentParser:
+    """The command line that batched jobs share; `scoring` jobs run a model over samples."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--job", required=True, help="what to make, as JSON or @FILE: entries of path, recipe, inputs")
+    parser.add_argument("--manifest", required=True, help="file that lists what is in place, written last")
+    if scoring:
+        parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="default: %(default)s")
+        parser.add_argument(
+            "--batch-tokens", type=_at_least_one, default=512, help="padded tokens per batch (default %(default)s)"
+        )
+    return parser
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of tokens: expected a whole number from 1 on")
+    return int(text)
+
+
+def read_job(text: str) -> list[Entry]:
+    """The entries of a job, given as JSON or as `@FILE`. A receipt's `recipe` has all a job says but the paths."""
+    try:
+        content = load_json(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
+        return [_entry(entry["path"], entry["recipe"], entry["inputs"]) for entry in content["entries"]]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"not a job: {error!r}", where="--job", expected='{"entries": [{"path": ..., "recipe": ..., "inputs": ...}]} or @FILE', hint="snakemake writes logs/jobs/ as it starts; --no-hooks keeps it from that") from None  # fmt: skip
+
+
+def _entry(path: str, recipe: dict, inputs: dict) -> Entry:
+    if not isinstance(recipe, dict) or not isinstance(inputs, dict):
+        raise TypeError("recipe and inputs are mappings")
+    # Raises where there is none: JSON's grammar also has text that UTF-8 has not, and numbers beyond all floats.
+    receipts.recipe_digest(recipe)
+    return Entry(path, recipe, inputs)
+
+
+def by_kind(makers: Mapping[str, Callable[[Entry], Any]]) -> Callable[[Entry], None]:
+    """What makes entries of several kinds. It raises `UserError` for another kind, or a version that this code does not make."""
+
+    def make(entry: Entry) -> None:
+        refuse_others(entry.recipe, makers, "--job")
+        makers[entry.recipe["kind"]](entry)
+
+    return make
+
+
+def run_entries(entries: Sequence[Entry], make: Callable[[Entry], Any], manifest: Path | str) -> None:
+    """Make the artifacts that are not in place, each with its receipt, then write the manifest.
+
+    A killed job has lost at most the artifact it was at: started again, it finds the others made and goes on. An artifact
+    that is in place but damaged raises `UserError`: it is never made again without a word.
+    """
+    run_groups([[entry] for entry in entries], lambda group: make(group[0]), manifest)
+
+
+def run_groups(groups: Sequence[Sequence[Entry]], make: Callable[[list[Entry]], Any], manifest: Path | str) -> None:
+    """As `run_entries`, for artifacts that are made together: `make` gets those of a group that are not in place."""
+    sums: dict[str, str] = {}
+    total, number = sum(map(len, groups)), 0
+    for group in groups:
+        missing = []
+        for entry in group:
+            number += 1
+            there = entry.path.exists() and receipts.receipt_path(entry.path).exists()
+            print(f"[{number}/{total}] {entry.path}{': in place' if there else ''}", file=sys.stderr)
+            if there:
+                receipts.check(entry.path, entry.digest)
+            else:
+                missing.append(entry)
+        if missing:
+            make(missing)
+        for entry in group:
+            receipt = receipts.read(entry.path)
+            sums |= {str(path): receipt.files[name] for name, path in receipts.paths_of(entry.path, receipt).items()}
+    write_text(manifest, readable_json(sums))

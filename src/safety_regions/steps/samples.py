@@ -1,0 +1,66 @@
+"""The pairs of a set, or a half of them, as tokens."""
+
+import sys
+
+from safety_regions.data.halves import half_of
+from safety_regions.errors import UserError
+from safety_regions.files import read_jsonl
+from safety_regions.models.checks import refuse_unreadable
+from safety_regions.models.load import LoadedModel
+from safety_regions.models.tokens import Sample, encode_pair
+from safety_regions.steps.jobs import Entry
+
+MOST_LEFT_OUT = 0.1
+"""Share of a set's pairs that may have a response without a token, as base models give now and then."""
+
+
+def read_samples(entry: Entry, loaded: LoadedModel) -> tuple[list[Sample], dict]:
+    """The pairs of an entry, or its half of them, as tokens; and what receipts say of them.
+
+    A pair whose response has no token has nothing to be identified from: it is left out, counted and named.
+    """
+    path = entry.checked("pairs")
+    rows = read_jsonl(path)
+    if part := entry.recipe.get("part"):
+        rows = half_of(rows, part["split"], part["half"])
+    n_all, n_empty = len(rows), sum(not row["response"] for row in rows)
+    encoded = [(row, _encode(row, loaded)) for row in rows]
+    _report_left_out([s.id for _, s in encoded if len(s.input_ids) == s.n_prompt], n_all, str(path))
+    encoded = [(row, s) for row, s in encoded if len(s.input_ids) > s.n_prompt]
+    rows, samples = [row for row, _ in encoded], [s for _, s in encoded]
+    refuse_unreadable(loaded.model, {s.id: s.input_ids for s in samples}, str(path))
+    n = len(samples)
+    facts = {
+        "n_samples": n,
+        "n_left_out": n_all - n,
+        "share_refused": round(sum(row["refused"] for row in rows) / n, 6),
+        "n_cut": sum(not row["finished"] for row in rows),
+        "n_empty": n_empty,
+        "mean_response_tokens": round(sum(len(s.input_ids) - s.n_prompt for s in samples) / n, 2),
+        "mean_tokens": round(sum(len(s.input_ids) for s in samples) / n, 2),
+    }
+    return samples, facts
+
+
+def _report_left_out(ids: list[str], of: int, where: str) -> None:
+    """Say which pairs are left out. Raises `UserError` if they are too many for the rest to stand for the set."""
+    if not ids:
+        return
+    found = (
+        f"{len(ids)} of {of} responses without a single token: {', '.join(ids[:5])}{', ...' if len(ids) > 5 else ''}"
+    )
+    if len(ids) > MOST_LEFT_OUT * of:
+        raise UserError(found, where=where, expected=f"no more than {MOST_LEFT_OUT:.0%}, which are left out", hint="raise responses.max_new_tokens, or use responses.policy: template")  # fmt: skip
+    print(f"warning: {where}: {found}; left out", file=sys.stderr)
+
+
+def _encode(row: dict, loaded: LoadedModel) -> Sample:
+    return encode_pair(
+        loaded.tokenizer,
+        row["prompt"],
+        row["response"],
+        eos_ids=loaded.eos_ids,
+        finished=row["finished"],
+        plain_template=loaded.plain_template,
+        id=row["id"],
+    )

@@ -1,0 +1,37 @@
+"""Tables and numbers as plain text."""
+
+from collections.abc import Iterable, Sequence
+
+SHOWN = 30
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Columns as wide as their widest word, numbers to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    right = [bool(cells) and all(row[i].isdigit() for row in cells) for i in range(len(header))]
+    lines = [_line(row, widths, right) for row in [header, ["-" * width for width in widths], *cells]]
+    return "\n".join(lines)
+
+
+def first(rows: Sequence[Sequence[object]], rest: str) -> list[Sequence[object]]:
+    """The first rows of many, and one that says how many more there are, and where all of them are listed."""
+    if len(rows) <= SHOWN:
+        return list(rows)
+    return [*rows[:SHOWN], [f"and {len(rows) - SHOWN} more: {rest}", *[""] * (len(rows[0]) - 1)]]
+
+
+def _line(cells: Sequence[str], widths: list[int], right: list[bool]) -> str:
+    padded = [
+        cell.rjust(width) if r else cell.ljust(width) for cell, width, r in zip(cells, widths, right, strict=True)
+    ]
+    return "  ".join(padded).rstrip()
+
+
+def readable_size(n_bytes: int | float) -> str:
+    """A number of bytes for people: 1.5 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.3g} TB"
