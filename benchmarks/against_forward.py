@@ -1,6 +1,8 @@
-"""What SafeNeuron (with and without query and key neurons) and NLSR (merged adapter) cost against a forward pass over the same tokens.
+"""What SafeNeuron (with and without query and key neurons) and NLSR (merged adapter) cost against a forward pass over
+the same tokens.
 
-Ratios are medians over alternating runs on the same prompts and the same batches, so that a busy machine slows both sides.
+Ratios are medians over alternating runs on the same prompts and the same batches, so that a busy machine slows both
+sides.
 """
 
 import argparse
@@ -37,7 +39,11 @@ def main() -> None:
     times = alternate(runs(loaded, prompts, args), args.repeats)
     for name, seconds in times.items():
         print(f"{name:>10}: {median(seconds) / len(prompts):.4f} s per prompt (median of {args.repeats})")
-    print(json.dumps({f"{name}_over_forward": ratio(times, name, "forward") for name in times if name != "forward"}, indent=1))  # fmt: skip
+    print(
+        json.dumps(
+            {f"{name}_over_forward": ratio(times, name, "forward") for name in times if name != "forward"}, indent=1
+        )
+    )
 
 
 def random_adapter(loaded: LoadedModel, rank: int) -> LoraAdapter:

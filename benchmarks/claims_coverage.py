@@ -1,8 +1,8 @@
 """How well the intervals of the claims cover a planted truth, and what a plain t-test over pairs would have claimed.
 
-Safety sets are drawn again and again from one made-up model (`safety_regions.claims.planted`); the truth is the mean over many
-more sets of it. Also: how often a claim holds, fails or stays undecided with its threshold far below the truth, on it, and
-far above.
+Safety sets are drawn again and again from one made-up model (`safety_regions.claims.planted`); the truth is the mean
+over many more sets of it. Also: how often a claim holds, fails or stays undecided with its threshold far below the
+truth, on it, and far above.
 """
 
 import argparse
@@ -55,10 +55,15 @@ def simulate(world: PlantedWorld, n_sets: int, n: int, truth: dict[str, float]) 
         values = np.array([e.value for e in of])
         covered, width = coverage([(e.low, e.high) for e in of], truth[key]), np.median([e.high - e.low for e in of])
         plain = f"{coverage(naive[key], truth[key]):7.1%}" if key in naive else ""
-        print(f"{key:>14} {truth[key]:7.3f} {values.mean() - truth[key]:+7.3f} {values.std():6.3f} {width:6.3f} {covered:7.1%} {plain}")  # fmt: skip
+        print(
+            f"{key:>14} {truth[key]:7.3f} {values.mean() - truth[key]:+7.3f} {values.std():6.3f} {width:6.3f} {covered:7.1%} {plain}"
+        )
     for words, threshold in (("far below", -DISTANCE), ("on", 0.0), ("far above", DISTANCE)):
         verdicts = Counter(against(e, truth["place"] + threshold, above=False, what="").verdict for e in found["place"])
-        print(f"  place below a threshold {words} the truth: " + ", ".join(f"{v} {c / n:.1%}" for v, c in verdicts.most_common()))  # fmt: skip
+        print(
+            f"  place below a threshold {words} the truth: "
+            + ", ".join(f"{v} {c / n:.1%}" for v, c in verdicts.most_common())
+        )
 
 
 def estimates(measured: Measured) -> dict[str, Estimate]:

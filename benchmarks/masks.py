@@ -1,7 +1,8 @@
-"""Region files: size over the entropy of their levels, and how fast they are decoded, in elements and over reading their bytes.
+"""Region files: size over the entropy of their levels, and how fast they are decoded, in elements and over reading
+their bytes.
 
-Entropy is that of the levels of a matrix taken as independent draws, in bits per element, times the elements. All pairs of ten
-files at one fraction, from the bytes on disk to the counts, are measured over reading these bytes, too.
+Entropy is that of the levels of a matrix taken as independent draws, in bits per element, times the elements. All pairs
+of ten files at one fraction, from the bytes on disk to the counts, are measured over reading these bytes, too.
 """
 
 import argparse
@@ -32,10 +33,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = args.regions or [made(Path(folder) / "region")]
         ten = {str(i): made(Path(folder) / str(i), (0.05,), i, 2) for i in range(10)}
-        whole = alternate({"read": lambda: [p.read_bytes() for p in ten.values()], "count": lambda: count(ten, {}, 0.05, [])}, args.repeats)  # fmt: skip
+        whole = alternate(
+            {"read": lambda: [p.read_bytes() for p in ten.values()], "count": lambda: count(ten, {}, 0.05, [])},
+            args.repeats,
+        )
         headers = [header_of(path) for path in paths]
         over = [path.stat().st_size / entropy_bytes(header) for path, header in zip(paths, headers, strict=True)]
-        times = alternate({"read": lambda: [p.read_bytes() for p in paths], "decode": lambda: decode(paths)}, args.repeats)  # fmt: skip
+        times = alternate(
+            {"read": lambda: [p.read_bytes() for p in paths], "decode": lambda: decode(paths)}, args.repeats
+        )
         n = sum(rows * columns for header in headers for rows, columns in header.shapes.values())
     results = {
         "file_over_entropy": round(max(over), 3),

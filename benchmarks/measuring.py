@@ -10,7 +10,8 @@ import numpy as np
 def alternate(functions: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
     """CPU seconds of this process for each function, run in turns after one turn to warm up.
 
-    CPU seconds, as other processes' turns are not counted; in turns, so that what others do to caches and clocks hits all.
+    CPU seconds, as other processes' turns are not counted; in turns, so that what others do to caches and clocks hits
+    all.
     """
     times: dict[str, list[float]] = {name: [] for name in functions}
     for turn in range(repeats + 1):

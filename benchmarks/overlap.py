@@ -1,7 +1,7 @@
 """All 45 pairs of ten regions at one threshold, over one read of the packed words, and over what else a user has.
 
-Bools of numpy and torch, and Python sets, are measured on a part of the elements, as slow as they are, and scaled: their cost is
-linear too. Three sizes give the slope.
+Bools of numpy and torch, and Python sets, are measured on a part of the elements, as slow as they are, and scaled:
+their cost is linear too. Three sizes give the slope.
 """
 
 import argparse
@@ -33,12 +33,17 @@ def main() -> None:
         if size == args.size:
             over_read = ratio(times, "pairs", "read")
     slope = float(np.polyfit(list(seconds), list(seconds.values()), 1)[0])
-    print(json.dumps({
-        "overlap_over_read": over_read,
-        **over_pairs(),
-        "overlap_seconds": {str(size): round(s, 4) for size, s in seconds.items()},
-        "overlap_seconds_8e9_from_slope": round(slope * 8e9, 2),
-    }, indent=1))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "overlap_over_read": over_read,
+                **over_pairs(),
+                "overlap_seconds": {str(size): round(s, 4) for size, s in seconds.items()},
+                "overlap_seconds_8e9_from_slope": round(slope * 8e9, 2),
+            },
+            indent=1,
+        )
+    )
 
 
 def random_words(size: int) -> np.ndarray:
@@ -56,7 +61,9 @@ def pairs(words: np.ndarray) -> np.ndarray:
     counts, none = np.zeros((1, 1, SETS, SETS), np.int64), np.zeros(0, np.int64)
     no_steps, no_nway = np.zeros((1, 2), np.int64), np.zeros((1, 0, 1, 2), np.int64)
     one_level = np.ones(1, np.int64)
-    bits.count_conditions(words[:, None], SETS, one_level, np.zeros((0, 0), bool), none, no_steps, none, counts, none, no_nway)  # fmt: skip
+    bits.count_conditions(
+        words[:, None], SETS, one_level, np.zeros((0, 0), bool), none, no_steps, none, counts, none, no_nway
+    )
     return counts[0, 0]
 
 

@@ -1,7 +1,8 @@
-"""The layer-by-layer way to SNIP scores, as Wei et al. describe their code, over SNIP as it is here; same model, same samples.
+"""The layer-by-layer way to SNIP scores, as Wei et al. describe their code, over SNIP as it is here; same model, same
+samples.
 
-One layer at a time: for each a forward and a backward pass per sample, sums in bfloat16, one file per matrix, and at last the
-top of each flattened matrix. It is timed for some of the layers, spread evenly, and scaled to all of them.
+One layer at a time: for each a forward and a backward pass per sample, sums in bfloat16, one file per matrix, and at
+last the top of each flattened matrix. It is timed for some of the layers, spread evenly, and scaled to all of them.
 """
 
 import argparse
@@ -29,7 +30,9 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="a prepared model folder: results/models/NAME.DIGEST")
     parser.add_argument("--n-samples", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=60, help="mean tokens per sample, 40%% of them response")
-    parser.add_argument("--layers", type=int, default=3, help="layers that the reference is timed on (default %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--layers", type=int, default=3, help="layers that the reference is timed on (default %(default)s)"
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     loaded = load_model(args.model)
@@ -45,7 +48,16 @@ def main() -> None:
     start = time.process_time()
     ours(loaded, samples)
     together = time.process_time() - start
-    print(json.dumps({"reference_over_snip": round(one_by_one / together, 1), "reference_layers_timed": len(chosen), "layers": len(layers)}, indent=1))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "reference_over_snip": round(one_by_one / together, 1),
+                "reference_layers_timed": len(chosen),
+                "layers": len(layers),
+            },
+            indent=1,
+        )
+    )
 
 
 def reference(loaded: LoadedModel, samples: list[Sample], layer: int, folder: Path, share: float = 0.05) -> None:

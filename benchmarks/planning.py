@@ -1,9 +1,10 @@
-"""How long `snakemake -n` takes and how much memory, as a ratio to an empty workflow; and what each cluster job pays to plan again.
+"""How long `snakemake -n` takes and how much memory, as a ratio to an empty workflow; and what each cluster job pays to
+plan again.
 
     python benchmarks/planning.py [--models 70] [--repeats 3]
 
-Measured: an empty workflow; config/demo.yaml; config/paper.yaml; and a synthetic matrix of so many models, one artifact per job,
-which is about 10,000 jobs with 70 models. Nothing is computed or fetched.
+Measured: an empty workflow; config/demo.yaml; config/paper.yaml; and a synthetic matrix of so many models, one artifact
+per job, which is about 10,000 jobs with 70 models. Nothing is computed or fetched.
 """
 
 import argparse

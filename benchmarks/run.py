@@ -28,7 +28,12 @@ AT_LEAST = ("reference_over_snip", "bools_over_overlap")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path, nargs="?", help="a prepared model folder, results/models/NAME.DIGEST (default: that of smollm2-135m, made if it is missing)")  # fmt: skip
+    parser.add_argument(
+        "model",
+        type=Path,
+        nargs="?",
+        help="a prepared model folder, results/models/NAME.DIGEST (default: that of smollm2-135m, made if it is missing)",
+    )
     parser.add_argument("--regions", type=Path, nargs="*", default=[], help="region files of a real model")
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     args = parser.parse_args()
@@ -47,7 +52,10 @@ def main() -> None:
         start = time.monotonic()
         found |= run(script, arguments)
         print(f"{script}: {time.monotonic() - start:.0f} s", file=sys.stderr)
-    results = {key: found.pop(key) for key in KEYS} | {"more": found, "machine": platform.processor() or platform.machine()}  # fmt: skip
+    results = {key: found.pop(key) for key in KEYS} | {
+        "more": found,
+        "machine": platform.processor() or platform.machine(),
+    }
     args.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(f"{'ratio':24} {'measured':>9}  claimed")
     for key, claim in KEYS.items():

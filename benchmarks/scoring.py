@@ -1,8 +1,8 @@
-"""What scoring costs: SNIP against a plain forward and backward pass, Wanda against a forward pass, both and SafeNeuron in one pass
-against SNIP alone, and SNIP's memory.
+"""What scoring costs: SNIP against a plain forward and backward pass, Wanda against a forward pass, both and SafeNeuron
+in one pass against SNIP alone, and SNIP's memory.
 
-Ratios are medians over alternating runs on the same samples and the same batches, so that a busy machine slows both sides. Times
-are CPU seconds of this process, which count what other processes do least.
+Ratios are medians over alternating runs on the same samples and the same batches, so that a busy machine slows both
+sides. Times are CPU seconds of this process, which count what other processes do least.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def runs(loaded: LoadedModel, samples: list[Sample], batch_tokens: int) -> dict:
         "together": lambda: watch(loaded, samples, observers(loaded, samples, TOGETHER), batch_tokens),
         "forward": forward,
         "wanda": lambda: wanda.measure(loaded, samples, Wanda(), batch_tokens=batch_tokens),
-    }  # fmt: skip
+    }
 
 
 def observers(loaded: LoadedModel, samples: list[Sample], names: tuple[str, ...]) -> list[Observer]:
@@ -107,7 +107,9 @@ def watch(loaded: LoadedModel, samples: list[Sample], watching: list[Observer], 
 
 
 def memory_ratio(args: argparse.Namespace, loaded: LoadedModel) -> dict:
-    """Peaks above libraries and tokenizer, over the model and one float32 sum of its scored weights: SNIP's, and all together."""
+    """Peaks above libraries and tokenizer, over the model and one float32 sum of its scored weights: SNIP's, and all
+    together.
+    """
     model = sum(p.numel() * p.element_size() for p in loaded.model.parameters())
     sums = sum(4 * module.weight.numel() for module in linears(projections(loaded.model)))
     before, *peaks = (measured(args, what) for what in ("nothing", "snip", "together"))

@@ -45,7 +45,9 @@ def main() -> None:
 def random_scores(size: int, seed: int = 0) -> np.ndarray:
     """Products of a weight and a gradient, both random, as one matrix of an even number of scores."""
     generator = np.random.default_rng(seed)
-    return np.abs(generator.standard_normal((1, size // 2 * 2), np.float32)) * generator.random((1, size // 2 * 2), np.float32)  # fmt: skip
+    return np.abs(generator.standard_normal((1, size // 2 * 2), np.float32)) * generator.random(
+        (1, size // 2 * 2), np.float32
+    )
 
 
 def peak_beside(scores: np.ndarray) -> int:

@@ -2,8 +2,8 @@
 
     python benchmarks/sharing.py [--gigabytes 2] [--files 32]
 
-Random bytes stand for regions, which are compressed. The remote is a folder beside the project, on one disk: the hardest
-comparison, since a copy there is all that has to be done. Four folders of that size are needed.
+Random bytes stand for regions, which are compressed. The remote is a folder beside the project, on one disk: the
+hardest comparison, since a copy there is all that has to be done. Four folders of that size are needed.
 """
 
 import argparse
@@ -52,7 +52,9 @@ def write_regions(n_files: int, n_bytes: int) -> Plan:
     """Files of random bytes with receipts where regions go, and the plan that has them."""
     artifacts = {}
     for number in range(n_files):
-        artifact = Artifact("region", {"kind": "region", "number": number}, f"regions/model/snip/set{number}", ".safetensors")  # fmt: skip
+        artifact = Artifact(
+            "region", {"kind": "region", "number": number}, f"regions/model/snip/set{number}", ".safetensors"
+        )
         path = Path(artifact.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
@@ -89,12 +91,17 @@ def main() -> None:
         times = {"copy": seconds(lambda: shutil.copytree(regions, base / "copied"))}
         shutil.rmtree(base / "copied")
         files = sorted(str(path) for path in Path(regions).glob("*.safetensors"))
-        times["dvc add and push"] = seconds(lambda: (dvc("add", "--no-relink", *files), dvc("push", *(f"{f}.dvc" for f in files))))  # fmt: skip
+        times["dvc add and push"] = seconds(
+            lambda: (dvc("add", "--no-relink", *files), dvc("push", *(f"{f}.dvc" for f in files)))
+        )
         for path in [*Path(regions).glob("*.dvc"), base / "remote", Path(".dvc/cache")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         times["publish"] = seconds(lambda: publish(plan))
         times["second publish"] = seconds(lambda: publish(plan))
-        for what, act in (("dvc pull", lambda: dvc("pull", "--recursive", "results")), ("pull", lambda: pull(needed(plan, True)))):  # fmt: skip
+        for what, act in (
+            ("dvc pull", lambda: dvc("pull", "--recursive", "results")),
+            ("pull", lambda: pull(needed(plan, True))),
+        ):
             shutil.rmtree(".dvc/cache")
             for file in files:
                 Path(file).unlink()

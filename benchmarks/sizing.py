@@ -2,9 +2,9 @@
 
     python benchmarks/sizing.py results
 
-One row per job: the peak memory of its process and its time, beside what `safety_regions.cluster` estimates. Ratios below 1
-are estimates that were too low. On a CPU the time is CPU time, since jobs that share cores wait for each other; on a GPU the
-memory is that of its tensors.
+One row per job: the peak memory of its process and its time, beside what `safety_regions.cluster` estimates. Ratios
+below 1 are estimates that were too low. On a CPU the time is CPU time, since jobs that share cores wait for each other;
+on a GPU the memory is that of its tensors.
 """
 
 import argparse
@@ -22,13 +22,15 @@ from safety_regions.errors import run_main
 from safety_regions.planning.model_size import size_from_config
 
 DIGEST = re.compile("[0-9a-f]{64}")
-HEAD = f"{'step':9} {'methods':34} {'model':22} {'made':>4} {'MiB':>7} {'estimate':>8} {'ratio':>6} {'s':>7} {'estimate':>8} {'ratio':>6}"  # fmt: skip
+HEAD = f"{'step':9} {'methods':34} {'model':22} {'made':>4} {'MiB':>7} {'estimate':>8} {'ratio':>6} {'s':>7} {'estimate':>8} {'ratio':>6}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path, help="the results/ folder of a finished run")
-    parser.add_argument("--batch-tokens", type=int, default=512, help="machine.batch_tokens of that run (default %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--batch-tokens", type=int, default=512, help="machine.batch_tokens of that run (default %(default)s)"
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where it ran (default %(default)s)")
     arguments = parser.parse_args()
     print(HEAD)
@@ -59,7 +61,7 @@ def compare(job: Job, batch_tokens: int, device: str) -> str:
     estimate = (need.gpu_bytes if on_gpu else need.host_bytes) / 2**20
     methods = " ".join(sorted({a.recipe["method"] for a in job.artifacts if "method" in a.recipe}))
     of = f"{job.step:9} {methods:34} {job.model.recipe['model']:22} {len(job.artifacts):4}"
-    return f"{of} {mib:7} {estimate:8.0f} {estimate / mib:6.2f} {seconds:7.0f} {need.seconds:8.0f} {need.seconds / seconds:6.2f}"  # fmt: skip
+    return f"{of} {mib:7} {estimate:8.0f} {estimate / mib:6.2f} {seconds:7.0f} {need.seconds:8.0f} {need.seconds / seconds:6.2f}"
 
 
 def jobs_of(results: Path) -> Iterator[Job]:
@@ -83,7 +85,10 @@ def jobs_of(results: Path) -> Iterator[Job]:
 
 def _recipes(results: Path) -> Iterator[tuple[Path, dict]]:
     for receipt in results.rglob(f"*{RECEIPT}"):
-        yield receipt.with_name(receipt.name.removesuffix(RECEIPT)), json.loads(receipt.read_text(encoding="utf-8"))["recipe"]  # fmt: skip
+        yield (
+            receipt.with_name(receipt.name.removesuffix(RECEIPT)),
+            json.loads(receipt.read_text(encoding="utf-8"))["recipe"],
+        )
 
 
 def _artifact(digest: str, paths: dict[str, tuple[Path, dict]], known: dict[str, Artifact]) -> Artifact:

@@ -2,10 +2,10 @@
 
     python benchmarks/slurm.py [--jobs 200] [--per-job 25] [--folder /tmp/slurm-bench]
 
-Ways: `sbatch` once for each; one `sbatch --array`; `sbatch` of batches; snakemake with its SLURM plugin, one job for each; and
-snakemake with batches, as this pipeline's rules have them. Overhead per unit is (wall - work / CPUs) / units, in seconds. CPU is
-what submitting and waiting took per unit on the login node, in seconds. All daemons and jobs share one machine, so wall times say
-more about it than about a cluster.
+Ways: `sbatch` once for each; one `sbatch --array`; `sbatch` of batches; snakemake with its SLURM plugin, one job for
+each; and snakemake with batches, as this pipeline's rules have them. Overhead per unit is (wall - work / CPUs) / units,
+in seconds. CPU is what submitting and waiting took per unit on the login node, in seconds. All daemons and jobs share
+one machine, so wall times say more about it than about a cluster.
 """
 
 import argparse
@@ -63,7 +63,13 @@ class Cluster:
     def snakemake(self, n: int, per_job: int) -> None:
         (self.folder / "Snakefile").write_text(SNAKEFILE)
         subprocess.run(["rm", "-rf", "done"], cwd=self.folder, check=True)
-        self.call(str(Path(sys.executable).with_name("snakemake")), *OPTIONS.split(), "--config", f"units={n}", f"per_job={per_job}")  # fmt: skip
+        self.call(
+            str(Path(sys.executable).with_name("snakemake")),
+            *OPTIONS.split(),
+            "--config",
+            f"units={n}",
+            f"per_job={per_job}",
+        )
 
     def wait(self) -> None:
         """Until no job is left."""
@@ -116,7 +122,9 @@ def main() -> None:
                 "snakemake, batches": (per_job, lambda: cluster.snakemake(n, per_job)),
             }
             print(f"{n} units of 1 s on {CPUS} CPUs")
-            print(f"{'way':20}{'jobs':>6}{'wall s':>9}{'overhead s':>12}{'ratio':>7}{'CPU s':>8}{'ratio':>7}   (overhead and CPU per unit)")  # fmt: skip
+            print(
+                f"{'way':20}{'jobs':>6}{'wall s':>9}{'overhead s':>12}{'ratio':>7}{'CPU s':>8}{'ratio':>7}   (overhead and CPU per unit)"
+            )
             base: tuple[float, float] | None = None
             for way, (size, submit) in ways.items():
                 jobs, wall, cpu = measured(cluster, submit)
@@ -124,7 +132,10 @@ def main() -> None:
                 ideal = size * math.ceil(math.ceil(n / size) / CPUS)
                 overhead, used = (wall - ideal) / n, cpu / n
                 base = base or (overhead, used)
-                print(f"{way:20}{jobs:6}{wall:9.1f}{overhead:12.3f}{overhead / base[0]:7.2f}{used:8.3f}{used / base[1]:7.2f}", flush=True)  # fmt: skip
+                print(
+                    f"{way:20}{jobs:6}{wall:9.1f}{overhead:12.3f}{overhead / base[0]:7.2f}{used:8.3f}{used / base[1]:7.2f}",
+                    flush=True,
+                )
     finally:
         slurm.stop()
         slurm.remove()

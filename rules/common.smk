@@ -99,7 +99,7 @@ def refuse_to_work_twice():
     except UserError as error:
         raise WorkflowError(str(error)) from None
     if accounting_missing():
-        logger.warning("SLURM keeps no accounts here (sacct fails): when its controller restarts, this snakemake will wait for ever; end it with Ctrl-C and start it again.")  # fmt: skip
+        logger.warning("SLURM keeps no accounts here (sacct fails): when its controller restarts, this snakemake will wait for ever; end it with Ctrl-C and start it again.")
 
 
 def targets(wildcards):

@@ -1,4 +1,6 @@
-"""Ask a model harmful and harmless prompts without its methods' regions, and without random ones; write tables and receipts."""
+"""Ask a model harmful and harmless prompts without its methods' regions, and without random ones; write tables and
+receipts.
+"""
 
 from safety_regions.errors import run_main
 from safety_regions.steps.jobs import job_parser, read_job, run_entries

@@ -1,4 +1,6 @@
-"""Count how far the regions of one model overlap, each method's raw and refined, replicates, and those of different methods; write tables."""
+"""Count how far the regions of one model overlap, each method's raw and refined, replicates, and those of different
+methods; write tables.
+"""
 
 from safety_regions.errors import run_main
 from safety_regions.steps.jobs import by_kind, job_parser, read_job, run_entries

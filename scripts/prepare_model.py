@@ -16,7 +16,14 @@ def parse() -> argparse.Namespace:
         "--output", type=Path, metavar="FOLDER", help="folder to make; absent, empty or a failed attempt's"
     )
     parser.add_argument("--base", type=Path, metavar="FOLDER", help="prepared base model (kind aligned)")
-    parser.add_argument("--data", action="extend", nargs="+", default=[], metavar="NAME=PATH", help="fetched rows of datasets (kind aligned)")  # fmt: skip
+    parser.add_argument(
+        "--data",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="NAME=PATH",
+        help="fetched rows of datasets (kind aligned)",
+    )
     parser.add_argument("--local", metavar="FOLDER", help="the model's own folder (kind local)")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where an adapter is trained")
     parser.add_argument("--licence", default="", help="licence, for the receipt")

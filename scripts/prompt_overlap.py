@@ -18,7 +18,14 @@ def named_path(text: str) -> tuple[str, Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", required=True, metavar="JSON|@FILE", help="recipe of kind `prompt_overlap`")
-    parser.add_argument("--prompts", required=True, nargs="+", type=named_path, metavar="NAME=PATH", help="samples that sample_prompts.py wrote")  # fmt: skip
+    parser.add_argument(
+        "--prompts",
+        required=True,
+        nargs="+",
+        type=named_path,
+        metavar="NAME=PATH",
+        help="samples that sample_prompts.py wrote",
+    )
     parser.add_argument("--output", required=True, type=Path, metavar="PATH", help="CSV file to write")
     arguments = parser.parse_args()
     recipe = read_recipe(arguments.recipe, "prompt_overlap")

@@ -13,7 +13,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", required=True, metavar="JSON|@FILE", help="recipe of kind `prompts`")
     parser.add_argument("--rows", required=True, type=Path, metavar="PATH", help="rows that fetch_dataset.py wrote")
-    parser.add_argument("--earlier", nargs="*", default=[], type=Path, metavar="PATH", help="rows of the sets listed before this one, for de-duplication across sets")  # fmt: skip
+    parser.add_argument(
+        "--earlier",
+        nargs="*",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="rows of the sets listed before this one, for de-duplication across sets",
+    )
     parser.add_argument("--output", required=True, type=Path, metavar="PATH", help="JSONL file to write")
     arguments = parser.parse_args()
     recipe = read_recipe(arguments.recipe, "prompts")

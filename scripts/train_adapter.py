@@ -8,11 +8,21 @@ from safety_regions.errors import run_main
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--recipe", required=True, metavar="JSON|@FILE", help="the adapter's recipe, as text or in a file")  # fmt: skip
+    parser.add_argument(
+        "--recipe", required=True, metavar="JSON|@FILE", help="the adapter's recipe, as text or in a file"
+    )
     parser.add_argument("--model", required=True, type=Path, metavar="FOLDER", help="prepared model to train it on")
-    parser.add_argument("--data", action="extend", nargs="+", default=[], metavar="NAME=PATH", help="fetched rows of datasets")  # fmt: skip
+    parser.add_argument(
+        "--data", action="extend", nargs="+", default=[], metavar="NAME=PATH", help="fetched rows of datasets"
+    )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where it is trained")
-    parser.add_argument("--output", required=True, type=Path, metavar="FOLDER", help="folder to make; absent, empty or a failed attempt's")  # fmt: skip
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=Path,
+        metavar="FOLDER",
+        help="folder to make; absent, empty or a failed attempt's",
+    )
     return parser.parse_args()
 
 

@@ -17,7 +17,14 @@ settings.register_profile("shared-machine", deadline=None, print_blob=True)
 settings.load_profile("shared-machine")
 
 # Files that take minutes, the longest first: else one process is left with such a file when the others are done.
-LONGEST = ("test_faults_on_slurm", "test_run_on_slurm", "test_pipeline_repeats", "test_pipeline_shared", "test_pipeline_breaks", "test_pipeline_changes")  # fmt: skip
+LONGEST = (
+    "test_faults_on_slurm",
+    "test_run_on_slurm",
+    "test_pipeline_repeats",
+    "test_pipeline_shared",
+    "test_pipeline_breaks",
+    "test_pipeline_changes",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -28,7 +28,9 @@ def lines_of(text: str) -> list[str]:
 
 
 def commands_of(text: str) -> list[str]:
-    """Every command: all lines of `sh` blocks, and code within paragraphs that begins with a tool and says what it is to do."""
+    """Every command: all lines of `sh` blocks, and code within paragraphs that begins with a tool and says what it is
+    to do.
+    """
     named = [code for code in codes_of(text) if code.split(" ")[0] in OURS + OTHERS and " " in code]
     parts = [part.strip() for line in lines_of(text) + named for part in re.split(r"&&|;", line)]
     parts = [re.sub(r"^tmux new '(.*)'$", r"\1", part) for part in parts]

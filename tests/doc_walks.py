@@ -64,8 +64,18 @@ WALKS = {
         Typed("git push"),
         Typed("git clone ...", words={"...": "origin.git clone"}, inside=".."),
         Typed("safety-regions pull", "Nothing to pull", inside="../clone"),
-        Typed("safety-regions pull [--configfile ...]", "1 report", {"[": "", "]": "", "...": "config/micro.yaml"}, inside="../clone"),
-        Typed("safety-regions pull results/.../X", "region", {"results/.../X": f"$(cd ../copy; ls {REGION})"}, inside="../clone"),
+        Typed(
+            "safety-regions pull [--configfile ...]",
+            "1 report",
+            {"[": "", "]": "", "...": "config/micro.yaml"},
+            inside="../clone",
+        ),
+        Typed(
+            "safety-regions pull results/.../X",
+            "region",
+            {"results/.../X": f"$(cd ../copy; ls {REGION})"},
+            inside="../clone",
+        ),
         Typed("rm -r X", words={"X": REGION}, inside="../clone"),
         Typed("safety-regions pull X", "region", {"X": f"$(cd ../copy; ls {REGION})"}, inside="../clone"),
         Typed("dvc pull", "files added", inside="../clone"),
@@ -78,7 +88,7 @@ WALKS = {
         Typed("snakemake -n --configfile config/my_run.yaml", "train_model"),
         Typed("safety-regions estimate --configfile config/my_run.yaml", "my-model"),
     ],
-}  # fmt: skip
+}
 """Each in a folder of its own, which holds what a clone holds after its default run."""
 
 INSTALLS, CLUSTER = "the installation itself", "a cluster"
@@ -90,8 +100,12 @@ NOT_RUN = {
     "pip install -c envs/lock.txt -e '.[slurm]'": INSTALLS,
     "pip install 'safety-regions[s3]'": INSTALLS,
     "pip install -c envs/lock.txt dvc-ssh": INSTALLS,
-    "conda env create -f envs/environment.yml": Elsewhere("test_envs.py", "test_conda_takes_every_version_from_the_lock"),
-    "apptainer build envs/safety-regions.sif envs/safety-regions.def": Elsewhere("test_envs.py", "test_a_container_installs_by_the_lock_and_copies_what_is_there"),
+    "conda env create -f envs/environment.yml": Elsewhere(
+        "test_envs.py", "test_conda_takes_every_version_from_the_lock"
+    ),
+    "apptainer build envs/safety-regions.sif envs/safety-regions.def": Elsewhere(
+        "test_envs.py", "test_a_container_installs_by_the_lock_and_copies_what_is_there"
+    ),
     "pip install pip-audit": "a network",
     "pip-audit --no-deps --disable-pip -r envs/lock.txt": "a network",
     "snakemake --configfile config/small.yaml": "a network and hours",
@@ -99,9 +113,15 @@ NOT_RUN = {
     "snakemake prefetch": "what is run behind `env --default-signal=INT`",
     "snakemake prefetch --configfile ...": "what is run behind `env --default-signal=INT`, of another run",
     "snakemake prefetch --configfile config/paper.yaml": "a network",
-    "snakemake --unlock": Elsewhere("test_pipeline_breaks.py", "test_a_killed_job_and_a_killed_run_are_finished_by_the_next"),
-    "snakemake --report report.zip": Elsewhere("test_page_snakemake.py", "test_report_holds_page_appendix_and_headline_with_captions_and_categories"),
-    "snakemake --profile profiles/slurm": Elsewhere("cluster/test_run_on_slurm.py", "test_a_run_through_slurm_gives_the_bytes_of_a_local_run"),
+    "snakemake --unlock": Elsewhere(
+        "test_pipeline_breaks.py", "test_a_killed_job_and_a_killed_run_are_finished_by_the_next"
+    ),
+    "snakemake --report report.zip": Elsewhere(
+        "test_page_snakemake.py", "test_report_holds_page_appendix_and_headline_with_captions_and_categories"
+    ),
+    "snakemake --profile profiles/slurm": Elsewhere(
+        "cluster/test_run_on_slurm.py", "test_a_run_through_slurm_gives_the_bytes_of_a_local_run"
+    ),
     "snakemake --profile profiles/slurm --configfile config/paper.yaml": CLUSTER,
     "make test-cluster": CLUSTER,
     "python tests/cluster/compare.py --configfile config/demo.yaml --local .": CLUSTER,
@@ -109,14 +129,22 @@ NOT_RUN = {
     "python benchmarks/planning.py": "minutes: it measures times",
     "make bench": "an hour, and a model of the network",
     "make bench MODEL=results/models/NAME.DIGEST": "an hour",
-    "python -m safety_regions.config.generate": Elsewhere("test_config_generate.py", "test_drift_ends_with_exit_code_1_and_the_command"),
-    "python scripts/prepare_model.py --digest FOLDER": Elsewhere("test_models_sources.py", "test_a_local_model_is_pinned_by_the_digest_that_the_script_prints"),
+    "python -m safety_regions.config.generate": Elsewhere(
+        "test_config_generate.py", "test_drift_ends_with_exit_code_1_and_the_command"
+    ),
+    "python scripts/prepare_model.py --digest FOLDER": Elsewhere(
+        "test_models_sources.py", "test_a_local_model_is_pinned_by_the_digest_that_the_script_prints"
+    ),
     "python tests/bad_input/table.py": Elsewhere("bad_input/test_bad_input.py", "test_the_page_is_what_the_cases_say"),
-    "safety-regions recompute results/regions/...": Elsewhere("test_recompute.py", "test_a_region_of_a_real_run_comes_out_again"),
-    "safety-regions recompute PATH_OR_PREFIX": Elsewhere("test_recompute.py", "test_an_artifact_is_found_by_path_file_neighbour_and_digits"),
+    "safety-regions recompute results/regions/...": Elsewhere(
+        "test_recompute.py", "test_a_region_of_a_real_run_comes_out_again"
+    ),
+    "safety-regions recompute PATH_OR_PREFIX": Elsewhere(
+        "test_recompute.py", "test_an_artifact_is_found_by_path_file_neighbour_and_digits"
+    ),
     "safety-regions publish": "what `make publish` calls, which is run",
     "make pull": "it calls `safety-regions pull`, which is run",
     "git clone": "a word on `git clone ...`, which is run",
     "git checkout --ours -- X.dvc X.receipt.json": "a merge with a conflict",
-}  # fmt: skip
+}
 """What each of the others would need, or the test that does the same."""

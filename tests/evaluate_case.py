@@ -25,24 +25,39 @@ OPTIONS = {"n_random": 2, "max_new_tokens": 3, "seed": 5}
 
 
 def write_prompts(path, n, response):
-    files.write_jsonl(path, [{"id": f"{path.stem}-{i}", "prompt": f"{path.stem} {i}", "response": response} for i in range(n)])  # fmt: skip
+    files.write_jsonl(
+        path, [{"id": f"{path.stem}-{i}", "prompt": f"{path.stem} {i}", "response": response} for i in range(n)]
+    )
     return receipts.write(path, {"kind": "prompts", "set": path.stem}, {}).digest
 
 
 def write_levels(path, shapes, granularity, levels):
     of = {"kind": "region", "path": path.name}
-    write_region(path, ((n, levels(n, s)) for n, s in shapes.items()), recipe_digest=receipts.recipe_digest(of), cut=Cut(GRID, "matrix"), granularity=granularity)  # fmt: skip
+    write_region(
+        path,
+        ((n, levels(n, s)) for n, s in shapes.items()),
+        recipe_digest=receipts.recipe_digest(of),
+        cut=Cut(GRID, "matrix"),
+        granularity=granularity,
+    )
     return receipts.write(path, of, {}).digest
 
 
 class Case:
-    """One model, region files of sets `a` and `b` (which the utility region of `u` holds whole), prompts, and the recipe."""
+    """One model, region files of sets `a` and `b` (which the utility region of `u` holds whole), prompts, and the
+    recipe.
+    """
 
     def __init__(self, folder, granularity, adapter=None):
         self.folder, self.granularity = folder, granularity
         folder.mkdir()
-        self.loaded = random_model("phi3" if granularity == "weight" else "llama", num_hidden_layers=2 if granularity == "layer" else 1)  # fmt: skip
-        self.inputs, self.recipe = {"model": folder / "model"}, {"kind": "evaluate", "version": 1, "method": granularity, "q": 0.3, "p": 0.1, "options": OPTIONS}  # fmt: skip
+        self.loaded = random_model(
+            "phi3" if granularity == "weight" else "llama", num_hidden_layers=2 if granularity == "layer" else 1
+        )
+        self.inputs, self.recipe = (
+            {"model": folder / "model"},
+            {"kind": "evaluate", "version": 1, "method": granularity, "q": 0.3, "p": 0.1, "options": OPTIONS},
+        )
         (folder / "model").mkdir()
         shapes = self.save_with_adapter(adapter) if adapter else own_shapes(granularity, layout_of(self.loaded.model))
         if not adapter:
@@ -58,7 +73,11 @@ class Case:
 
     def save_with_adapter(self, adapter):
         torch.manual_seed(2)
-        shapes = {f"{n}_{f}": s for n, m in named_linears(self.loaded.model).items() for f, s in zip("ab", ((2, m.in_features), (m.out_features, 2)), strict=True)}  # fmt: skip
+        shapes = {
+            f"{n}_{f}": s
+            for n, m in named_linears(self.loaded.model).items()
+            for f, s in zip("ab", ((2, m.in_features), (m.out_features, 2)), strict=True)
+        }
         own = copy.deepcopy(self.loaded.model)
         peft_model = with_lora(own, 2, 4.0)
         for name, weight in peft_model.named_parameters():
@@ -70,7 +89,11 @@ class Case:
         self.factors = {}
         for name in named_linears(self.loaded.model):
             layer, kind = name.split(".")
-            found = {n.split("lora_")[1][0]: w for n, w in parameters.items() if n.startswith(f"{layer}.") and f".{kind}_proj." in n}  # fmt: skip
+            found = {
+                n.split("lora_")[1][0]: w
+                for n, w in parameters.items()
+                if n.startswith(f"{layer}.") and f".{kind}_proj." in n
+            }
             self.factors[name] = found["A"], found["B"]
         (self.folder / "adapter").mkdir()
         save_lora(peft_model, self.folder / "model" if adapter == "merged" else self.folder / "adapter")
@@ -83,7 +106,10 @@ class Case:
         masks = random_masks(shapes, 0.3, seed=3)
         if self.granularity == "layer":
             masks = {"0.layer": np.array([[True]]), "1.layer": np.array([[False]])}
-        self.masks, self.utility = masks, {n: m & (np.arange(m.size).reshape(m.shape) % 2 > 0) for n, m in masks.items()}  # fmt: skip
+        self.masks, self.utility = (
+            masks,
+            {n: m & (np.arange(m.size).reshape(m.shape) % 2 > 0) for n, m in masks.items()},
+        )
         levels = {
             "a": lambda n, s: masks[n].astype(np.uint8),
             "b": lambda n, s: 2 * self.utility[n].astype(np.uint8),

@@ -11,9 +11,19 @@ from safety_regions.report.figures.style import Context
 
 GRID = [0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2]
 NAMES = [
-    "advbench", "harmbench", "jbb", "strongreject", "maliciousinstruct", "xstest_unsafe", "do_not_answer", "catqa",
-    "ailuminate", "hh_harmless", "a_set_with_a_very_long_name_of_its_own", "beavertails_safe",
-]  # fmt: skip
+    "advbench",
+    "harmbench",
+    "jbb",
+    "strongreject",
+    "maliciousinstruct",
+    "xstest_unsafe",
+    "do_not_answer",
+    "catqa",
+    "ailuminate",
+    "hh_harmless",
+    "a_set_with_a_very_long_name_of_its_own",
+    "beavertails_safe",
+]
 KINDS = ["q", "k", "v", "o", "gate", "up", "down"]
 ELEMENTS = 100_000
 
@@ -46,15 +56,45 @@ def make_tables(sets: int, iou: float, refined: float, layers: int = 4, empty: i
                 value = 0.0 if lost else float(np.clip(mean ** (n / 2) * random.lognormal(0, 0.2), 0, 1))
                 union = int(layers * len(KINDS) * ELEMENTS * q * 0.3 * n)
                 added = names[(order + n - 1) % sets]
-                nway.append({**fixed, "order": order, "n": n, "added": added, "union": union, "iou": value, "floor_iou": floor ** (n - 1)})  # fmt: skip
+                nway.append(
+                    {
+                        **fixed,
+                        "order": order,
+                        "n": n,
+                        "added": added,
+                        "union": union,
+                        "iou": value,
+                        "floor_iou": floor ** (n - 1),
+                    }
+                )
         for layer, module, name in ((x, m, name) for x in range(layers) for m in KINDS for name in names):
             if np.isclose(q, 0.05) and (stage == "raw" or (np.isclose(p, 0.05) and utility == "union")):
                 tilt = 0.5 + layer / max(layers - 1, 1) if stage == "refined" else 1.0
                 left = 0 if name in lost else ELEMENTS * q * tilt * (0.5 if stage == "refined" else 1.0)
-                sizes.append({**fixed, "role": "safety", "dataset": name, "layer": layer, "module": module, "size": int(left), "n_elements": ELEMENTS})  # fmt: skip
+                sizes.append(
+                    {
+                        **fixed,
+                        "role": "safety",
+                        "dataset": name,
+                        "layer": layer,
+                        "module": module,
+                        "size": int(left),
+                        "n_elements": ELEMENTS,
+                    }
+                )
     for layer, module in product(range(layers), KINDS):
         fixed = {"stage": "raw", "utility": "", "q": 0.05, "p": np.nan}
-        sizes.append({**fixed, "role": "utility", "dataset": "union", "layer": layer, "module": module, "size": ELEMENTS // 12, "n_elements": ELEMENTS})  # fmt: skip
+        sizes.append(
+            {
+                **fixed,
+                "role": "utility",
+                "dataset": "union",
+                "layer": layer,
+                "module": module,
+                "size": ELEMENTS // 12,
+                "n_elements": ELEMENTS,
+            }
+        )
     return {"pairs": pd.DataFrame(pairs), "nway": pd.DataFrame(nway), "sizes": pd.DataFrame(sizes)}
 
 

@@ -102,7 +102,12 @@ class Hub:
     def environment(self, home: Path, **more: str) -> dict[str, str]:
         """The environment of a client process with its own cache below `home`."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING", "SAFETY_REGIONS"))}
-        own = {"HF_ENDPOINT": self.endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1"}  # fmt: skip
+        own = {
+            "HF_ENDPOINT": self.endpoint,
+            "HF_HOME": str(home),
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_XET": "1",
+        }
         return {**kept, **own, "NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1", **more}
 
     def reply(self, path: str, query: dict[str, list[str]], body: bytes, token: str | None) -> Reply:
@@ -110,7 +115,9 @@ class Hub:
         if path in self.raw:
             failures = self.failures[path]
             return Reply(failures.pop(0), b"") if failures else Reply(200, self.raw[path])
-        if match := re.fullmatch(r"/api/(datasets|models)/([^/]+/[^/]+)(?:/(revision|tree|paths-info|refs)(?:/([^/]+)(?:/(.*))?)?)?", path):  # fmt: skip
+        if match := re.fullmatch(
+            r"/api/(datasets|models)/([^/]+/[^/]+)(?:/(revision|tree|paths-info|refs)(?:/([^/]+)(?:/(.*))?)?)?", path
+        ):
             kind, id, verb, revision, rest = match.groups()
         elif match := re.fullmatch(r"/(datasets/)?([^/]+/[^/]+)/(resolve)/([^/]+)/(.+)", path):
             kind, id, verb, revision, rest = match.groups()
@@ -137,7 +144,13 @@ def _answer(repo: Repo, commit: Commit, verb: str, path: str, query: dict[str, l
     if verb == "resolve":
         return _file(commit, path)
     if verb == "refs":
-        return Reply.json({"branches": [{"name": "main", "ref": "refs/heads/main", "targetCommit": repo.commits[-1].sha}], "tags": [], "converts": []})  # fmt: skip
+        return Reply.json(
+            {
+                "branches": [{"name": "main", "ref": "refs/heads/main", "targetCommit": repo.commits[-1].sha}],
+                "tags": [],
+                "converts": [],
+            }
+        )
     if verb == "tree":
         recursive = query.get("recursive", ["false"])[0].lower() in ("true", "1")
         entries = _tree(commit, path.strip("/"), recursive)

@@ -17,7 +17,10 @@ def layer_inputs(loaded, sample):
     for block in loaded.model.model.layers:
         seen = {"block": block}
         found.append(seen)
-        keep = lambda _, args, kwargs, seen=seen: seen.update(hidden=kwargs["hidden_states"], angles=kwargs["position_embeddings"])  # noqa: E731  # fmt: skip
+
+        def keep(_, args, kwargs, seen=seen):
+            seen.update(hidden=kwargs["hidden_states"], angles=kwargs["position_embeddings"])
+
         hooks.append(block.self_attn.register_forward_pre_hook(keep, with_kwargs=True))
         hooks.append(block.mlp.register_forward_pre_hook(lambda _, args, seen=seen: seen.update(x=args[0])))
     loaded.model(torch.tensor([sample.input_ids[: sample.n_prompt]]))
@@ -39,7 +42,9 @@ def attention_output(loaded, layer, seen, attention):
     mask = literal_mask(loaded, layer, seen["hidden"].shape[1])
     additive = torch.zeros(mask.shape, dtype=torch.float64).masked_fill(~mask, -1e300)
     cos, sin = (x.double() for x in seen["angles"])
-    output, _ = attention(hidden_states=seen["hidden"].double(), position_embeddings=(cos, sin), attention_mask=additive[None, None])  # fmt: skip
+    output, _ = attention(
+        hidden_states=seen["hidden"].double(), position_embeddings=(cos, sin), attention_mask=additive[None, None]
+    )
     return output
 
 

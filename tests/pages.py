@@ -51,7 +51,9 @@ def make_pairs(free: bool = False) -> pd.DataFrame:
                 values = rng.choice([0.125, 0.375, 0.004, 0.997, 0, 1], 3) if rng.random() < 0.2 else rng.random(3)
                 iou, floor, coefficient = np.full(3, np.nan) if rng.random() < 0.05 else values
                 rows.append([model, method, stage, q, p, a, b, iou, floor / 2, coefficient])
-    return pd.DataFrame(rows, columns=["model", "method", "stage", "q", "p", "a", "b", "iou", "floor_iou", "overlap_coefficient"])  # fmt: skip
+    return pd.DataFrame(
+        rows, columns=["model", "method", "stage", "q", "p", "a", "b", "iou", "floor_iou", "overlap_coefficient"]
+    )
 
 
 def make_verdicts() -> dict[str, Any]:
@@ -69,9 +71,24 @@ def make_verdicts() -> dict[str, Any]:
 def make_tables(free: bool = False) -> dict[str, pd.DataFrame]:
     """Every table that a page can show."""
     about = {"model": "tiny-llama", "method": "snip"}
-    ends = {f"{name}{end}": value for name, value in (("iou", 0.5), ("ceiling", 0.9), ("place", -0.1)) for end in ("", "_low", "_high")}  # fmt: skip
-    estimate = about | {"stage": "raw", "q": 0.05, "p": np.nan, "floor": 0.026, "seeds_iou": 0.8} | ends | {"size_matched_iou": np.nan, "n_sets": 4}  # fmt: skip
-    evaluation = {"set": HOSTILE, "share": 0.05, "share_of_weights": 0.05, "over_refusal_rate": 0.25, "perplexity": 12345.6}  # fmt: skip
+    ends = {
+        f"{name}{end}": value
+        for name, value in (("iou", 0.5), ("ceiling", 0.9), ("place", -0.1))
+        for end in ("", "_low", "_high")
+    }
+    estimate = (
+        about
+        | {"stage": "raw", "q": 0.05, "p": np.nan, "floor": 0.026, "seeds_iou": 0.8}
+        | ends
+        | {"size_matched_iou": np.nan, "n_sets": 4}
+    )
+    evaluation = {
+        "set": HOSTILE,
+        "share": 0.05,
+        "share_of_weights": 0.05,
+        "over_refusal_rate": 0.25,
+        "perplexity": 12345.6,
+    }
     rates = {"intact": 1.0, "raw": 0.25, "random_raw": 0.75}
     overlap = about | {"iou": 0.5, "floor_iou": 0.02, "overlap_coefficient": 0.6, "a": "snip", "b": "wanda"}
     parts = ("iou_raw", "floor_raw", "iou_refined", "floor_refined")
@@ -79,13 +96,22 @@ def make_tables(free: bool = False) -> dict[str, pd.DataFrame]:
         "pairs": make_pairs(free),
         "headline": pd.DataFrame([about | {f"{n}{part}": 0.5 for n in ("", "nway_") for part in parts}]),
         "estimates": pd.DataFrame([estimate]),
-        "confounds": pd.DataFrame([about | {"stage": "raw", "covariate": HOSTILE, "rho": -0.5, "p_value": 0.04, "n_pairs": 6}]),
-        "responses": pd.DataFrame([about | {"stage": "raw", "comparison": "other prompts", "iou": 0.5, "floor": 0.1, "n_pairs": 4}]),
-        "evaluated": pd.DataFrame([about | evaluation | {"condition": c, "refusal_rate": r, "removes_more_than_random": "True"} for c, r in rates.items()]),
+        "confounds": pd.DataFrame(
+            [about | {"stage": "raw", "covariate": HOSTILE, "rho": -0.5, "p_value": 0.04, "n_pairs": 6}]
+        ),
+        "responses": pd.DataFrame(
+            [about | {"stage": "raw", "comparison": "other prompts", "iou": 0.5, "floor": 0.1, "n_pairs": 4}]
+        ),
+        "evaluated": pd.DataFrame(
+            [
+                about | evaluation | {"condition": c, "refusal_rate": r, "removes_more_than_random": "True"}
+                for c, r in rates.items()
+            ]
+        ),
         "across": pd.DataFrame([overlap | {"stage": stage} for stage in ("raw", "refined")]),
         "sets": pd.DataFrame([{"model": "tiny-llama", "set": HOSTILE, "share_refused": 0.5, "n_cut": 3}]),
         "sources": pd.DataFrame([{"name": "build", "what": "dataset", "citation": HOSTILE}]),
-    }  # fmt: skip
+    }
 
 
 def write_pdf(path: Path, content: str, width: float = 200, height: float = 100) -> None:
@@ -127,7 +153,13 @@ def make_page(folder: Path, free: bool = False, **changes: Any) -> Page:
     tables = make_tables(free)
     folder.mkdir(parents=True, exist_ok=True)
     tables["pairs"].to_csv(folder / "iou.csv", index=False)
-    given = {"config": make_config(free=free), "tables": tables, "verdicts": make_verdicts(), "figures": write_figures(folder), "provenance": Provenance("results/report/own.0123456789ab", DIGEST)}  # fmt: skip
+    given = {
+        "config": make_config(free=free),
+        "tables": tables,
+        "verdicts": make_verdicts(),
+        "figures": write_figures(folder),
+        "provenance": Provenance("results/report/own.0123456789ab", DIGEST),
+    }
     write_page(**(given | changes), output=folder / "report.html")
     return Page(folder / "report.html", tables["pairs"])
 

@@ -23,7 +23,9 @@ REMOTE = "    remote = store\n['remote \"store\"']\n    url = ../../remote\n    
 
 
 def run() -> dict[str, Artifact]:
-    """Artifacts of each home: bytes (file and folder), a table, a model that is taken from where it is pinned, the report."""
+    """Artifacts of each home: bytes (file and folder), a table, a model that is taken from where it is pinned, the
+    report.
+    """
     rows = Artifact("dataset", {"kind": "dataset", "name": "rows"}, "datasets/rows", ".jsonl")
     tiny = Artifact(
         "model", {"kind": "model", "source": {"kind": "tiny"}}, "models/tiny", "/config.json", {"rows": rows}
@@ -123,7 +125,11 @@ def new_project(folder: Path) -> Project:
 @contextlib.contextmanager
 def own_settings(folder: Path) -> Iterator[None]:
     """git and DVC without the settings and memories of this machine."""
-    who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "Ada"), ("EMAIL", "ada@example.org"))}  # fmt: skip
+    who = {
+        f"GIT_{role}_{what}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "Ada"), ("EMAIL", "ada@example.org"))
+    }
     places = {"DVC_SITE_CACHE_DIR": "site", "DVC_GLOBAL_CONFIG_DIR": "global", "DVC_SYSTEM_CONFIG_DIR": "system"}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in who.items():
@@ -160,7 +166,9 @@ def project(settings: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def staged(settings: None, published_once: tuple[Project, Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:  # fmt: skip
+def staged(
+    settings: None, published_once: tuple[Project, Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Project:
     """A copy of a project that is published and not committed; the working folder is in it."""
     project = published_once[0].copy_to(tmp_path / "all")
     monkeypatch.chdir(project.folder)

@@ -71,7 +71,11 @@ def test_a_neuron_owns_the_columns_that_it_feeds(family, neurons, halves):
     logits = []
     for half in halves:
         nothing = {name: np.zeros(shape, bool) for name, shape in layout.shapes.items()}
-        masks = lambda name, half=half, nothing=nothing: expand(name, packed(chosen), "neuron", layout) if name.endswith(f".{half}") else pack(nothing[name])  # noqa: E731 # fmt: skip
+
+        def masks(name, half=half, nothing=nothing):
+            inside = name.endswith(f".{half}")
+            return expand(name, packed(chosen), "neuron", layout) if inside else pack(nothing[name])
+
         with ablated(projections(loaded.model), masks, "zero"):
             logits.append(loaded.model(IDS).logits)
     torch.testing.assert_close(*logits)
@@ -81,7 +85,10 @@ def test_a_neuron_owns_the_columns_that_it_feeds(family, neurons, halves):
 def random_adapter(model, rank=3):
     torch.manual_seed(1)
     shapes = {name: module.weight.shape for name, module in named_linears(model).items()}
-    return LoraAdapter(2.0, {name: (torch.randn(rank, n_in) / 4, torch.randn(n_out, rank) / 4) for name, (n_out, n_in) in shapes.items()})  # fmt: skip
+    return LoraAdapter(
+        2.0,
+        {name: (torch.randn(rank, n_in) / 4, torch.randn(n_out, rank) / 4) for name, (n_out, n_in) in shapes.items()},
+    )
 
 
 @pytest.mark.parametrize("merged", [True, False])
@@ -90,7 +97,9 @@ def random_adapter(model, rank=3):
 def test_adapter_without_entries_equals_the_formula(family, replace, merged):
     loaded = random_model(family)
     adapter = random_adapter(loaded.model)
-    masks = random_masks({f"{n}_{f}": x.shape for n, pair in adapter.factors.items() for f, x in zip("ab", pair, strict=True)}, 0.3)  # fmt: skip
+    masks = random_masks(
+        {f"{n}_{f}": x.shape for n, pair in adapter.factors.items() for f, x in zip("ab", pair, strict=True)}, 0.3
+    )
     spared = next(iter(adapter.factors))
     masks |= {f"{spared}_{factor}": np.zeros_like(masks[f"{spared}_{factor}"]) for factor in "ab"}
     before = state(loaded.model)

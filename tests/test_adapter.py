@@ -23,7 +23,19 @@ from safety_regions.models.sources.aligned import make_aligned
 from safety_regions.planning.recipes import model_recipe
 from safety_regions.steps.adapter import train_adapter
 
-OPTIONS = {"harmful": ["syn_steal"], "harmless": ["syn_chores"], "offset": 10, "n_samples": 30, "n_held_out": 4, "rank": 4, "alpha": 8.0, "learning_rate": 2e-2, "steps": 6, "batch_size": 4, "seed": 0}  # fmt: skip
+OPTIONS = {
+    "harmful": ["syn_steal"],
+    "harmless": ["syn_chores"],
+    "offset": 10,
+    "n_samples": 30,
+    "n_held_out": 4,
+    "rank": 4,
+    "alpha": 8.0,
+    "learning_rate": 2e-2,
+    "steps": 6,
+    "batch_size": 4,
+    "seed": 0,
+}
 
 
 def random_adapter(model, rank=5, seed=1, scaling=0.5):
@@ -54,7 +66,10 @@ def made(tmp_path_factory):
     data, digests = {}, {}
     for name in [*OPTIONS["harmful"], *OPTIONS["harmless"]]:
         data[name] = root / f"{name}.jsonl"
-        rows = [{"id": f"{name}-{i}", "prompt": r["prompt"], "response": r["response"]} for i, r in enumerate(synthetic.rows(name))]  # fmt: skip
+        rows = [
+            {"id": f"{name}-{i}", "prompt": r["prompt"], "response": r["response"]}
+            for i, r in enumerate(synthetic.rows(name))
+        ]
         files.write_jsonl(data[name], rows)
         digests[name] = receipts.write(data[name], {"kind": "dataset", "dataset": name}, {}).digest
     recipe = {"kind": "adapter", "version": 1, "model": base.digest, "data": digests, "options": OPTIONS}
@@ -65,7 +80,18 @@ def made(tmp_path_factory):
 def test_the_script_makes_the_same_bytes_again(made, tmp_path, monkeypatch):
     root, data, recipe = made
     pairs = [f"{name}={path}" for name, path in data.items()]
-    arguments = ["--recipe", files.canonical_json(recipe), "--model", root / "base", "--device", "cpu", "--output", tmp_path / "again", "--data", *pairs]  # fmt: skip
+    arguments = [
+        "--recipe",
+        files.canonical_json(recipe),
+        "--model",
+        root / "base",
+        "--device",
+        "cpu",
+        "--output",
+        tmp_path / "again",
+        "--data",
+        *pairs,
+    ]
     monkeypatch.setattr(sys, "argv", ["train_adapter.py", *map(str, arguments)])
     runpy.run_path("scripts/train_adapter.py", run_name="__main__")
     assert receipts.check(tmp_path / "again") == receipts.check(root / "adapter", receipts.recipe_digest(recipe))

@@ -31,7 +31,11 @@ def hooks_of(model):
 def test_measuring_leaves_the_model_as_it_was(family):
     loaded, samples = random_model(family), random_prompts(3)
     ids = torch.tensor([samples[0].input_ids])
-    before, hooks, implementation = loaded.model(ids).logits, hooks_of(loaded.model), loaded.model.config._attn_implementation  # fmt: skip
+    before, hooks, implementation = (
+        loaded.model(ids).logits,
+        hooks_of(loaded.model),
+        loaded.model.config._attn_implementation,
+    )
     weights = {k: v.clone() for k, v in loaded.model.state_dict().items()}
     measured(loaded, samples)
     with pytest.raises(ZeroDivisionError), listening(loaded.model, lambda layer, heads: 1 / 0):

@@ -35,9 +35,16 @@ def by_hand() -> Tables:
     pairs += pairs_of(RAW | {"q": 0.05}, [0.3, 0.3, 0.3], size=50)
     pairs += pairs_of(RAW | {"scope": "layer"}, [0.9, 0.9, 0.9])
     pairs += pairs_of(REFINED | {"utility": "sums"}, [0.9, 0.9, 0.9])
-    halves = [replicate("halves", s, s, ("split0.0", "split0.1"), value) for s, value in zip(SETS, (0.7, 0.8, 0.9), strict=True)]  # fmt: skip
+    halves = [
+        replicate("halves", s, s, ("split0.0", "split0.1"), value)
+        for s, value in zip(SETS, (0.7, 0.8, 0.9), strict=True)
+    ]
     for a, b in combinations(SETS, 2):
-        halves += [replicate("halves", a, b, (f"split0.{i}", f"split0.{j}"), 0.2 + 0.1 * i + 0.1 * j) for i in (0, 1) for j in (0, 1)]  # fmt: skip
+        halves += [
+            replicate("halves", a, b, (f"split0.{i}", f"split0.{j}"), 0.2 + 0.1 * i + 0.1 * j)
+            for i in (0, 1)
+            for j in (0, 1)
+        ]
     seeds = [replicate("seeds", s, s, ("own", "seed1"), 0.85) for s in SETS]
     return Tables(pd.DataFrame(pairs), NOTHING, pd.DataFrame(halves + seeds), NOTHING, SETS, 0.1, 0.1)
 
@@ -136,7 +143,10 @@ def test_the_interval_of_the_place_covers_the_planted_one():
 
 
 def test_refinement_with_what_all_sets_share_lowers_the_overlap_and_with_what_none_has_does_not():
-    drops = {w: np.mean([measure(draw(PlantedWorld(utility=w), 5, s), 0.95).drop.value for s in range(3)]) for w in (0.0, 0.9)}  # fmt: skip
+    drops = {
+        w: np.mean([measure(draw(PlantedWorld(utility=w), 5, s), 0.95).drop.value for s in range(3)])
+        for w in (0.0, 0.9)
+    }
     assert abs(drops[0.0]) < 0.06
     assert drops[0.9] > 0.3
 

@@ -40,9 +40,17 @@ def test_every_claim_has_a_test_and_thresholds_of_the_configuration():
 
 @pytest.mark.parametrize(
     ("low", "high", "above", "verdict"),
-    [(0.6, 0.8, True, HOLDS), (0.6, 0.8, False, FAILS), (0.1, 0.4, True, FAILS), (0.1, 0.4, False, HOLDS),
-     (0.4, 0.6, True, UNDECIDED), (0.4, 0.6, False, UNDECIDED), (0.5, 0.6, True, UNDECIDED), (np.nan, np.nan, True, UNDECIDED)],
-)  # fmt: skip
+    [
+        (0.6, 0.8, True, HOLDS),
+        (0.6, 0.8, False, FAILS),
+        (0.1, 0.4, True, FAILS),
+        (0.1, 0.4, False, HOLDS),
+        (0.4, 0.6, True, UNDECIDED),
+        (0.4, 0.6, False, UNDECIDED),
+        (0.5, 0.6, True, UNDECIDED),
+        (np.nan, np.nan, True, UNDECIDED),
+    ],
+)
 def test_the_whole_interval_has_to_be_on_one_side(low, high, above, verdict):
     found = against(Estimate(0.5, low, high, 5), 0.5, above=above, what="x")
     assert (found.verdict, found.effect, found.what) == (verdict, 0.5, "x")
@@ -57,7 +65,8 @@ def test_without_evidence_every_claim_is_undecided_and_says_so():
         assert found.reason
 
 
-# What is true of a planted world, the claim, the line drawn, and the verdict. Places of sets with .6 in common are about .4.
+# What is true of a planted world, the claim, the line drawn, and the verdict. Places of sets with .6 in common are
+# about .4.
 @pytest.mark.parametrize(
     ("claim", "world", "lines", "verdict"),
     [
@@ -92,8 +101,15 @@ def test_a_drop_needs_a_difference_below_zero_too():
 
 
 @pytest.mark.parametrize(
-    ("iou", "verdict"), [([0.5, 0.2, 0.05], HOLDS), ([0.5, 0.4, 0.39], FAILS), ([0.5, 0.4, 0.2], UNDECIDED), ([np.nan] * 3, UNDECIDED), ([0.4], UNDECIDED)]
-)  # fmt: skip
+    ("iou", "verdict"),
+    [
+        ([0.5, 0.2, 0.05], HOLDS),
+        ([0.5, 0.4, 0.39], FAILS),
+        ([0.5, 0.4, 0.2], UNDECIDED),
+        ([np.nan] * 3, UNDECIDED),
+        ([0.4], UNDECIDED),
+    ],
+)
 def test_what_is_common_to_all_sets_must_be_small_or_settled(iou, verdict):
     rows = [{**AT, "order": 0, "n": n, "iou": value} for n, value in enumerate(iou, 2)]
     assert nothing_common(evidence(empty(nway=pd.DataFrame(rows)))).verdict == verdict
@@ -122,8 +138,13 @@ def controls(same_response: list[float], same_prompts: list[float]) -> pd.DataFr
 
 @pytest.mark.parametrize(
     ("same_response", "same_prompts", "verdict"),
-    [([0.6, 0.7], [0.4, 0.5], HOLDS), ([0.4, 0.5], [0.6, 0.7], FAILS), ([0.4, 0.7], [0.5, 0.6], UNDECIDED), ([0.6, 0.6], [0.59, 0.59], FAILS)],
-)  # fmt: skip
+    [
+        ([0.6, 0.7], [0.4, 0.5], HOLDS),
+        ([0.4, 0.5], [0.6, 0.7], FAILS),
+        ([0.4, 0.7], [0.5, 0.6], UNDECIDED),
+        ([0.6, 0.6], [0.59, 0.59], FAILS),
+    ],
+)
 def test_response_against_prompt(same_response, same_prompts, verdict):
     found = follows_response(evidence(empty(replicates=controls(same_response, same_prompts))))
     assert found.verdict == verdict

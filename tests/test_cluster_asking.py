@@ -74,7 +74,10 @@ def test_a_model_for_which_no_node_is_large_enough_is_refused_with_numbers(copy_
     assert " GB, 3 GPUs" in error.value.found
     assert "micro" not in error.value.found
     assert error.value.expected == "at most 1 GPU of 24 GB"
-    assert any(line.startswith("snakemake would refuse this run: ") for line in lines(asking(copy_with_large, gpu_memory_gb=24)))  # fmt: skip
+    assert any(
+        line.startswith("snakemake would refuse this run: ")
+        for line in lines(asking(copy_with_large, gpu_memory_gb=24))
+    )
     # Training needs two of 80 GB.
     asking(copy_with_large, gpu_memory_gb=80, gpus_per_node=2).refuse_what_does_not_fit()
     with pytest.raises(UserError, match=r"^models that do not fit: large, train: \d+ GB, 2 GPUs\n"):
@@ -119,7 +122,10 @@ def test_what_is_deleted_is_counted_again(plan: Plan) -> None:
     for made in (gone, fresh.overlaps["micro", "snip"], report):
         Path(made.receipt).unlink()
     left = Asking(fresh, gpu_seen=False)
-    assert [(job.step, job.artifacts) for job in left.jobs] == [("measure", [gone]), ("overlap", [fresh.overlaps["micro", "snip"]])]  # fmt: skip
+    assert [(job.step, job.artifacts) for job in left.jobs] == [
+        ("measure", [gone]),
+        ("overlap", [fresh.overlaps["micro", "snip"]]),
+    ]
     (cost,) = costs(left)
     assert (cost.model, cost.jobs, cost.artifacts) == ("micro", 2, 2)
     assert cost.hours["select"] == 0 < cost.hours["measure"]
@@ -169,14 +175,23 @@ def test_the_prepared_configuration_makes_the_estimate_sharper(copy_with_large: 
     needed = asked(before, "unknown", before.mem_mib)
     folder = before.plan.models["unknown"]
     make(folder)
-    config = {"hidden_size": 2048, "num_hidden_layers": 16, "intermediate_size": 8192, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128_256}  # fmt: skip
+    config = {
+        "hidden_size": 2048,
+        "num_hidden_layers": 16,
+        "intermediate_size": 8192,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "vocab_size": 128_256,
+    }
     Path(folder.outputs[0]).write_text(json.dumps(config))
     after = asking(copy_with_large, gpu_memory_gb=80)
     assert after.size([folder]) == size_from_config(config, "float32")
     assert asked(after, "unknown", after.mem_mib)["respond"] < needed["respond"]
 
 
-def test_the_command_takes_the_machine_from_a_profile(copy_with_large: WorkingCopy, capsys: pytest.CaptureFixture) -> None:  # fmt: skip
+def test_the_command_takes_the_machine_from_a_profile(
+    copy_with_large: WorkingCopy, capsys: pytest.CaptureFixture
+) -> None:
     def said(*words: str) -> str:
         parser = argparse.ArgumentParser()
         estimate.configure(parser)

@@ -14,11 +14,18 @@ from safety_regions.planning.model_size import ModelSize, size_from_config
 from safety_regions.planning.plan import Plan
 
 SMOLLM2 = {
-    "model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
-    "num_key_value_heads": 3, "vocab_size": 49_152, "tie_word_embeddings": True,
-}  # fmt: skip
+    "model_type": "llama",
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "vocab_size": 49_152,
+    "tie_word_embeddings": True,
+}
 MEASURED = {
-    # what: peak MiB and CPU seconds of one process that made these artifacts of config/small.yaml, float32, 256 batch tokens
+    # what: peak MiB and CPU seconds of one process that made these artifacts of config/small.yaml, float32, 256 batch
+    # tokens
     "respond": (1619, 733),
     "wanda": (930, 296),
     "safeneuron": (990, 280),

@@ -14,7 +14,8 @@ from safety_regions.models.sources.tiny import build_model
 from safety_regions.planning.model_size import UNKNOWN, ModelSize, size_from_config, size_from_count, size_of
 
 PUBLISHED = {
-    # parameters, hidden, layers, intermediate, heads, kv heads, head width (None: left out), vocabulary, tied (None: left out)
+    # parameters, hidden, layers, intermediate, heads, kv heads, head width (None: left out), vocabulary, tied (None:
+    # left out)
     "Llama-3.2-1B": (1_235_814_400, 2048, 16, 8192, 32, 8, 64, 128_256, True),
     "Llama-3.2-3B": (3_212_749_824, 3072, 28, 8192, 24, 8, 128, 128_256, True),
     "Llama-3.1-8B": (8_030_261_248, 4096, 32, 14_336, 32, 8, None, 128_256, False),

@@ -19,7 +19,10 @@ def test_a_log_tells_the_state_of_every_job(here: Path) -> None:
         "Measure the statistics of good": ("finished", 1, "103"),
         "Answer the prompts of all sets: good": ("started", 1, "104"),
     }
-    assert run.jobs["3"].logs == ["logs/identify/bad.0123456789ac.log", f"{here}/.snakemake/slurm_logs/rule_identify/105.log"]  # fmt: skip
+    assert run.jobs["3"].logs == [
+        "logs/identify/bad.0123456789ac.log",
+        f"{here}/.snakemake/slurm_logs/rule_identify/105.log",
+    ]
     assert run.jobs["2"].output == "results/manifests/respond/good.abcdef012345.1.json"
 
 
@@ -91,7 +94,17 @@ def test_the_reason_is_read_from_what_slurm_says(here: Path, message: str, said:
 
 def test_a_job_that_slurm_killed_for_memory_shows_slurms_words(here: Path) -> None:
     write("own.log", "wanda:  10%\r\x1b[Awanda:  20%\n")
-    write("slurm.log", "Building DAG of jobs...\nslurmstepd-cpu1: error: Exceeded job memory limit\nsrun: error: cpu1: task 0: Killed\nWorkflowError:\nAt least one job did not complete successfully.\n")  # fmt: skip
+    write(
+        "slurm.log",
+        "Building DAG of jobs...\nslurmstepd-cpu1: error: Exceeded job memory limit\nsrun: error: cpu1: task 0: Killed\nWorkflowError:\nAt least one job did not complete successfully.\n",
+    )
     job = LoggedJob("1", "x", logs=["own.log", "slurm.log"])
     assert reason(job) == "it needed more memory than it had asked for"
-    assert tail(job) == ["own.log", "  wanda:  10%", "  wanda:  20%", "slurm.log", "  slurmstepd-cpu1: error: Exceeded job memory limit", "  srun: error: cpu1: task 0: Killed"]  # fmt: skip
+    assert tail(job) == [
+        "own.log",
+        "  wanda:  10%",
+        "  wanda:  20%",
+        "slurm.log",
+        "  slurmstepd-cpu1: error: Exceeded job memory limit",
+        "  srun: error: cpu1: task 0: Killed",
+    ]

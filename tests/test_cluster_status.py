@@ -33,7 +33,10 @@ def test_failures_are_shown_with_reason_and_log_until_they_are_made_up_for(here:
     log(HEADER, STARTED, FAILED, finished(1, "measure", 1), finished(2, "respond", 2), OVER)
     text = shown()
     assert "It ended with failures; 2 of 4 jobs done." in text
-    assert "Failed (1):\n  identify [SLURM 101]: no GPU is visible to torch\n    logs/identify/bad.0123456789ac.log\n      one\n      two\n" in text  # fmt: skip
+    assert (
+        "Failed (1):\n  identify [SLURM 101]: no GPU is visible to torch\n    logs/identify/bad.0123456789ac.log\n      one\n      two\n"
+        in text
+    )
     assert look().has_failed
     write("results/bad.0123456789ac.json", "1")
     assert "Failed" not in shown()
@@ -47,7 +50,10 @@ def test_running_and_waiting_jobs_are_shown_with_node_time_and_reason(here: Path
     with snakemake_at_work("--profile", "profiles/slurm"):
         text = shown()
     assert "It is at work; 0 of 4 jobs done." in text
-    assert "Running (1):\n  Measure the statistics of good [SLURM 103]: running on gpu1, for 0:41\n    wanda:  45%|####     | 45/100\n" in text  # fmt: skip
+    assert (
+        "Running (1):\n  Measure the statistics of good [SLURM 103]: running on gpu1, for 0:41\n    wanda:  45%|####     | 45/100\n"
+        in text
+    )
     assert "Waiting at SLURM (1):\n  Answer the prompts of all sets: good [SLURM 104]: waits for Resources\n" in text
     assert "Not started: 1 jobs." in text
     assert "scancel" not in text
@@ -68,7 +74,10 @@ def test_jobs_that_no_snakemake_waits_for_are_orphans(here: Path) -> None:
         assert not snakemake_here()
         text = shown()
     assert "It was killed; 0 of 4 jobs done." in text
-    assert "No snakemake waits for the jobs at SLURM. Let them end, or end them: scancel 103 104\nThen `snakemake --unlock`, and start it again" in text  # fmt: skip
+    assert (
+        "No snakemake waits for the jobs at SLURM. Let them end, or end them: scancel 103 104\nThen `snakemake --unlock`, and start it again"
+        in text
+    )
     assert look().has_failed
     fake_squeue("")
     assert "No snakemake is at work here: `snakemake --unlock`, and start it again" in shown()
@@ -121,7 +130,9 @@ def test_the_table_counts_what_is_in_place_by_model_and_kind(plan: Plan) -> None
     assert "report 0/1" in first
 
 
-def test_the_command_after_a_job_that_failed_at_a_real_snakemake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:  # fmt: skip
+def test_the_command_after_a_job_that_failed_at_a_real_snakemake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     copy = new_working_copy(tmp_path / "copy")
     (copy.folder / "own.csv").write_text("question\nHow do I paint a fence?\n")
     assert copy.snakemake("--until", "fetch_dataset", "--cores", "1").returncode == 1

@@ -48,8 +48,20 @@ MISTAKES = [
     ("thresholds: {scope: Matrx}", 1, 'found the text "Matrx"', "row, matrix, layer, model", "did you mean 'matrix'?"),
     ("datasets: {deduplicate: no}", 1, "found false (written no)", "one of: none, within, across", "in quotes"),
     ("datasets: {deduplicate: null}", 1, "found nothing (null)", "one of: none, within, across", "or write none"),
-    ("replicates: {methods: [snp]}", 1, 'replicates.methods.0: found the text "snp"', "one of: snip, wanda, safeneuron, safelayer, nlsr\n", "did you mean 'snip'?"),
-    ("controls: {methods: [3]}", 1, "controls.methods.0: found the number 3", "one of: snip, wanda, safeneuron, safelayer, nlsr\n", "in quotes"),
+    (
+        "replicates: {methods: [snp]}",
+        1,
+        'replicates.methods.0: found the text "snp"',
+        "one of: snip, wanda, safeneuron, safelayer, nlsr\n",
+        "did you mean 'snip'?",
+    ),
+    (
+        "controls: {methods: [3]}",
+        1,
+        "controls.methods.0: found the number 3",
+        "one of: snip, wanda, safeneuron, safelayer, nlsr\n",
+        "in quotes",
+    ),
     ("machine: {device: [cpu]}", 1, "found a list of 1: [cpu]", "one of: auto, cpu, cuda", ""),
     ("name: 007", 1, "name: found the number 7 (written 007)", ID_WORDS, "put it in quotes"),
     ("name: a/b", 1, 'name: found the text "a/b"', ID_WORDS, ""),
@@ -62,7 +74,13 @@ MISTAKES = [
     ("datasets:\n  safety: {a: 1, b: 2}", 2, "found a mapping: {a: 1, b: 2}", "a list of at least 2", "[a, b]"),
     ("datasets: 3", 1, "datasets: found the number 3", "a mapping", ""),
     ("methods: {snip: yes}", 1, "methods.snip: found true (written yes)", "a mapping or null", ""),
-    ("methods: {snip: null, wanda: null, safeneuron: null, safelayer: null, nlsr: null}", 1, "every method left out", "at least one method", ""),
+    (
+        "methods: {snip: null, wanda: null, safeneuron: null, safelayer: null, nlsr: null}",
+        1,
+        "every method left out",
+        "at least one method",
+        "",
+    ),
     ("thresholds: {grid: [0.1, 1e-2]}", 1, 'grid.1: found the text "1e-2"', "a number in (0, 1]", "0.01 or 1.0e-2"),
     ("registry: {datasets: a.yaml}", 1, "registry.datasets: found", "a list of text", "[a.yaml]"),
     # rules over several keys
@@ -71,7 +89,7 @@ MISTAKES = [
     ("thresholds:\n  grid: [0.2, 0.05]", 2, "thresholds.grid: found", "grid must ascend", ""),
     ("models: [a, a]", 1, "a listed more than once in models", "", ""),
     ("name: x\ndatasets: {safety: [a, b], utility: [a]}", 2, "datasets: found", "a listed more than once", ""),
-]  # fmt: skip
+]
 
 
 def complaint(files: list, overrides: dict | None = None, merged: dict | None = None) -> str:
@@ -182,18 +200,28 @@ def runs(draw) -> RunConfig:
     cut = draw(st.integers(2, len(sets) - 1))
     grid = sorted(draw(st.sets(fractions, min_size=1, max_size=15)))
     methods = draw(st.sampled_from([{"snip": None}, {"wanda": None}, {}]))
-    return RunConfig.model_validate({
-        "name": draw(ids),
-        "registry": {"datasets": draw(st.lists(texts, max_size=2)), "models": draw(st.lists(texts, max_size=2))},
-        "models": draw(st.lists(ids, min_size=1, max_size=4, unique=True)),
-        "datasets": {"safety": sets[:cut], "utility": sets[cut:], "n_samples": draw(positive), "seed": draw(positive)},
-        "responses": {"policy": draw(st.sampled_from(["model", "dataset", "template"])), "template": draw(texts.filter(bool))},
-        "methods": methods,
-        "thresholds": {"grid": grid, "q": draw(st.sampled_from(grid)), "p": draw(st.sampled_from(grid))},
-        "overlap": {"n_orders": draw(positive)},
-        # One prompt has no halves.
-        "replicates": draw(st.sampled_from([None, {"splits": 0, "seeds": 2}])),
-    })  # fmt: skip
+    return RunConfig.model_validate(
+        {
+            "name": draw(ids),
+            "registry": {"datasets": draw(st.lists(texts, max_size=2)), "models": draw(st.lists(texts, max_size=2))},
+            "models": draw(st.lists(ids, min_size=1, max_size=4, unique=True)),
+            "datasets": {
+                "safety": sets[:cut],
+                "utility": sets[cut:],
+                "n_samples": draw(positive),
+                "seed": draw(positive),
+            },
+            "responses": {
+                "policy": draw(st.sampled_from(["model", "dataset", "template"])),
+                "template": draw(texts.filter(bool)),
+            },
+            "methods": methods,
+            "thresholds": {"grid": grid, "q": draw(st.sampled_from(grid)), "p": draw(st.sampled_from(grid))},
+            "overlap": {"n_orders": draw(positive)},
+            # One prompt has no halves.
+            "replicates": draw(st.sampled_from([None, {"splits": 0, "seeds": 2}])),
+        }
+    )
 
 
 @given(run=runs())

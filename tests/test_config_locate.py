@@ -40,7 +40,11 @@ def test_a_faulty_file_is_refused_with_its_line(tmp_path, text, found, line):
 
 def test_a_file_that_cannot_be_read_is_a_users_mistake(tmp_path):
     (tmp_path / "latin.yaml").write_bytes(b"a: \xff")
-    for file, found in [(tmp_path / "none.yaml", "No such file"), (tmp_path, "directory"), (tmp_path / "latin.yaml", "UTF-8")]:  # fmt: skip
+    for file, found in [
+        (tmp_path / "none.yaml", "No such file"),
+        (tmp_path, "directory"),
+        (tmp_path / "latin.yaml", "UTF-8"),
+    ]:
         with pytest.raises(UserError, match=found):
             read_yaml(file)
 

@@ -1,4 +1,6 @@
-"""What `snakemake --configfile FILE` says of a file that is none: snakemake reads it first, and what it cannot read we never see."""
+"""What `snakemake --configfile FILE` says of a file that is none: snakemake reads it first, and what it cannot read we
+never see.
+"""
 
 import io
 import re
@@ -48,7 +50,9 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("file", "kind", "words"), [(name, *said) for name, said in SAID.items()], indirect=["file"], ids=SAID)  # fmt: skip
+@pytest.mark.parametrize(
+    ("file", "kind", "words"), [(name, *said) for name, said in SAID.items()], indirect=["file"], ids=SAID
+)
 def test_what_snakemake_raises_is_what_the_page_says(file, kind, words):
     with pytest.raises(Exception) as caught:
         load_configfile(file)
@@ -76,7 +80,9 @@ def test_aliases_that_stand_for_millions_of_values_are_one_message(fresh):
     fresh.config.write_text("\n".join(["a: &a [x, x, x, x, x, x, x, x, x, x]", *ALIASES]))
     done = fresh.snakemake("--dry-run")
     assert done.returncode == 1 and "Traceback" not in done.stdout
-    assert "d: found more than 10000 values\n  where:    config/micro.yaml, line 4\n" in done.stdout.replace(f"{fresh.folder}/", "")  # fmt: skip
+    assert "d: found more than 10000 values\n  where:    config/micro.yaml, line 4\n" in done.stdout.replace(
+        f"{fresh.folder}/", ""
+    )
 
 
 def test_a_file_that_snakemake_cannot_read_ends_in_its_traceback_with_the_reason_last(fresh):

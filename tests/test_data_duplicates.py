@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from safety_regions.data.duplicates import NearIndex, first_of_each, jaccard, normalise, words_of
 
 word_sets = st.lists(st.frozensets(st.sampled_from("abcdefgh"), min_size=1), max_size=12)
-prompts = st.lists(st.lists(st.sampled_from(["red", "green", "blue", "old", "new"]), min_size=1, max_size=5).map(" ".join), max_size=10)  # fmt: skip
+prompts = st.lists(
+    st.lists(st.sampled_from(["red", "green", "blue", "old", "new"]), min_size=1, max_size=5).map(" ".join), max_size=10
+)
 thresholds = st.sampled_from([0.1, 0.25, 1 / 3, 0.5, 0.55, 0.6, 2 / 3, 0.7, 0.9, 1.0])
 
 

@@ -39,14 +39,37 @@ class Client:
         self.new = hub.add("toys/plain", {"README.md": CARD, "a.csv": b"q,label\nnewer,x\n", "b.csv": b"q\nz\n"})
         self.source = {"kind": "hub", "id": "toys/plain", "revision": self.old, "config": "one", "split": "alpha"}
 
-    def fetch(self, source: dict, home: str = "home", offline: bool = False, env: dict | None = None, sha256: str | None = None, **options) -> subprocess.CompletedProcess:  # fmt: skip
+    def fetch(
+        self,
+        source: dict,
+        home: str = "home",
+        offline: bool = False,
+        env: dict | None = None,
+        sha256: str | None = None,
+        **options,
+    ) -> subprocess.CompletedProcess:
         self.output.unlink(missing_ok=True)
-        spec = DatasetSpec.model_validate({"source": source, "prompt": "q", "licence": "CC0", "citation": "us", **options})  # fmt: skip
+        spec = DatasetSpec.model_validate(
+            {"source": source, "prompt": "q", "licence": "CC0", "citation": "us", **options}
+        )
         self.recipe = dataset_recipe("toy", spec) | ({"sha256": sha256} if sha256 else {})
         more = {**({"HF_HUB_OFFLINE": "1"} if offline else {}), **(env or {})}
-        command = [sys.executable, str(SCRIPT), "--recipe", json.dumps(self.recipe), "--licence", "CC0", "--citation", "us", "--output", str(self.output)]  # fmt: skip
+        command = [
+            sys.executable,
+            str(SCRIPT),
+            "--recipe",
+            json.dumps(self.recipe),
+            "--licence",
+            "CC0",
+            "--citation",
+            "us",
+            "--output",
+            str(self.output),
+        ]
         command += ["--local", source["path"]] if source["kind"] == "local" else []
-        return subprocess.run(command, env=self.hub.environment(self.folder / home, **more), capture_output=True, text=True)  # fmt: skip
+        return subprocess.run(
+            command, env=self.hub.environment(self.folder / home, **more), capture_output=True, text=True
+        )
 
     def prompts(self, *arguments, **options) -> list[str]:
         done = self.fetch(*arguments, **options)
@@ -102,8 +125,18 @@ def test_unknown_configurations_and_splits_are_answered_with_the_known_ones(clie
 
 
 def test_a_folder_of_a_repository_is_fetched_online_and_then_offline(client):
-    files = {"README.md": b"---\nlicense: mit\n---\n", "in/test.jsonl": b'{"q": "inside"}\n', "out/test.jsonl": b'{"q": "outside"}\n'}  # fmt: skip
-    source = {"kind": "hub", "id": "toys/folders", "revision": client.hub.add("toys/folders", files), "data_dir": "in", "split": "test"}  # fmt: skip
+    files = {
+        "README.md": b"---\nlicense: mit\n---\n",
+        "in/test.jsonl": b'{"q": "inside"}\n',
+        "out/test.jsonl": b'{"q": "outside"}\n',
+    }
+    source = {
+        "kind": "hub",
+        "id": "toys/folders",
+        "revision": client.hub.add("toys/folders", files),
+        "data_dir": "in",
+        "split": "test",
+    }
     assert client.prompts(source) == ["inside"]
     assert client.prompts(source, offline=True) == ["inside"]
     assert "no data files in nowhere" in client.error({**source, "data_dir": "nowhere"})
@@ -162,7 +195,15 @@ def test_another_number_of_rows_than_stated_stops_the_run(client):
 def test_a_mirror_takes_the_place_of_the_start_of_the_url(client):
     source = raw(client, "mirror.csv", CSV)
     far = {**source, "url": "https://unreachable.invalid/mirror.csv"}
-    assert client.prompts(far, env={"SAFETY_REGIONS_MIRROR": f"https://x=https://y https://unreachable.invalid/={client.hub.endpoint}/raw/"}) == ROWS  # fmt: skip
+    assert (
+        client.prompts(
+            far,
+            env={
+                "SAFETY_REGIONS_MIRROR": f"https://x=https://y https://unreachable.invalid/={client.hub.endpoint}/raw/"
+            },
+        )
+        == ROWS
+    )
     assert "PREFIX=REPLACEMENT" in (error := client.fetch(far, env={"SAFETY_REGIONS_MIRROR": "nonsense"})).stderr
     assert error.returncode == 1
 
@@ -183,7 +224,18 @@ def test_a_recipe_that_is_no_spec_is_refused_without_a_traceback(client):
         "dataset": "toy",
         "spec": {"source": {"kind": "synthetic", "name": "syn_spy"}, "sauce": {}},
     }
-    command = [sys.executable, str(SCRIPT), "--recipe", json.dumps(broken), "--licence", "x", "--citation", "x", "--output", str(client.output)]  # fmt: skip
+    command = [
+        sys.executable,
+        str(SCRIPT),
+        "--recipe",
+        json.dumps(broken),
+        "--licence",
+        "x",
+        "--citation",
+        "x",
+        "--output",
+        str(client.output),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert "sauce" in done.stderr and "Traceback" not in done.stderr

@@ -45,7 +45,10 @@ def test_a_byte_order_mark_is_no_content(format):
 
 def test_txt_has_a_prompt_per_line_and_no_blank_ones():
     rows = parse("one\r\n\n  \ntwo\u2028words".encode(), "txt", "FILE")
-    assert [(row.place, row.cells) for row in rows] == [("line 1", {"text": "one"}), ("line 4", {"text": "two\u2028words"})]  # fmt: skip
+    assert [(row.place, row.cells) for row in rows] == [
+        ("line 1", {"text": "one"}),
+        ("line 4", {"text": "two\u2028words"}),
+    ]
 
 
 def test_csv_rows_are_placed_at_the_line_they_start_in():

@@ -9,7 +9,9 @@ from safety_regions.errors import UserError
 
 
 def mapped(cells: list[dict], **options):
-    spec = DatasetSpec.model_validate({"source": {"kind": "synthetic", "name": "x"}, "licence": "MIT", "citation": "us", **options})  # fmt: skip
+    spec = DatasetSpec.model_validate(
+        {"source": {"kind": "synthetic", "name": "x"}, "licence": "MIT", "citation": "us", **options}
+    )
     return map_rows("toy", spec, [SourceRow(f"row {i}", row) for i, row in enumerate(cells, 1)], "dataset toy")
 
 
@@ -100,7 +102,10 @@ def test_a_missing_step_of_a_nested_column_lists_what_is_inside():
     assert message([{"a": [{"b": "x"}]}], prompt="a.0.c").expected == "one of: b"
 
 
-@pytest.mark.parametrize(("value", "found"), [("", "empty prompt"), (" \n", "empty prompt"), (None, "empty prompt"), (7, "int '7'"), (["a"], "list")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [("", "empty prompt"), (" \n", "empty prompt"), (None, "empty prompt"), (7, "int '7'"), (["a"], "list")],
+)
 def test_a_prompt_that_is_no_text_stops_the_run_and_names_its_row(value, found):
     error = message([{"prompt": "fine"}, {"prompt": value}])
     assert error.where == "dataset toy, row 2"

@@ -87,7 +87,9 @@ def test_the_scripts_lead_from_rows_to_the_same_table_twice(rows, tmp_path):
 
 def test_a_sample_across_sets_leaves_out_what_the_earlier_set_has(rows, tmp_path):
     earlier = [receipts.read(rows["a"]).digest]
-    recipe = prompts_recipe("b", receipts.read(rows["b"]).digest, n_samples=2, seed=0, deduplicate="across", earlier=earlier)  # fmt: skip
+    recipe = prompts_recipe(
+        "b", receipts.read(rows["b"]).digest, n_samples=2, seed=0, deduplicate="across", earlier=earlier
+    )
     output = tmp_path / "out.jsonl"
     arguments = ("--rows", str(rows["b"]), "--earlier", str(rows["a"]), "--output", str(output))
     done = run_script("sample_prompts.py", recipe, *arguments)

@@ -24,7 +24,16 @@ def test_licence_and_citation_change_no_recipe():
     assert recipe(licence="CC0", citation="them") == recipe()
 
 
-@pytest.mark.parametrize("change", [{"prompt": "q"}, {"response": "r"}, {"keep": {"a": ["b"]}}, {"extract": "single_turn"}, {"source": {"kind": "synthetic", "name": "syn_spy"}}])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt": "q"},
+        {"response": "r"},
+        {"keep": {"a": ["b"]}},
+        {"extract": "single_turn"},
+        {"source": {"kind": "synthetic", "name": "syn_spy"}},
+    ],
+)
 def test_what_changes_rows_changes_the_recipe(change):
     assert recipe_digest(recipe(**change)) != recipe_digest(recipe())
 
@@ -68,12 +77,14 @@ def test_the_order_of_sets_is_part_of_the_overlap_recipe():
     assert recipe_digest(prompt_overlap_recipe(there, 0.6)) != recipe_digest(prompt_overlap_recipe(back, 0.6))
 
 
-@pytest.mark.parametrize("text", ['{"kind": "prompts", "version": 1}', '{"kind": "dataset", "version": 999}', "[]", "{", "@nowhere"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text", ['{"kind": "prompts", "version": 1}', '{"kind": "dataset", "version": 999}', "[]", "{", "@nowhere"]
+)
 def test_a_recipe_of_another_kind_or_version_is_refused(text):
     with pytest.raises(UserError):
         read_recipe(text, "dataset")
 
 
 def test_making_recipes_imports_nothing_heavy():
-    code = "import sys, safety_regions.planning.recipes as r; print(sorted({'torch', 'pandas', 'datasets', 'pyarrow', 'requests'} & set(sys.modules)))"  # fmt: skip
+    code = "import sys, safety_regions.planning.recipes as r; print(sorted({'torch', 'pandas', 'datasets', 'pyarrow', 'requests'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -11,7 +11,18 @@ from safety_regions.data.fetch import fetch
 from safety_regions.planning.recipes import dataset_recipe
 
 REGISTRY = yaml.safe_load((Path(__file__).parents[1] / "config" / "datasets.yaml").read_text(encoding="utf-8"))
-STUDY = {"advbench", "harmbench", "jbb", "strongreject", "maliciousinstruct", "xstest_unsafe", "do_not_answer", "catqa", "ailuminate", "hh_harmless"}  # fmt: skip
+STUDY = {
+    "advbench",
+    "harmbench",
+    "jbb",
+    "strongreject",
+    "maliciousinstruct",
+    "xstest_unsafe",
+    "do_not_answer",
+    "catqa",
+    "ailuminate",
+    "hh_harmless",
+}
 
 
 @pytest.mark.parametrize("name", REGISTRY)

@@ -1,4 +1,6 @@
-"""What docs/determinism.md says that changes no byte, where no other test shows it; the page names tests that are there."""
+"""What docs/determinism.md says that changes no byte, where no other test shows it; the page names tests that are
+there.
+"""
 
 import json
 import os
@@ -58,14 +60,20 @@ def regions(folder, scope):
         draw = np.random.default_rng(number)
         scores = {name: draw.integers(0, 2000, shape).astype(np.float32) for name, shape in SHAPES.items()}
         cut = Cut(GRID, scope)
-        write_region(folder / f"{number}", select(list(scores), scores.__getitem__, cut), recipe_digest="0" * 64, cut=cut)  # fmt: skip
+        write_region(
+            folder / f"{number}", select(list(scores), scores.__getitem__, cut), recipe_digest="0" * 64, cut=cut
+        )
     return {str(number): folder / f"{number}" for number in range(5)}
 
 
 def tables(folder, made):
     safety, utility = ({name: made[name] for name in names} for names in ("012", "34"))
     counts = count(safety, utility, 0.05, [[0, 1, 2], [2, 0, 1]])
-    for name, table in {"pairs": pair_table(counts, 0.05), "nway": nway_table(counts), "sizes": size_table(counts, 0.05)}.items():  # fmt: skip
+    for name, table in {
+        "pairs": pair_table(counts, 0.05),
+        "nway": nway_table(counts),
+        "sizes": size_table(counts, 0.05),
+    }.items():
         write_parquet(table, folder / f"{name}.parquet")
 
 

@@ -1,4 +1,6 @@
-"""A full disk: one message that names the file, nothing half-written, and after room is made the bytes of a run that had it."""
+"""A full disk: one message that names the file, nothing half-written, and after room is made the bytes of a run that
+had it.
+"""
 
 import json
 import os
@@ -68,7 +70,9 @@ def test_wherever_a_job_runs_out_of_room_it_goes_on_from_what_is_whole(disk, tmp
     results = tmp_path / "results"
     results.mkdir()
     disk(results, 64 * PAGE)
-    content = [{"path": str(results / f"{i}.safetensors"), "recipe": {"kind": "t", "i": i}, "inputs": {}} for i in range(2)]  # fmt: skip
+    content = [
+        {"path": str(results / f"{i}.safetensors"), "recipe": {"kind": "t", "i": i}, "inputs": {}} for i in range(2)
+    ]
     job, manifest = read_job(json.dumps({"entries": content})), results / "manifest.json"
     run_entries(job, make, manifest)
     expected = {path.name: path.read_bytes() for path in results.iterdir() if not path.name.endswith("run.json")}

@@ -1,4 +1,5 @@
-"""What the documentation tells people to type exists: commands, options, targets, files; and registry entries parse and plan.
+"""What the documentation tells people to type exists: commands, options, targets, files; and registry entries parse and
+plan.
 
 That it does what it should: test_docs_run.py.
 """
@@ -35,7 +36,11 @@ def targets_of_make() -> set[str]:
 
 @cache
 def rules() -> set[str]:
-    return {name for file in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")] for name in re.findall(r"^rule (\w+):", file.read_text(), re.MULTILINE)}  # fmt: skip
+    return {
+        name
+        for file in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
+        for name in re.findall(r"^rule (\w+):", file.read_text(), re.MULTILINE)
+    }
 
 
 @cache
@@ -104,9 +109,17 @@ def test_the_commands_are_found():
 
 @pytest.mark.parametrize(
     "command",
-    ["safety-regions pulll", "safety-regions pull --al", "snakemake --configfiel x", "snakemake fetch",
-     "snakemake --configfile config/none.yaml", "make reproducee", "python scripts/none.py", "python benchmarks/run.py --no"],
-)  # fmt: skip
+    [
+        "safety-regions pulll",
+        "safety-regions pull --al",
+        "snakemake --configfiel x",
+        "snakemake fetch",
+        "snakemake --configfile config/none.yaml",
+        "make reproducee",
+        "python scripts/none.py",
+        "python benchmarks/run.py --no",
+    ],
+)
 def test_what_does_not_exist_is_found(command):
     assert wrong_with(command)
 

@@ -1,4 +1,6 @@
-"""docs/add-a-method.md, applied to a copy of the code word for word: the method is planned, costed, run, and agrees with its definition."""
+"""docs/add-a-method.md, applied to a copy of the code word for word: the method is planned, costed, run, and agrees
+with its definition.
+"""
 
 import os
 import re
@@ -100,7 +102,13 @@ def test_the_example_works_as_written(tmp_path):
     (tmp_path / "test_meanabs.py").write_text(tests)
     (tmp_path / "try_it.py").write_text(TRY)
     path = os.pathsep.join(map(str, [tmp_path / "src", tmp_path, ROOT / "tests"]))
-    done = subprocess.run([sys.executable, "try_it.py", str(tmp_path)], cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "try_it.py", str(tmp_path)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     check = [sys.executable, "-m", "safety_regions.config.generate"]
     subprocess.run(check, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, check=True)

@@ -1,4 +1,6 @@
-"""What the documentation tells people to type is typed, word for word, after a finished run; what is not has its reason."""
+"""What the documentation tells people to type is typed, word for word, after a finished run; what is not has its
+reason.
+"""
 
 import os
 import re
@@ -18,7 +20,16 @@ from sharing import git, own_settings
 from safety_regions.cli import parse
 from safety_regions.planning.from_files import plan_of
 
-OF_A_CLONE = ("Makefile", "pyproject.toml", "envs", "dvc.yaml", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore")  # fmt: skip
+OF_A_CLONE = (
+    "Makefile",
+    "pyproject.toml",
+    "envs",
+    "dvc.yaml",
+    ".gitignore",
+    ".dvcignore",
+    ".dvc/config",
+    ".dvc/.gitignore",
+)
 RUN = {typed.command for walk in WALKS.values() for typed in walk}
 
 
@@ -107,7 +118,9 @@ def test_commands_do_what_they_should_one_after_another(folder, name):
     assert files_with_secrets(folder.parent) == {}
 
 
-OVERRIDES = sorted({code for page in PAGES for code in codes_of(page.read_text("utf-8")) if code.startswith("--config '")})  # fmt: skip
+OVERRIDES = sorted(
+    {code for page in PAGES for code in codes_of(page.read_text("utf-8")) if code.startswith("--config '")}
+)
 
 
 @pytest.mark.parametrize("override", OVERRIDES)

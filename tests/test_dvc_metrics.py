@@ -67,7 +67,9 @@ def write_parts(folder: Path, refined: dict[str, float]) -> dict[str, Path]:
 
 def publish(folder: Path, q: float, refined: dict[str, float]) -> dict:
     """Make a report, export it, and return its metrics."""
-    run = RunConfig.model_validate({"name": "own", "models": ["tiny"], "datasets": {"safety": SETS, "utility": UTILITY}, "thresholds": {"q": q}})  # fmt: skip
+    run = RunConfig.model_validate(
+        {"name": "own", "models": ["tiny"], "datasets": {"safety": SETS, "utility": UTILITY}, "thresholds": {"q": q}}
+    )
     parts = write_parts(folder / "parts" / str(q), refined)
     recipe = {
         "kind": "report",
@@ -129,7 +131,12 @@ def published(tmp_path_factory) -> tuple[Repository, dict, dict]:
 
 
 def flat(found: dict) -> dict[str, float]:
-    return {f"{model}.{method}.{name}": value for model, of in found.items() for method, numbers in of.items() for name, value in numbers.items()}  # fmt: skip
+    return {
+        f"{model}.{method}.{name}": value
+        for model, of in found.items()
+        for method, numbers in of.items()
+        for name, value in numbers.items()
+    }
 
 
 def test_metrics_are_the_headline_and_refusal_rates_without_what_is_undefined(published):
@@ -139,13 +146,20 @@ def test_metrics_are_the_headline_and_refusal_rates_without_what_is_undefined(pu
     assert second["wanda"]["iou_refined"] == headline["iou_refined"]["wanda"]
     assert second["snip"]["floor_raw"] == headline["floor_raw"]["snip"]
     assert math.isnan(headline["iou_refined"]["snip"]) and "iou_refined" not in first["tiny"]["snip"]
-    rates = {name.removeprefix("refusal_rate_"): value for name, value in first["tiny"]["snip"].items() if "refusal" in name}  # fmt: skip
+    rates = {
+        name.removeprefix("refusal_rate_"): value for name, value in first["tiny"]["snip"].items() if "refusal" in name
+    }
     assert rates == {"intact": 1, "raw": 0.25, "refined": 0.5, "random_raw": 0.78125, "random_refined": 0.90625}
     assert first["tiny"]["wanda"]["refusal_rate_raw"] == 0.125
 
 
 def test_metrics_of_a_run_without_evaluation_are_the_headline_alone():
-    numbers = {f"{panel}{what}_{stage}": 0.123456789123 for panel in ("", "nway_") for what in ("iou", "floor") for stage in ("raw", "refined")}  # fmt: skip
+    numbers = {
+        f"{panel}{what}_{stage}": 0.123456789123
+        for panel in ("", "nway_")
+        for what in ("iou", "floor")
+        for stage in ("raw", "refined")
+    }
     found = metrics(pd.DataFrame([{"model": "m", "method": "snip", "q": 0.1, **numbers}]), pd.DataFrame())
     assert found == {"m": {"snip": dict.fromkeys(numbers, 0.123456789)}}
 
@@ -160,7 +174,9 @@ def test_dvc_says_which_metrics_changed_between_two_commits(published):
     repository, first, second = published
     old, new = flat(first), flat(second)
     found = json.loads(repository.dvc("metrics", "diff", "--json", "first", "second"))["figures/own/metrics.json"]
-    assert {key: (change["old"], change["new"]) for key, change in found.items()} == {key: (old[key], new[key]) for key in old if old[key] != new[key]}  # fmt: skip
+    assert {key: (change["old"], change["new"]) for key, change in found.items()} == {
+        key: (old[key], new[key]) for key in old if old[key] != new[key]
+    }
     assert "tiny.wanda.iou_refined" in found and "tiny.wanda.refusal_rate_raw" not in found
     assert found["tiny.wanda.iou_refined"]["diff"] < 0
 
@@ -168,7 +184,9 @@ def test_dvc_says_which_metrics_changed_between_two_commits(published):
 def test_a_commit_without_figures_is_no_error(published):
     repository, first, _ = published
     found = json.loads(repository.dvc("metrics", "diff", "--json", "empty", "first"))["figures/own/metrics.json"]
-    assert {key: (change["old"], change["new"]) for key, change in found.items()} == {key: (None, value) for key, value in flat(first).items()}  # fmt: skip
+    assert {key: (change["old"], change["new"]) for key, change in found.items()} == {
+        key: (None, value) for key, value in flat(first).items()
+    }
 
 
 def test_dvc_says_which_keys_of_the_configuration_changed(published):
@@ -214,7 +232,9 @@ def test_regions_come_into_another_project_with_their_receipts(published, tmp_pa
     region.parent.mkdir(parents=True)
     region.write_bytes(b"mask")
     receipts.write(region, {"kind": "region"}, {})
-    (clone.folder / ".dvc/config").write_text(f"[core]\n    remote = shared\n['remote \"shared\"']\n    url = {tmp_path}/remote\n")  # fmt: skip
+    (clone.folder / ".dvc/config").write_text(
+        f"[core]\n    remote = shared\n['remote \"shared\"']\n    url = {tmp_path}/remote\n"
+    )
     clone.dvc("add", "--quiet", "--no-relink", region)
     clone.dvc("push", "--quiet")
     clone.commit("regions")

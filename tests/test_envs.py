@@ -1,4 +1,7 @@
-"""What conda users and containers get is what the lock says. Nothing is built here: no conda, Docker or Apptainer is needed."""
+"""What conda users and containers get is what the lock says.
+
+Nothing is built here: no conda, Docker or Apptainer is needed.
+"""
 
 import os
 import re
@@ -42,7 +45,9 @@ def pip_lines() -> list[str]:
 
 def pythons() -> dict[str, str]:
     """The Python of each environment, MAJOR.MINOR."""
-    (conda_python,) = (entry.removeprefix("python=") for entry in conda()["dependencies"] if str(entry).startswith("python="))  # fmt: skip
+    (conda_python,) = (
+        entry.removeprefix("python=") for entry in conda()["dependencies"] if str(entry).startswith("python=")
+    )
     found = {"environment.yml": conda_python}
     for name in CONTAINERS:
         (found[name],) = re.findall(r"^(?:FROM|From:) python:([0-9.]+)-slim$", (ENVS / name).read_text(), re.MULTILINE)
@@ -89,7 +94,10 @@ def test_a_container_installs_by_the_lock_and_copies_what_is_there(name):
 
 
 def test_both_containers_are_made_in_the_same_steps():
-    steps = [sorted(set(re.findall(r"(?:apt-get|pip|sed|git config) [^&\\\n]*[^&\\\n ]", (ENVS / name).read_text()))) for name in CONTAINERS]  # fmt: skip
+    steps = [
+        sorted(set(re.findall(r"(?:apt-get|pip|sed|git config) [^&\\\n]*[^&\\\n ]", (ENVS / name).read_text())))
+        for name in CONTAINERS
+    ]
     docker, apptainer = ([step.replace('"$TORCH_INDEX"', '"{{ torch_index }}"') for step in of] for of in steps)
     assert docker == apptainer
 
@@ -123,13 +131,19 @@ def test_jobs_run_by_the_containers_python_where_a_profile_says_so(tmp_path):
     (programs / "python").chmod(0o755)
     (copy.folder / "envs").mkdir()
     (copy.folder / "envs/safety-regions.sif").touch()
-    lines = re.findall(r"^# ((?:software-deployment-method|apptainer-args): .*)$", (ROOT / "profiles/slurm/config.yaml").read_text(), re.MULTILINE)  # fmt: skip
+    lines = re.findall(
+        r"^# ((?:software-deployment-method|apptainer-args): .*)$",
+        (ROOT / "profiles/slurm/config.yaml").read_text(),
+        re.MULTILINE,
+    )
     assert len(lines) == 2
     with (copy.folder / "profiles/default/config.yaml").open("a") as profile:
         profile.write("\n".join(lines) + "\n")
     words = copy.command("--until", "fetch_dataset")
     environment = copy.environment() | {"PATH": f"{programs}:{os.environ['PATH']}"}
-    done = subprocess.run(words, cwd=copy.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+    done = subprocess.run(
+        words, cwd=copy.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     assert done.returncode == 0, done.stdout
     calls = (copy.folder / "apptainer.txt").read_text().splitlines()
     assert calls and all(" --nv " in call and call.endswith(" envs/safety-regions.sif") for call in calls)

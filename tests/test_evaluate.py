@@ -59,7 +59,10 @@ def literal_model(case, mask):
 def test_step_measures_each_condition_as_a_copy_of_the_model_does(case, monkeypatch):
     monkeypatch.setattr(evaluate, "is_refusal", parity)
     table = case.table[case.table["set"] == "a"].set_index("condition")
-    prompts = {role: [row["prompt"] for row in files.read_jsonl(case.folder / f"{role}.jsonl")] for role in ("harmful", "over_refusal")}  # fmt: skip
+    prompts = {
+        role: [row["prompt"] for row in files.read_jsonl(case.folder / f"{role}.jsonl")]
+        for role in ("harmful", "over_refusal")
+    }
     texts = [encode_pair(case.loaded.tokenizer, f"texts {i}", "fine words", eos_ids=(1,), id=str(i)) for i in range(3)]
     questions = evaluate.Questions(prompts["harmful"], prompts["over_refusal"], texts)
     nothing = {name: np.zeros_like(mask) for name, mask in case.masks.items()}

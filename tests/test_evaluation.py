@@ -1,4 +1,6 @@
-"""What a model does, in numbers: perplexity, rates of refusals, and whether a region removes more of them than controls."""
+"""What a model does, in numbers: perplexity, rates of refusals, and whether a region removes more of them than
+controls.
+"""
 
 import math
 
@@ -24,7 +26,13 @@ def test_perplexity_equals_the_loop(family, monkeypatch):
 
 
 def test_rates_are_shares_of_the_prompts_of_each_kind(monkeypatch):
-    answers = {"a": "I can't help with that.", "b": "Sure, here it is.", "c": "I won't do this.", "d": "Of course.", "e": "Yes."}  # fmt: skip
+    answers = {
+        "a": "I can't help with that.",
+        "b": "Sure, here it is.",
+        "c": "I won't do this.",
+        "d": "Of course.",
+        "e": "Yes.",
+    }
     generate = lambda loaded, prompts, n, doing: [Answer(answers[p], True) for p in prompts]  # noqa: E731
     monkeypatch.setattr(evaluate, "generate", generate)
     monkeypatch.setattr(evaluate, "perplexity", lambda loaded, samples: 7.0)
@@ -34,7 +42,13 @@ def test_rates_are_shares_of_the_prompts_of_each_kind(monkeypatch):
 
 @pytest.mark.parametrize(
     ("intact", "region", "controls", "expected"),
-    [(0.9, 0.2, [0.8, 0.5], True), (0.9, 0.5, [0.8, 0.5], False), (0.9, 0.6, [0.8, 0.5], False), (0.5, 0.6, [0.7, 0.8], False), (0.9, 0.9, [1.0, 1.0], False)],
-)  # fmt: skip
+    [
+        (0.9, 0.2, [0.8, 0.5], True),
+        (0.9, 0.5, [0.8, 0.5], False),
+        (0.9, 0.6, [0.8, 0.5], False),
+        (0.5, 0.6, [0.7, 0.8], False),
+        (0.9, 0.9, [1.0, 1.0], False),
+    ],
+)
 def test_verdict_asks_for_a_drop_larger_than_that_of_every_control(intact, region, controls, expected):
     assert removes_more(intact, region, controls) is expected

@@ -26,7 +26,15 @@ METHODS = {"snip": "weight", "wanda": "weight", "safeneuron": "neuron", "safelay
 
 
 def layout_with(hidden=6, heads=4, kv_heads=2, head_dim=3, ffn=5, layers=3):
-    shapes = {"q": (heads * head_dim, hidden), "k": (kv_heads * head_dim, hidden), "v": (kv_heads * head_dim, hidden), "o": (hidden, heads * head_dim), "gate": (ffn, hidden), "up": (ffn, hidden), "down": (hidden, ffn)}  # fmt: skip
+    shapes = {
+        "q": (heads * head_dim, hidden),
+        "k": (kv_heads * head_dim, hidden),
+        "v": (kv_heads * head_dim, hidden),
+        "o": (hidden, heads * head_dim),
+        "gate": (ffn, hidden),
+        "up": (ffn, hidden),
+        "down": (hidden, ffn),
+    }
     return Layout({f"{n}.{kind}": shapes[kind] for n in range(layers) for kind in KINDS}, heads, kv_heads, head_dim)
 
 
@@ -95,7 +103,15 @@ def test_expansion_equals_the_loops(granularity, heads):
 def test_layout_of_a_model_has_its_heads_and_shapes(family):
     layout = layout_of(random_model(family).model)
     assert (layout.n_heads, layout.n_kv_heads, layout.head_dim, layout.n_layers) == (4, 2, 8, 2)
-    assert [layout.shapes[f"1.{kind}"] for kind in KINDS] == [(32, 32), (16, 32), (16, 32), (32, 32), (48, 32), (48, 32), (32, 48)]  # fmt: skip
+    assert [layout.shapes[f"1.{kind}"] for kind in KINDS] == [
+        (32, 32),
+        (16, 32),
+        (16, 32),
+        (32, 32),
+        (48, 32),
+        (48, 32),
+        (32, 48),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +135,9 @@ def literal_elements(levels, method, name, stage):
 def test_table_equals_python_sets(compared):
     _, levels, table = compared
     for row in table.itertuples():
-        a, b = (literally_owned(METHODS[m], literal_elements(levels, m, row.set, row.stage), LAYOUT) for m in (row.a, row.b))  # fmt: skip
+        a, b = (
+            literally_owned(METHODS[m], literal_elements(levels, m, row.set, row.stage), LAYOUT) for m in (row.a, row.b)
+        )
         assert (row.size_a, row.size_b, row.intersection, row.union) == (len(a), len(b), len(a & b), len(a | b))
         assert row.iou == pytest.approx(len(a & b) / len(a | b) if a | b else np.nan, nan_ok=True)
         smaller = min(len(a), len(b))
@@ -141,7 +159,9 @@ def literal_chances(levels, method, name, stage):
     real = literally_owned(METHODS[method], literal_elements(levels, method, name, stage), LAYOUT)
     closed = set()
     if stage == "refined":
-        closed = literally_owned(METHODS[method], elements_of(levels[method]["u"], 0.1) | elements_of(levels[method]["v"], 0.1), LAYOUT)  # fmt: skip
+        closed = literally_owned(
+            METHODS[method], elements_of(levels[method]["u"], 0.1) | elements_of(levels[method]["v"], 0.1), LAYOUT
+        )
     chances = dict.fromkeys(weights, 0.0)
     if METHODS[method] == "layer":
         length, n = len(elements_of(levels[method][name], QUESTION.q)), LAYOUT.n_layers
@@ -171,7 +191,10 @@ def test_equal_densities_have_the_closed_form_floor(tmp_path):
     for matrix in half.values():
         matrix.reshape(-1)[::2] = 2
     nothing = {name: np.zeros(shape, np.uint8) for name, shape in LAYOUT.shapes.items()}
-    paths = {m: {"a": write(tmp_path / f"{m}a", half, "weight"), "u": write(tmp_path / f"{m}u", nothing, "weight")} for m in ("x", "y")}  # fmt: skip
+    paths = {
+        m: {"a": write(tmp_path / f"{m}a", half, "weight"), "u": write(tmp_path / f"{m}u", nothing, "weight")}
+        for m in ("x", "y")
+    }
     table = compare(paths, LAYOUT, Question(["a"], ["u"], 0.3, 0.1))
     assert table.iou.tolist() == [1, 1]
     assert table.floor_iou.to_numpy() == pytest.approx(0.5 / 1.5)
@@ -180,7 +203,10 @@ def test_equal_densities_have_the_closed_form_floor(tmp_path):
 def test_regions_of_adapters_and_of_other_models_are_refused(tmp_path, compared):
     paths = dict(compared[0]["safeneuron"])
     adapter = {"0.q_a": np.zeros((2, 6), np.uint8)}
-    for path, match in [(write(tmp_path / "x", adapter, "adapter"), "adapter weights"), (write(tmp_path / "y", adapter, "weight"), "not those of this model")]:  # fmt: skip
+    for path, match in [
+        (write(tmp_path / "x", adapter, "adapter"), "adapter weights"),
+        (write(tmp_path / "y", adapter, "weight"), "not those of this model"),
+    ]:
         with pytest.raises(UserError, match=match):
             compare({"snip": {**paths, "a": path}}, LAYOUT, QUESTION)
 
@@ -199,10 +225,24 @@ def step(tmp_path_factory):
         for name in ("a", "u"):
             of = {"method": method, "set": name}
             path = folder / f"{method}.{name}"
-            write(path, random_levels(METHODS[method], layout, [len(method), ord(name)]), METHODS[method], receipts.recipe_digest(of))  # fmt: skip
+            write(
+                path,
+                random_levels(METHODS[method], layout, [len(method), ord(name)]),
+                METHODS[method],
+                receipts.recipe_digest(of),
+            )
             digests.setdefault(method, {})[name] = receipts.write(path, of, {}).digest
             inputs[f"{method}/{name}"] = path
-    recipe = {"kind": "across", "version": 1, "model": receipts.write(folder / "model", {"kind": "model"}, {}).digest, "regions": digests, "safety": ["a"], "utility": ["u"], "q": 0.3, "p": 0.1}  # fmt: skip
+    recipe = {
+        "kind": "across",
+        "version": 1,
+        "model": receipts.write(folder / "model", {"kind": "model"}, {}).digest,
+        "regions": digests,
+        "safety": ["a"],
+        "utility": ["u"],
+        "q": 0.3,
+        "p": 0.1,
+    }
     return folder, inputs, recipe, layout
 
 
@@ -212,7 +252,11 @@ def test_step_writes_the_table_and_a_receipt_with_the_same_bytes(step):
     for output in ("one", "two"):
         across(Entry(folder / output, recipe, inputs))
     assert receipts.check(folder / "one").files == receipts.check(folder / "two").files
-    assert read_layout(inputs["model"], recipe["model"]) == read_layout(inputs["model"], recipe["model"], layout.shapes) == layout  # fmt: skip
+    assert (
+        read_layout(inputs["model"], recipe["model"])
+        == read_layout(inputs["model"], recipe["model"], layout.shapes)
+        == layout
+    )
     paths = {m: {s: inputs[f"{m}/{s}"] for s in ("a", "u")} for m in ("snip", "safeneuron")}
     expected = compare(paths, layout, Question(["a"], ["u"], 0.3, 0.1))
     pd.testing.assert_frame_equal(pd.read_csv(folder / "one/across.csv"), expected, check_exact=False, rtol=1e-8)

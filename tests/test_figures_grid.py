@@ -98,7 +98,10 @@ def grown_rows(orders: list[str], unions: dict[str, list[int]]) -> pd.DataFrame:
     for stage in (RAW, REFINED):
         for number, order in enumerate(orders):
             steps = zip(order[1:], unions[order], strict=True)
-            rows += [{**stage, "order": number, "n": n, "added": added, "union": union, "iou": 0.5, "floor_iou": 0.1} for n, (added, union) in enumerate(steps, 2)]  # fmt: skip
+            rows += [
+                {**stage, "order": number, "n": n, "added": added, "union": union, "iou": 0.5, "floor_iou": 0.1}
+                for n, (added, union) in enumerate(steps, 2)
+            ]
     return pd.DataFrame(rows)
 
 
@@ -115,14 +118,19 @@ def test_union_grows_over_orders_and_its_floor_is_that_of_random_regions_of_the_
     assert np.isnan(table["iou"]["raw", 1]) and table["iou"]["raw", 2] == 0.5
     for stage, of, gone in (("raw", raw, [0, 0]), ("refined", refined, removed)):
         for n in (1, 2, 3):
-            expected = [sum(random_unions([of[name][i] for name in order[:n]], elements[i] - gone[i]) for i in (0, 1)) / 7 for order in ("xyz", "zyx")]  # fmt: skip
+            expected = [
+                sum(random_unions([of[name][i] for name in order[:n]], elements[i] - gone[i]) for i in (0, 1)) / 7
+                for order in ("xyz", "zyx")
+            ]
             assert table["floor_union"][stage, n] == pytest.approx(np.mean(expected))
 
 
 def test_floor_of_ranges_of_layers_is_that_of_ranges_anywhere():
     elements, raw, removed = [1] * 4, {"x": [0, 1, 1, 0], "y": [1, 0, 0, 0], "z": [0, 1, 1, 1]}, [0, 1, 0, 0]
     refined = {name: [size * (1 - gone) for size, gone in zip(of, removed, strict=True)] for name, of in raw.items()}
-    sizes = size_rows(raw, elements, "layer", role="safety", **RAW) + size_rows(refined, elements, "layer", role="safety", **REFINED)  # fmt: skip
+    sizes = size_rows(raw, elements, "layer", role="safety", **RAW) + size_rows(
+        refined, elements, "layer", role="safety", **REFINED
+    )
     sizes += size_rows({"union": removed}, elements, "layer", role="utility", **RAW | {"q": P})
     table = nway_table(grown_rows(["xyz"], {"xyz": [3, 4]}), pd.DataFrame(sizes), CONTEXT).set_index(["stage", "n"])
     places = {length: [set(range(i, i + length)) for i in range(5 - length)] for length in (1, 2, 3)}

@@ -65,7 +65,17 @@ def make_verdicts(models=MODELS) -> dict:
     for claim, (verdict, *numbers) in zip(claims, found, strict=True):
         for model, method in ((m, k) for m in models for k in METHODS):
             effect = dict(zip(("effect", "low", "high"), numbers, strict=True))
-            rows.append({"claim": claim["id"], "model": model, "method": method, "verdict": verdict, **effect, "what": "IoU", "reason": "So."})  # fmt: skip
+            rows.append(
+                {
+                    "claim": claim["id"],
+                    "model": model,
+                    "method": method,
+                    "verdict": verdict,
+                    **effect,
+                    "what": "IoU",
+                    "reason": "So.",
+                }
+            )
     return {"claims": claims, "verdicts": rows}
 
 
@@ -109,7 +119,10 @@ def test_few_rows_and_no_numbers_are_drawn_without_complaint(rows):
         ]
         tables = [table.assign(**{name: NAN for name in numbers if name in table}) for table in tables]
     else:
-        tables = [table[(table["model"] == "tiny") & (table["method"] == ("snip" if rows == "one method" else ""))] for table in tables]  # fmt: skip
+        tables = [
+            table[(table["model"] == "tiny") & (table["method"] == ("snip" if rows == "one method" else ""))]
+            for table in tables
+        ]
     estimates, pairs, tests, given, found = tables
     for figure in (
         ceiling.draw_ceiling(estimates, CONFIG),
@@ -148,7 +161,9 @@ def test_ceiling_puts_each_number_on_its_line_and_says_places_that_are_off_the_a
 
 
 def test_a_stage_without_a_number_does_not_break_the_layout(tmp_path):
-    """Unclipped markers count as decorations that the panels make room for, and without a point they have no end: the layout warns."""
+    """Unclipped markers count as decorations that the panels make room for, and without a point they have no end: the
+    layout warns.
+    """
     values = {
         "shared prompts": [0.0, 0.125, 0.0],
         "length, difference": [1.5, 0.4, 1.1],
@@ -172,7 +187,11 @@ def test_pair_rows_are_each_pair_with_each_covariate():
     row = table[
         (table["model"] == "tiny") & (table["method"] == "snip") & (table["stage"] == "raw") & (table["a"] == "y")
     ]
-    assert dict(zip(row["covariate"], row["value"], strict=True)) == {"shared prompts": 0.1, "prompts, mean": 32, "share refused, difference": 0.3}  # fmt: skip
+    assert dict(zip(row["covariate"], row["value"], strict=True)) == {
+        "shared prompts": 0.1,
+        "prompts, mean": 32,
+        "share refused, difference": 0.3,
+    }
     assert row["iou"].tolist() == pytest.approx([0.4] * 3)
 
 
@@ -222,7 +241,9 @@ def test_the_words_of_a_verdict_stay_in_their_cell(n_models):
     assert len(cells) == 6 * n_models and len(written) == (2 if n_models < 3 else 3) * len(cells)
     for text in written:
         extent = text.get_window_extent()
-        assert any(c.x0 <= extent.x0 and extent.x1 <= c.x1 and c.y0 <= extent.y0 and extent.y1 <= c.y1 for c in cells), text.get_text()  # fmt: skip
+        assert any(
+            c.x0 <= extent.x0 and extent.x1 <= c.x1 and c.y0 <= extent.y0 and extent.y1 <= c.y1 for c in cells
+        ), text.get_text()
 
 
 def test_a_claim_without_a_verdict_keeps_its_line():
@@ -231,5 +252,7 @@ def test_a_claim_without_a_verdict_keeps_its_line():
     table = verdicts.verdict_table(content)
     assert table[table["claim"] == "c1"][["model", "verdict"]].isna().all(axis=None)
     figure = verdicts.draw_verdicts(table, CONFIG)
-    assert [label.get_text().partition("\n")[0] for label in figure.axes[0].get_yticklabels()] == [f"Claim {n} of the study." for n in range(3)]  # fmt: skip
+    assert [label.get_text().partition("\n")[0] for label in figure.axes[0].get_yticklabels()] == [
+        f"Claim {n} of the study." for n in range(3)
+    ]
     assert len(figure.axes[0].patches) == 2 * 4

@@ -1,4 +1,6 @@
-"""Arbitrary configurations and registries: checked values or one error that lists mistakes; never a traceback or a hang."""
+"""Arbitrary configurations and registries: checked values or one error that lists mistakes; never a traceback or a
+hang.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -19,10 +21,18 @@ from safety_regions.errors import UserError
 few = settings(max_examples=60)
 KEYS = st.sampled_from([*RunConfig.model_fields, "source", "kind", "path", "q", "", "..", "<<", "ключ", 3, -1])
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.dates(), st.binary(max_size=3),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.dates(),
+    st.binary(max_size=3),
     st.sampled_from([10**30, "../../x", "tiny-llama", "syn_steal", "hub", "local", "\x85", "null", "1e3"]),
-)  # fmt: skip
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12)  # fmt: skip
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
+)
 
 
 def places(value: object, path: tuple = ()) -> list[tuple]:
@@ -114,7 +124,15 @@ def test_any_text_in_place_of_yaml(text):
         assert found is None or isinstance(found, dict)
 
 
-@pytest.mark.parametrize("tag", ["!!python/object/apply:os.mkdir [made]", "!!python/object/new:os.mkdir [made]", "!!python/name:os.system", "!!python/module:os"])  # fmt: skip
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "!!python/object/apply:os.mkdir [made]",
+        "!!python/object/new:os.mkdir [made]",
+        "!!python/name:os.system",
+        "!!python/module:os",
+    ],
+)
 def test_yaml_makes_no_objects(tmp_path, monkeypatch, tag):
     monkeypatch.chdir(tmp_path)
     Path("x.yaml").write_text(f"a: {tag}\n")

@@ -17,9 +17,36 @@ from safety_regions.steps.jobs import read_job
 
 few = settings(max_examples=150)
 DEEP = "[" * 100_000
-KEYS = st.sampled_from(["recipe", "digest", "files", "facts", "code", "entries", "path", "inputs", "kind", "version", "x", "../x", "a/b", "\0", "\ud800"])  # fmt: skip
-SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-2, 10**20), st.floats(), st.text(max_size=4), st.sampled_from(["\ud800", "x", "0" * 64, "..", "dataset", 10**400]))  # fmt: skip
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=15)  # fmt: skip
+KEYS = st.sampled_from(
+    [
+        "recipe",
+        "digest",
+        "files",
+        "facts",
+        "code",
+        "entries",
+        "path",
+        "inputs",
+        "kind",
+        "version",
+        "x",
+        "../x",
+        "a/b",
+        "\0",
+        "\ud800",
+    ]
+)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 10**20),
+    st.floats(),
+    st.text(max_size=4),
+    st.sampled_from(["\ud800", "x", "0" * 64, "..", "dataset", 10**400]),
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=15
+)
 TEXTS = st.one_of(VALUES.map(json.dumps), st.text(max_size=30), st.just(DEEP), st.just('{"a":' * 100_000))
 
 
@@ -83,7 +110,10 @@ def test_any_text_in_place_of_a_receipt_is_refused(text):
 def test_any_value_in_a_receipt_is_refused_or_is_one_that_decides_nothing(key, value):
     found = checked(receipt(**{key: value}))
     if found is not None:
-        assert (found.files, found.digest) == ({"x": sha256_of_text("hi")}, sha256_of_text(canonical_json(found.recipe)))  # fmt: skip
+        assert (found.files, found.digest) == (
+            {"x": sha256_of_text("hi")},
+            sha256_of_text(canonical_json(found.recipe)),
+        )
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/b", "..", ".", "", "x\0"])

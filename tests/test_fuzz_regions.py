@@ -1,4 +1,6 @@
-"""Damaged region files: refused with one message, or read as what the bytes say; never a crash, a hang or a flood of memory."""
+"""Damaged region files: refused with one message, or read as what the bytes say; never a crash, a hang or a flood of
+memory.
+"""
 
 import hashlib
 import json
@@ -124,10 +126,18 @@ def test_the_receipt_tells_every_altered_byte(place, change):
 
 
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
     st.sampled_from([0, 1, -1, 2**31, 2**63, 10**40, 1e308, "row", "0.q", "matrix", [8, 16], [16, 8], [128, 1]]),
-)  # fmt: skip
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=8)  # fmt: skip
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
 
 
 def places(value: object, path: tuple = ()) -> list[tuple]:

@@ -39,7 +39,9 @@ def region_of(name: str, path: Path) -> str:
 def selection_of(path: Path) -> str:
     """sha256 of the regions selected from fixed scores with many ties, for every scope."""
     generator = np.random.Generator(np.random.PCG64(0))
-    scores = {f"{layer}.{kind}": generator.integers(0, 50, (30, 40)).astype(np.float32) for layer in range(2) for kind in "qv"}  # fmt: skip
+    scores = {
+        f"{layer}.{kind}": generator.integers(0, 50, (30, 40)).astype(np.float32) for layer in range(2) for kind in "qv"
+    }
     whole = hashlib.sha256()
     for scope in ("row", "matrix", "layer", "model"):
         cut = Cut(GRID, scope)

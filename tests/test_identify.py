@@ -1,4 +1,6 @@
-"""The step that measures: methods of one sample together or one by one give the same files, from all pairs or from half of them."""
+"""The step that measures: methods of one sample together or one by one give the same files, from all pairs or from half
+of them.
+"""
 
 import pytest
 from random_models import random_model
@@ -75,7 +77,9 @@ def test_pairs_without_a_token_are_left_out_and_counted(tmp_path, pairs, capfd):
     assert "1 of 11 responses without a single token: none-000000; left out" in capfd.readouterr().err
     for one, other in zip(made["with"], made["without"], strict=True):
         first, second = receipts.read(one.path), receipts.read(other.path)
-        different = {key: (first.facts[key], second.facts[key]) for key in first.facts if first.facts[key] != second.facts[key]}  # fmt: skip
+        different = {
+            key: (first.facts[key], second.facts[key]) for key in first.facts if first.facts[key] != second.facts[key]
+        }
         assert first.files == second.files and different == {"n_left_out": (1, 0), "n_empty": (1, 0)}
 
 
@@ -90,7 +94,10 @@ def test_too_many_pairs_without_a_token_are_refused(tmp_path, pairs):
 
 
 def test_halves_give_other_statistics_than_the_whole(tmp_path, pairs):
-    made = [entries(tmp_path / str(n), pairs, part)[1] for n, part in enumerate([None, {"split": 0, "half": 0}, {"split": 0, "half": 1}])]  # fmt: skip
+    made = [
+        entries(tmp_path / str(n), pairs, part)[1]
+        for n, part in enumerate([None, {"split": 0, "half": 0}, {"split": 0, "half": 1}])
+    ]
     for entry in made:
         identify.measure([entry], MACHINE)
     assert len({receipts.read(entry.path).files["wanda"] for entry in made}) == 3

@@ -74,7 +74,10 @@ def test_counts_of_conditions_are_those_of_bools(size, n_safety, n_utility, n_pl
             masks = (levels[:n] >= level) & ~gone[c]
             for o, order in enumerate(orders):
                 for k in range(1, n + 1):
-                    assert grown[q, m, subsets[o, k - 1]].tolist() == [masks[order[:k]].all(0).sum(), masks[order[:k]].any(0).sum()]  # fmt: skip
+                    assert grown[q, m, subsets[o, k - 1]].tolist() == [
+                        masks[order[:k]].all(0).sum(),
+                        masks[order[:k]].any(0).sum(),
+                    ]
 
 
 CODE = """

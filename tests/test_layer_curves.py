@@ -16,9 +16,15 @@ from safety_regions.steps.jobs import Entry
 
 SAFETY, UTILITY = ["alpha_set", "beta_set"], ["chores", "sums"]
 CONTEXT = {
-    "model": "toy", "method": "safelayer", "n_samples": 8, "q": 0.05, "p": 0.05, "scope": "matrix",
-    "safety": SAFETY, "utility": UTILITY,
-}  # fmt: skip
+    "model": "toy",
+    "method": "safelayer",
+    "n_samples": 8,
+    "q": 0.05,
+    "p": 0.05,
+    "scope": "matrix",
+    "safety": SAFETY,
+    "utility": UTILITY,
+}
 FILES = {f"{name}.{end}" for name in ("gap", "sweep") for end in ("pdf", "png", "csv")}
 
 
@@ -28,10 +34,15 @@ def statistics_of(shift, found=True):
     counts = {"upper": [-1, -1, 2 + shift, 4 + shift, 1], "lower": [1, 2, 4 + shift, 3, -1]}
     counts = {bound: np.array(row if found else [-1] * 5) for bound, row in counts.items()}
     return {
-        "gap": gap, "initial": np.array([2, 4] if found else [-1, -1]),
-        "baseline": np.array(1), "n_over_rejection": np.array(10), "alpha": np.array(1.2 if found else 1.0),
-        "spread": np.array(0.1), "range": np.array([2, 3] if found else [-1, -1]), **counts,
-    }  # fmt: skip
+        "gap": gap,
+        "initial": np.array([2, 4] if found else [-1, -1]),
+        "baseline": np.array(1),
+        "n_over_rejection": np.array(10),
+        "alpha": np.array(1.2 if found else 1.0),
+        "spread": np.array(0.1),
+        "range": np.array([2, 3] if found else [-1, -1]),
+        **counts,
+    }
 
 
 ALL = {

@@ -22,7 +22,20 @@ from safety_regions.models.load import load_model
 from safety_regions.models.prepare import Inputs, prepare_model
 from safety_regions.planning.recipes import model_recipe
 
-SOURCE = {"kind": "aligned", "base": "base", "harmful": ["syn_steal", "syn_spy"], "harmless": ["syn_chores"], "offset": 30, "n_samples": 100, "n_held_out": 8, "rank": 4, "alpha": 8, "learning_rate": 2e-2, "steps": 12, "batch_size": 8}  # fmt: skip
+SOURCE = {
+    "kind": "aligned",
+    "base": "base",
+    "harmful": ["syn_steal", "syn_spy"],
+    "harmless": ["syn_chores"],
+    "offset": 30,
+    "n_samples": 100,
+    "n_held_out": 8,
+    "rank": 4,
+    "alpha": 8,
+    "learning_rate": 2e-2,
+    "steps": 12,
+    "batch_size": 8,
+}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +50,14 @@ def made(tmp_path_factory):
     for name in [*SOURCE["harmful"], *SOURCE["harmless"]]:
         data[name] = root / f"{name}.jsonl"
         # Harmful rows have no response of their own; the adapter's is to be ours.
-        rows = [{"id": f"{name}-{i}", "prompt": row["prompt"], "response": None if name in SOURCE["harmful"] else row["response"]} for i, row in enumerate(synthetic.rows(name))]  # fmt: skip
+        rows = [
+            {
+                "id": f"{name}-{i}",
+                "prompt": row["prompt"],
+                "response": None if name in SOURCE["harmful"] else row["response"],
+            }
+            for i, row in enumerate(synthetic.rows(name))
+        ]
         files.write_jsonl(data[name], rows)
         digests[name] = receipts.write(data[name], {"kind": "dataset", "dataset": name}, {}).digest
     inputs = Inputs(root / "base", data)

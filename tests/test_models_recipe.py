@@ -32,7 +32,7 @@ def test_a_local_models_path_is_no_part_of_its_recipe():
 
 
 def test_licence_citation_and_token_are_no_part_of_the_recipe():
-    assert model_recipe("m", spec(TINY)) == model_recipe("m", ModelSpec(source=TINY, licence="x", citation="y"))  # fmt: skip
+    assert model_recipe("m", spec(TINY)) == model_recipe("m", ModelSpec(source=TINY, licence="x", citation="y"))
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"steps": 121}, {"family": "qwen2"}, {"hidden_size": 32}])

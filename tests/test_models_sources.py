@@ -31,7 +31,11 @@ def model_folder(tmp_path_factory):
 def hub(model_folder):
     with Hub() as hub:
         files = {path.name: path.read_bytes() for path in model_folder.iterdir()}
-        hub.good = hub.add("toys/good", files | {"pytorch_model.bin": b"pickle", "README.md": b"#", "original/x.safetensors": b""}, kind="models")  # fmt: skip
+        hub.good = hub.add(
+            "toys/good",
+            files | {"pytorch_model.bin": b"pickle", "README.md": b"#", "original/x.safetensors": b""},
+            kind="models",
+        )
         hub.add("toys/good", files | {"config.json": b"{}"}, kind="models")
         hub.gated = hub.add("toys/gated", files, kind="models", gated=True)
         pickled = {name: data for name, data in files.items() if name != "model.safetensors"}
@@ -44,7 +48,14 @@ def hub(model_folder):
 
 def fetch(hub, tmp_path, id, revision, home="home", **env):
     spec = ModelSpec(source={"kind": "hub", "id": id, "revision": revision}, licence="L", citation="C")
-    command = [sys.executable, "scripts/prepare_model.py", "--recipe", json.dumps(model_recipe("m", spec)), "--output", str(tmp_path / "out")]  # fmt: skip
+    command = [
+        sys.executable,
+        "scripts/prepare_model.py",
+        "--recipe",
+        json.dumps(model_recipe("m", spec)),
+        "--output",
+        str(tmp_path / "out"),
+    ]
     return subprocess.run(command, env=hub.environment(tmp_path / home, **env), capture_output=True, text=True)
 
 

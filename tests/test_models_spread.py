@@ -1,6 +1,7 @@
 """A model whose layers accelerate has dispatched is measured as one that lies in one place.
 
-There is one device here, so what is tested are accelerate's hooks, which every method must get along with, not the transfers.
+There is one device here, so what is tested are accelerate's hooks, which every method must get along with, not the
+transfers.
 """
 
 import pytest

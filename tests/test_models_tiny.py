@@ -31,7 +31,18 @@ def prepare(folder, source=SMALL):
     """The script's run, in a process of its own."""
     spec = ModelSpec(source=source, licence="L", citation="C")
     recipe = json.dumps(model_recipe("toy", spec))
-    command = [sys.executable, "scripts/prepare_model.py", "--recipe", recipe, "--output", str(folder), "--licence", "L", "--citation", "C"]  # fmt: skip
+    command = [
+        sys.executable,
+        "scripts/prepare_model.py",
+        "--recipe",
+        recipe,
+        "--output",
+        str(folder),
+        "--licence",
+        "L",
+        "--citation",
+        "C",
+    ]
     return subprocess.run(command, capture_output=True, text=True)
 
 

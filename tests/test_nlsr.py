@@ -152,7 +152,9 @@ def test_sums_of_a_bfloat16_model_are_wider_than_its_weights():
 
 @pytest.mark.parametrize("share", [1.0, 0.01])
 def test_ranks_kept_run_from_one_to_all(share):
-    """All ranks kept leave the factors as they are; a share below one rank keeps one, so all rows of A_hat are parallel."""
+    """All ranks kept leave the factors as they are; a share below one rank keeps one, so all rows of A_hat are
+    parallel.
+    """
     loaded, samples = random_model("llama"), random_samples(9)
     adapter = random_adapter(loaded.model, RANK)
     found = levels_of(loaded, measured(loaded, samples, adapter), adapter, "row", Nlsr(kept_ranks=share))

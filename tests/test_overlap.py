@@ -59,7 +59,11 @@ def expected_region(row, name, safety_levels, utility_levels, matrices=SHAPES):
 def test_pair_table_equals_python_sets(tables):
     counts, safety_levels, utility_levels = tables
     table = pair_table(counts, p=0.1)
-    units = {"all": lambda unit: SHAPES, "module": lambda unit: [m for m in SHAPES if m.endswith(f".{unit}")], "layer": lambda unit: [m for m in SHAPES if m.startswith(f"{unit}.")]}  # fmt: skip
+    units = {
+        "all": lambda unit: SHAPES,
+        "module": lambda unit: [m for m in SHAPES if m.endswith(f".{unit}")],
+        "layer": lambda unit: [m for m in SHAPES if m.startswith(f"{unit}.")],
+    }
     for row in table.itertuples():
         matrices = units[row.scope](row.unit)
         a, b = (expected_region(row, name, safety_levels, utility_levels, matrices) for name in (row.a, row.b))
@@ -83,7 +87,11 @@ def test_chosen_removals_give_the_rows_that_all_removals_give(tmp_path, tables):
     utility, _ = random_regions(tmp_path, ["u", "v"], seed=1)
     counts = count(safety, utility, p=0.1, orders=[], removals=[(UNION, 0.1), ("v", 0.3)])
     some, whole = pair_table(counts, p=0.1), pair_table(tables[0], p=0.1)
-    chosen = (whole.stage == "raw") | ((whole.utility == UNION) & (whole.p == 0.1)) | ((whole.utility == "v") & (whole.p == 0.3))  # fmt: skip
+    chosen = (
+        (whole.stage == "raw")
+        | ((whole.utility == UNION) & (whole.p == 0.1))
+        | ((whole.utility == "v") & (whole.p == 0.3))
+    )
     order = ["q", "utility", "scope", "unit", "a", "b"]
     pd.testing.assert_frame_equal(*(t.sort_values(order, ignore_index=True) for t in (some, whole[chosen])))
     assert list(counts.removed) == [(UNION, 0.1), ("v", 0.3)] and counts.nway == {}
@@ -126,7 +134,12 @@ def test_floor_of_equal_densities_is_the_closed_form(tmp_path):
         for matrix in levels.values():
             matrix[generator.choice(200, 20, replace=False)] = 1
         paths[name] = tmp_path / name
-        write_region(paths[name], ((m, x.reshape(10, 20)) for m, x in levels.items()), recipe_digest="0" * 64, cut=Cut((0.1,), "matrix"))  # fmt: skip
+        write_region(
+            paths[name],
+            ((m, x.reshape(10, 20)) for m, x in levels.items()),
+            recipe_digest="0" * 64,
+            cut=Cut((0.1,), "matrix"),
+        )
     safety = {n: paths[n] for n in "abcd"}
     counts = count(safety, {"e": paths["e"]}, p=0.1, orders=[[0, 1, 2, 3]])
     q = 0.1
@@ -204,7 +217,9 @@ def test_a_range_covers_its_length_on_average(sizes):
 
 def test_regions_of_another_granularity_are_refused(tmp_path):
     paths, levels = random_regions(tmp_path, ["a", "b", "u"])
-    write_region(paths["b"], levels["b"].items(), recipe_digest="0" * 64, cut=Cut(tuple(GRID), "matrix"), granularity="neuron")  # fmt: skip
+    write_region(
+        paths["b"], levels["b"].items(), recipe_digest="0" * 64, cut=Cut(tuple(GRID), "matrix"), granularity="neuron"
+    )
     with pytest.raises(UserError, match="granularity differs"):
         count({"a": paths["a"], "b": paths["b"]}, {"u": paths["u"]}, p=0.1, orders=[[0, 1]])
 

@@ -1,4 +1,6 @@
-"""The report page without a browser: what is in its tables and its JSON, what it says in words, and that nothing gets out of it."""
+"""The report page without a browser: what is in its tables and its JSON, what it says in words, and that nothing gets
+out of it.
+"""
 
 import base64
 import hashlib
@@ -64,7 +66,12 @@ def test_json_holds_every_value_of_the_table_with_four_digits_and_nothing_else(f
         for measure, values in zip(MEASURES, block, strict=True):
             assert [values[pair]] == digits4([getattr(row, measure)])
             found += 1
-    blocks = [b for of in data["regions"].values() for r in of.values() for b in [*r["raw"], *(b for at in r["refined"] for b in at.values())]]  # fmt: skip
+    blocks = [
+        b
+        for of in data["regions"].values()
+        for r in of.values()
+        for b in [*r["raw"], *(b for at in r["refined"] for b in at.values())]
+    ]
     assert found == sum(len(values) for block in blocks for values in block)
     assert data["free"] == free and data["grid"] == GRID and data["sets"] == SETS
     assert LACKING[1] not in data["regions"][LACKING[0]]
@@ -150,8 +157,17 @@ def test_page_of_a_run_with_pairs_alone_and_of_one_with_nothing(tmp_path):
 def test_a_run_as_large_as_the_demo_stays_below_two_megabytes(tmp_path):
     rng = np.random.default_rng(0)
     names = [f"syn_set{i}" for i in range(10)]
-    axes = (range(4), ("snip", "wanda", "safeneuron", "safelayer", "nlsr"), range(1, 10), ("raw", "refined"), itertools.combinations(names, 2))  # fmt: skip
-    rows = [[f"tiny-{m}", method, stage, q / 40, q / 40 if stage == "refined" else np.nan, *pair] for m, method, q, stage, pair in itertools.product(*axes)]  # fmt: skip
+    axes = (
+        range(4),
+        ("snip", "wanda", "safeneuron", "safelayer", "nlsr"),
+        range(1, 10),
+        ("raw", "refined"),
+        itertools.combinations(names, 2),
+    )
+    rows = [
+        [f"tiny-{m}", method, stage, q / 40, q / 40 if stage == "refined" else np.nan, *pair]
+        for m, method, q, stage, pair in itertools.product(*axes)
+    ]
     pairs = pd.DataFrame(rows, columns=["model", "method", "stage", "q", "p", "a", "b"])
     pairs[list(MEASURES)] = rng.random((len(pairs), 3))
     assert len(make_page(tmp_path, tables={"pairs": pairs}, figures=[]).text) < 1_000_000
@@ -176,8 +192,21 @@ def test_every_level_has_colours_that_can_be_read():
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(0.5, "0.500"), (-0.25, "\u22120.250"), (12345.6, "1.23e+04"), (-2.0, "\u22122"), (3, "3"), (1225.0, "1225"), ([1, 2], "[1, 2]"), (True, "yes"), (np.nan, ""), (None, ""), ("a", "a"), (1e-7, "1.0e-07")],
-)  # fmt: skip
+    [
+        (0.5, "0.500"),
+        (-0.25, "\u22120.250"),
+        (12345.6, "1.23e+04"),
+        (-2.0, "\u22122"),
+        (3, "3"),
+        (1225.0, "1225"),
+        ([1, 2], "[1, 2]"),
+        (True, "yes"),
+        (np.nan, ""),
+        (None, ""),
+        ("a", "a"),
+        (1e-7, "1.0e-07"),
+    ],
+)
 def test_numbers_in_tables(value, expected):
     assert words(value) == expected
 
@@ -200,7 +229,11 @@ def test_means_and_matrix_of_pairs_that_are_undefined():
 def verdicts(**found: str) -> list[Verdict]:
     """`snip="hd?"`: by method the first letters of its verdicts, one per model."""
     full = {"h": "holds", "d": "does not hold", "?": "undecided"}
-    return [Verdict(f"model{i}", method, full[letter], "", "") for method, letters in found.items() for i, letter in enumerate(letters)]  # fmt: skip
+    return [
+        Verdict(f"model{i}", method, full[letter], "", "")
+        for method, letters in found.items()
+        for i, letter in enumerate(letters)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -211,10 +244,13 @@ def verdicts(**found: str) -> list[Verdict]:
         (verdicts(snip="?"), "Cannot be decided with every method."),
         (verdicts(snip="h", wanda="d", nlsr="h"), "Holds with snip and nlsr; does not hold with wanda."),
         (verdicts(a="hh", b="hh", c="hh", d="dd"), "Holds with a, b and c; does not hold with d."),
-        (verdicts(snip="hh", wanda="hd", nlsr="?d"), "Holds in 3 of 6 cases (with snip on every model); does not hold in 2; cannot be decided in 1."),
+        (
+            verdicts(snip="hh", wanda="hd", nlsr="?d"),
+            "Holds in 3 of 6 cases (with snip on every model); does not hold in 2; cannot be decided in 1.",
+        ),
         (verdicts(snip="d?"), "Does not hold in 1 of 2 cases; cannot be decided in 1."),
     ],
-)  # fmt: skip
+)
 def test_a_claim_in_one_sentence(cells, expected):
     assert sentence(cells) == expected
 

@@ -52,7 +52,11 @@ def test_figures_are_made_smaller_where_they_must_and_never_larger(tmp_path):
     write_pdf(tmp_path / "responses.pdf", "", 100.0, 100.0)
     write_appendix(make_config(), list_figures(tmp_path, {}, {}, ("", "")), tmp_path)
     pages = PdfReader(tmp_path / "appendix.pdf").pages[1:]
-    drawn = [place for page in pages for place in re.findall(r"q ([\d. ]+) cm /Figure", page.get_contents().get_data().decode())]  # fmt: skip
+    drawn = [
+        place
+        for page in pages
+        for place in re.findall(r"q ([\d. ]+) cm /Figure", page.get_contents().get_data().decode())
+    ]
     scales = [float(place.split()[0]) for place in drawn]
     assert scales[0] == pytest.approx(0.495) and scales[1] == 1 and scales[2] < 0.4
     assert all(float(place.split()[5]) > 50 for place in drawn)

@@ -100,12 +100,18 @@ def assert_shown(seen: Seen, rows: pd.DataFrame, stage: str, measure: str) -> No
         if np.isnan(expected):
             assert (value, text, colour) == ("", "–", "none")
             continue
-        assert float(value) == pytest.approx(expected, abs=1e-4) if measure == "above" else [float(value)] == digits4([expected])  # fmt: skip
+        assert (
+            float(value) == pytest.approx(expected, abs=1e-4)
+            if measure == "above"
+            else [float(value)] == digits4([expected])
+        )
         assert (text, colour) == (short(float(value)), level(float(value)))
 
 
 def test_every_choice_shows_the_values_of_the_table(seen: Seen, page: Page):
-    choices = [(m, n, q, v) for m in MODELS for n in METHODS for q in GRID for v in [*VALUES, "above"] if (m, n) != LACKING]  # fmt: skip
+    choices = [
+        (m, n, q, v) for m in MODELS for n in METHODS for q in GRID for v in [*VALUES, "above"] if (m, n) != LACKING
+    ]
     for model, method, q, measure in random.Random(0).sample(choices, 12):
         seen.choose(model=model, method=method, q=GRID.index(q), measure=measure)
         for stage in ("raw", "refined"):
@@ -126,10 +132,12 @@ def test_p_has_a_slider_of_its_own_where_the_table_has_it(browser: Browser, tmp_
 
 def test_curve_and_its_table_show_the_means_of_the_choice(seen: Seen, page: Page):
     seen.choose(model="tiny-qwen2", method="wanda", q=1)
-    rows = seen.tab.eval_on_selector_all("#by-q tbody tr", "rows => rows.map(row => [...row.cells].map(c => c.textContent))")  # fmt: skip
+    rows = seen.tab.eval_on_selector_all(
+        "#by-q tbody tr", "rows => rows.map(row => [...row.cells].map(c => c.textContent))"
+    )
     for q, row in zip(GRID, rows, strict=True):
         of = [rows_of(page.pairs, "tiny-qwen2", "wanda", q, stage, q) for stage in ("raw", "refined")]
-        assert row == [f"{100 * q:g}%", *(short(at[name].mean()) for at in of for name in ("iou", "floor_iou"))]  # fmt: skip
+        assert row == [f"{100 * q:g}%", *(short(at[name].mean()) for at in of for name in ("iou", "floor_iou"))]
     marks = seen.tab.locator("#curve circle").count(), seen.tab.locator("#curve rect").count()
     assert marks == (len(GRID), len(GRID)) and seen.tab.locator("#curve path").count() == 4
 
@@ -148,7 +156,10 @@ def test_verdicts_say_their_reason_on_focus_and_on_tap_in_words(seen: Seen):
     buttons = drop.locator("button.verdict")
     assert [buttons.nth(i).inner_text() for i in range(3)] == ["✓ holds", "✗ does not hold", "✗ does not hold"]
     buttons.nth(1).focus()
-    assert drop.locator(".why").inner_text() == f"tiny-qwen2, snip: does not hold. {HOSTILE} of tiny-qwen2, snip Effect: 0.250 mean IoU."  # fmt: skip
+    assert (
+        drop.locator(".why").inner_text()
+        == f"tiny-qwen2, snip: does not hold. {HOSTILE} of tiny-qwen2, snip Effect: 0.250 mean IoU."
+    )
     buttons.nth(0).click()
     assert drop.locator(".why").inner_text().startswith("tiny-llama, snip: holds.")
     assert drop.locator("[aria-pressed=true]").count() == 1
@@ -162,7 +173,9 @@ def test_hostile_names_are_text(seen: Seen):
 
 def test_keyboard_reaches_everything_in_order_and_moves_the_slider(seen: Seen, page: Page):
     reachable = "a[href], button, select, input, summary, [tabindex='0']"
-    count = seen.tab.evaluate(f"[...document.querySelectorAll(\"{reachable}\")].filter(e => e.checkVisibility()).map((e, i) => e.dataset.place = i).length")  # fmt: skip
+    count = seen.tab.evaluate(
+        f'[...document.querySelectorAll("{reachable}")].filter(e => e.checkVisibility()).map((e, i) => e.dataset.place = i).length'
+    )
     order = []
     for _ in range(count):
         seen.tab.keyboard.press("Tab")

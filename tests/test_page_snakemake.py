@@ -23,5 +23,11 @@ def test_report_holds_page_appendix_and_headline_with_captions_and_categories(pl
         text = archive.read("report/report.html").decode()
     assert packed.keys() == {"report.html", "appendix.pdf", "headline.pdf", "headline.csv"}
     assert packed["report.html"] == page.path.read_bytes()
-    for words in ("At a glance", "page with everything", "Begin with the page", "The report of micro as one page", "Ticks are the chance floor"):  # fmt: skip
+    for words in (
+        "At a glance",
+        "page with everything",
+        "Begin with the page",
+        "The report of micro as one page",
+        "Ticks are the chance floor",
+    ):
         assert words in text, words

@@ -1,4 +1,6 @@
-"""One pass for several methods: the bytes of each are those of a pass of its own, whoever else watches and in whatever order."""
+"""One pass for several methods: the bytes of each are those of a pass of its own, whoever else watches and in whatever
+order.
+"""
 
 from itertools import permutations
 
@@ -76,7 +78,9 @@ def test_another_batch_size_gives_nearly_the_same(family):
 def test_each_sample_is_read_once_and_gradients_are_made_only_where_needed():
     loaded, samples = random_model("llama"), random_samples(7)
     read = []
-    loaded.model.model.embed_tokens.register_forward_pre_hook(lambda _, args: read.append((args[0], torch.is_inference_mode_enabled())))  # fmt: skip
+    loaded.model.model.embed_tokens.register_forward_pre_hook(
+        lambda _, args: read.append((args[0], torch.is_inference_mode_enabled()))
+    )
     for names, inference in ((SHARING, False), (["wanda", "safeneuron"], True)):
         read.clear()
         together(names, loaded, samples)

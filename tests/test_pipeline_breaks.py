@@ -23,7 +23,11 @@ def some_made(copy: WorkingCopy, regions: list[Artifact], fewest: int) -> bool:
 
 def finished_of(times: dict[str, int]) -> dict[str, int]:
     """Those files that are whole: no temporary ones, and of what is beside a receipt, only where the receipt is there."""
-    return {name: time for name, time in times.items() if not name.endswith(".tmp") and (name.endswith("receipt.json") or f"{name}.receipt.json" in times)}  # fmt: skip
+    return {
+        name: time
+        for name, time in times.items()
+        if not name.endswith(".tmp") and (name.endswith("receipt.json") or f"{name}.receipt.json" in times)
+    }
 
 
 def leave_half_written(copy: WorkingCopy, region: Artifact, model: Artifact) -> None:
@@ -74,7 +78,11 @@ def flip(path: Path) -> None:
 
 def delete_as_told(folder: Path, output: str) -> None:
     """Do what the hints of the errors in an output say."""
-    hints = {line.split("delete ")[1].split(" and its receipt")[0] for line in output.splitlines() if "hint:" in line and "delete " in line}  # fmt: skip
+    hints = {
+        line.split("delete ")[1].split(" and its receipt")[0]
+        for line in output.splitlines()
+        if "hint:" in line and "delete " in line
+    }
     assert hints, output
     for name in hints:
         (folder / name).unlink()

@@ -14,8 +14,11 @@ COMPARED = {"overlap": 1} | FIGURES
 TABLES = {"evaluate": 1} | COMPARED
 REGIONS = {"measure": 1, "select_regions": 1} | TABLES
 ANSWERS = {"respond": 1} | REGIONS
-# The regions that evaluation takes out are not those of an added set, which is sampled with its own seed and with another.
-ONE_SET = {"fetch_dataset": 1, "sample_prompts": 2, "prompt_overlap": 1} | {k: n for k, n in ANSWERS.items() if k != "evaluate"}  # fmt: skip
+# The regions that evaluation takes out are not those of an added set, which is sampled with its own seed and with
+# another.
+ONE_SET = {"fetch_dataset": 1, "sample_prompts": 2, "prompt_overlap": 1} | {
+    k: n for k, n in ANSWERS.items() if k != "evaluate"
+}
 # Fixed responses, which no model gives, are a job of their own.
 SAMPLES = {"sample_prompts": 7, "prompt_overlap": 1, "give_responses": 1} | ANSWERS
 # Prompts behind those identified on: SafeLayer's normal ones, two sets to evaluate with, and the adapter's training.
@@ -24,7 +27,10 @@ BEHIND = {"sample_prompts": 10, "train_adapter": 1}
 CHANGES: dict[str, tuple[dict, dict[str, int]]] = {
     "set added": ({"datasets__safety": ["own_set", "syn_steal", "syn_trick", "syn_build"]}, ONE_SET),
     "set removed": ({"datasets__safety": ["own_set", "syn_steal"]}, {"prompt_overlap": 1} | COMPARED),
-    "sets in another order": ({"datasets__safety": ["syn_steal", "own_set", "syn_trick"]}, {"prompt_overlap": 1} | COMPARED),
+    "sets in another order": (
+        {"datasets__safety": ["syn_steal", "own_set", "syn_trick"]},
+        {"prompt_overlap": 1} | COMPARED,
+    ),
     "n_samples": ({"datasets__n_samples": 5}, SAMPLES | BEHIND),
     # The safety sets have been sampled with this seed before, as replicates.
     "seed of the sample": ({"datasets__seed": 1}, SAMPLES | {"sample_prompts": 6}),
@@ -45,7 +51,7 @@ CHANGES: dict[str, tuple[dict, dict[str, int]]] = {
     "device": ({"machine__device": "auto"}, {}),
     "batch_tokens": ({"machine__batch_tokens": 64}, {}),
     "datasets_per_job": ({"machine__datasets_per_job": 2}, {}),
-}  # fmt: skip
+}
 """Name -> what is changed, and the jobs that it asks for."""
 
 

@@ -31,7 +31,12 @@ def test_a_value_from_the_command_line_is_checked_and_placed(copy: WorkingCopy):
 
 
 def test_a_value_from_the_command_line_counts(copy: WorkingCopy):
-    assert copy.planned_jobs("--config", 'thresholds={"q": 0.1}') == {"overlap": 1, "evaluate": 1, "draw_figures": 1, "write_report": 1}  # fmt: skip
+    assert copy.planned_jobs("--config", 'thresholds={"q": 0.1}') == {
+        "overlap": 1,
+        "evaluate": 1,
+        "draw_figures": 1,
+        "write_report": 1,
+    }
 
 
 def test_a_missing_local_file_is_named(copy: WorkingCopy):
@@ -42,7 +47,9 @@ def test_a_missing_local_file_is_named(copy: WorkingCopy):
 
 
 def test_lint_finds_nothing_but_the_choice_of_one_environment(copy: WorkingCopy):
-    """Every rule runs in the interpreter that runs snakemake, whose packages one lock pins: it is the one variable they share."""
+    """Every rule runs in the interpreter that runs snakemake, whose packages one lock pins: it is the one variable they
+    share.
+    """
     findings = re.findall(r"^ +\* (.*)$", copy.snakemake("--lint").stdout, re.MULTILINE)
     assert set(findings) == {
         "Shell command directly uses variable PYTHON from outside of the rule:",

@@ -22,7 +22,16 @@ def run_with_one_set_more(tmp_path_factory: pytest.TempPathFactory) -> WorkingCo
 def test_two_runs_from_scratch_give_the_same_bytes(finished_run: WorkingCopy, run_with_one_set_more: WorkingCopy):
     one, other = finished_run.made(), run_with_one_set_more.made()
     both = set(one) & set(other)
-    assert {name.split("/")[0] for name in both} == {"datasets", "prompts", "models", "adapters", "responses", "statistics", "regions", "evaluate"}  # fmt: skip
+    assert {name.split("/")[0] for name in both} == {
+        "datasets",
+        "prompts",
+        "models",
+        "adapters",
+        "responses",
+        "statistics",
+        "regions",
+        "evaluate",
+    }
     assert {name: one[name] for name in both} == {name: other[name] for name in both}
 
 
@@ -40,7 +49,9 @@ def test_a_set_added_later_gives_the_bytes_of_a_run_from_scratch(copy: WorkingCo
     assert {Path(name).parts[0] for name in set(expected) - set(made)} == {"prompts", "responses", "statistics"}
     assert not [name for name in set(expected) - set(made) if ADDED in name]
     regions = [a for a in copy.plan().made.values() if a.kind == "region"]
-    assert {a.path for a in regions if f"{a.path}: in place" in printed} == {a.path for a in regions if f"/{ADDED}" not in a.path}  # fmt: skip
+    assert {a.path for a in regions if f"{a.path}: in place" in printed} == {
+        a.path for a in regions if f"/{ADDED}" not in a.path
+    }
 
 
 def test_a_path_that_needs_quoting_is_no_hindrance(run_with_one_set_more: WorkingCopy):

@@ -14,7 +14,22 @@ from safety_regions.artifacts import receipts
 
 def test_every_planned_artifact_is_there_and_agrees_with_its_receipt(finished_run: WorkingCopy):
     plan = finished_run.plan()
-    assert {a.kind for a in plan.made.values()} >= {"dataset", "prompts", "model", "pairs", "adapter", "statistics", "region", "overlap", "across", "evaluate", "figures", "layer_curves", "prompt_overlap", "report"}  # fmt: skip
+    assert {a.kind for a in plan.made.values()} >= {
+        "dataset",
+        "prompts",
+        "model",
+        "pairs",
+        "adapter",
+        "statistics",
+        "region",
+        "overlap",
+        "across",
+        "evaluate",
+        "figures",
+        "layer_curves",
+        "prompt_overlap",
+        "report",
+    }
     with contextlib.chdir(finished_run.folder):
         for artifact in plan.made.values():
             assert receipts.check(artifact.path, artifact.digest).files, artifact.path

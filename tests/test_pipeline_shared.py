@@ -1,4 +1,6 @@
-"""What a colleague has after `git clone`: with a pull no job of weight runs, without one only what git's tables suffice for."""
+"""What a colleague has after `git clone`: with a pull no job of weight runs, without one only what git's tables suffice
+for.
+"""
 
 import os
 import random
@@ -86,7 +88,16 @@ def test_a_clone_makes_figures_and_report_from_the_tables_in_git_alone(clone: Wo
     assert set(clone.planned_jobs()) == DRAWN
     clone.run()
     made, expected = clone.made(), finished_run.made()
-    assert {name.split("/")[0] for name in made if not name.endswith((".dvc", ".receipt.json"))} == {"prompt_overlap", "overlap", "replicates", "across", "evaluate", "curves", "figures", "report"}  # fmt: skip
+    assert {name.split("/")[0] for name in made if not name.endswith((".dvc", ".receipt.json"))} == {
+        "prompt_overlap",
+        "overlap",
+        "replicates",
+        "across",
+        "evaluate",
+        "curves",
+        "figures",
+        "report",
+    }
     assert {name: made[name] for name in made if name in expected} == {n: expected[n] for n in expected if n in made}
     report = clone.plan().targets[0].path.removeprefix("results/")
     assert f"{report}/summary.md" in made
@@ -101,7 +112,8 @@ def test_who_forgot_to_pull_is_told_what_and_computes_it_only_if_asked(clone: Wo
     assert "Traceback" not in told.stdout
     assert "are published but not here: " in told.stdout
     assert "safety-regions pull --configfile config/micro.yaml" in told.stdout
-    # Regions of the three sets, and the one utility set, that evaluation and comparison need; what they were made from is not named.
+    # Regions of the three sets, and the one utility set, that evaluation and comparison need; what they were made from
+    # is not named.
     assert "44 region" in told.stdout
     again = clone.planned_jobs("--config", "machine={recompute_published: true}")
     assert {"train_model", "measure"} <= set(again)
@@ -112,7 +124,11 @@ def test_after_a_pull_an_added_set_runs_what_is_its_own(clone: WorkingCopy, fini
     share(clone, "pull")
     assert not (clone.results / "statistics/micro/wanda").joinpath("nothing").exists()
     planned = clone.planned_jobs()
-    assert {rule: n for rule, n in planned.items() if rule in ("fetch_dataset", "sample_prompts", "train_model", "train_adapter")} == {"fetch_dataset": 1, "sample_prompts": 2}  # fmt: skip
+    assert {
+        rule: n
+        for rule, n in planned.items()
+        if rule in ("fetch_dataset", "sample_prompts", "train_model", "train_adapter")
+    } == {"fetch_dataset": 1, "sample_prompts": 2}
     before = clone.times()
     clone.change(methods=only("wanda"), evaluate=None)
     share(clone, "pull")
@@ -132,7 +148,9 @@ CHANGES = {
 }
 
 
-def test_changes_plan_the_same_jobs_after_a_pull_as_where_all_was_made(clone: WorkingCopy, finished_run: WorkingCopy, tmp_path: Path):  # fmt: skip
+def test_changes_plan_the_same_jobs_after_a_pull_as_where_all_was_made(
+    clone: WorkingCopy, finished_run: WorkingCopy, tmp_path: Path
+):
     """But for figures and the report, which a clone has not."""
     share(clone, "pull", "--all")
     for name, change in CHANGES.items():

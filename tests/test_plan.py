@@ -1,4 +1,6 @@
-"""The plan: what a run wants follows from its configuration alone, and digests change with science and with nothing else."""
+"""The plan: what a run wants follows from its configuration alone, and digests change with science and with nothing
+else.
+"""
 
 import re
 import subprocess
@@ -33,14 +35,42 @@ def paths(plan: Plan, kind: str) -> set[str]:
     return {a.path for a in plan.made.values() if a.kind == kind}
 
 
-KINDS = ["dataset", "prompts", "model", "pairs", "adapter", "statistics", "region", "overlap", "replicates", "across", "evaluate", "figures", "layer_curves", "report"]  # fmt: skip
+KINDS = [
+    "dataset",
+    "prompts",
+    "model",
+    "pairs",
+    "adapter",
+    "statistics",
+    "region",
+    "overlap",
+    "replicates",
+    "across",
+    "evaluate",
+    "figures",
+    "layer_curves",
+    "report",
+]
 SAMPLES = 12 + 2 * 10 + 10 + 2 * 3
 """Own ones, halves, another seed, two other responses to three sets."""
 DEFAULT_COUNTS = {
-    # Prompts: those identified on, other draws, SafeLayer's normal and over-rejection ones, and three sets to evaluate with.
-    "dataset": 12, "prompts": 12 + 10 + 3 + 3, "model": 4, "pairs": 4 * (12 + 10) + 6, "adapter": 4,
-    "statistics": 4 * 4 * SAMPLES, "region": 4 * 5 * SAMPLES, "overlap": 4 * 5, "replicates": 4 * 5, "across": 4, "evaluate": 4 * 5, "figures": 4 * 5, "layer_curves": 4, "report": 1,
-}  # fmt: skip
+    # Prompts: those identified on, other draws, SafeLayer's normal and over-rejection ones, and three sets to evaluate
+    # with.
+    "dataset": 12,
+    "prompts": 12 + 10 + 3 + 3,
+    "model": 4,
+    "pairs": 4 * (12 + 10) + 6,
+    "adapter": 4,
+    "statistics": 4 * 4 * SAMPLES,
+    "region": 4 * 5 * SAMPLES,
+    "overlap": 4 * 5,
+    "replicates": 4 * 5,
+    "across": 4,
+    "evaluate": 4 * 5,
+    "figures": 4 * 5,
+    "layer_curves": 4,
+    "report": 1,
+}
 DRAWN = ["figures", "layer_curves", "report"]
 COMPARED = ["overlap", "replicates", "across", "evaluate", *DRAWN]
 
@@ -174,8 +204,15 @@ print([m for m in ("torch", "transformers", "datasets", "pandas", "numpy", "matp
 
 def test_what_a_run_leaves_open_is_decided_in_its_recipes():
     """Naming the default changes nothing; a model with an adapter of its own is given no other."""
-    named = {"methods": {"safelayer": {"normal": "syn_chores"}, "nlsr": {"adapter": {"harmful": ["syn_build", "syn_steal"], "offset": 32}}}}  # fmt: skip
-    assert {k: paths(plan_of(), k) for k in KINDS if k != "report"} == {k: paths(plan_of(**named), k) for k in KINDS if k != "report"}  # fmt: skip
+    named = {
+        "methods": {
+            "safelayer": {"normal": "syn_chores"},
+            "nlsr": {"adapter": {"harmful": ["syn_build", "syn_steal"], "offset": 32}},
+        }
+    }
+    assert {k: paths(plan_of(), k) for k in KINDS if k != "report"} == {
+        k: paths(plan_of(**named), k) for k in KINDS if k != "report"
+    }
     plan = plan_of(models=["smollm2-135m-aligned"])
     assert plan.adapters == {"smollm2-135m-aligned": plan.models["smollm2-135m-aligned"]}
 

@@ -62,7 +62,17 @@ def test_the_search_finds_a_secret_in_a_name_and_nothing_where_none_is(tmp_path)
 
 def test_a_whole_run_writes_no_secret(finished_run: WorkingCopy):
     """All jobs of that run had them in their environment."""
-    for kind in ("logs/measure/*.log", "logs/benchmarks/**/*.tsv", ".snakemake/log/*.log", ".snakemake/metadata/*", "results/**/*.receipt.json", "results/**/*.run.json", "results/report/*/report.html", "results/report/*/*.pdf", "results/overlap/*/*.parquet"):  # fmt: skip
+    for kind in (
+        "logs/measure/*.log",
+        "logs/benchmarks/**/*.tsv",
+        ".snakemake/log/*.log",
+        ".snakemake/metadata/*",
+        "results/**/*.receipt.json",
+        "results/**/*.run.json",
+        "results/report/*/report.html",
+        "results/report/*/*.pdf",
+        "results/overlap/*/*.parquet",
+    ):
         assert list(finished_run.folder.glob(kind)), kind
     assert files_with_secrets(finished_run.folder) == {}
 
@@ -77,7 +87,9 @@ def test_a_download_that_fails_writes_no_secret(tmp_path):
         (copy.folder / "config/micro_datasets.yaml").write_text(yaml.safe_dump({"own_set": entry}))
         words = copy.command(copy.plan().datasets["own_set"].path)
         environment = hub.environment(tmp_path / "home", PYTHONPATH=copy.environment()["PYTHONPATH"], **PLANTED)
-        done = subprocess.run(words, cwd=copy.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+        done = subprocess.run(
+            words, cwd=copy.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
     assert done.returncode == 1 and "error: the dataset is gated" in done.stdout, done.stdout
     assert any("gated" in request for request in hub.requests)
     assert secrets_in(done.stdout.encode()) == []

@@ -1,4 +1,6 @@
-"""Any file of a run leads back to the data and models it was made from, by receipts alone; what they do not say is said."""
+"""Any file of a run leads back to the data and models it was made from, by receipts alone; what they do not say is
+said.
+"""
 
 import json
 import shutil

@@ -30,7 +30,10 @@ def test_random_controls_have_the_region_s_sizes_and_avoid_what_is_forbidden(sha
 def test_random_controls_are_uniform_over_what_is_open():
     shapes, region = {"0.q": (2, 5)}, {"0.q": np.arange(10).reshape(2, 5) < 2}
     utility = {"0.q": np.arange(10).reshape(2, 5) >= 8}
-    held = sum(unpack(random_like(packed(region), shapes, "neuron", packed(utility), str(seed))("0.q"), (2, 5)) for seed in range(200))  # fmt: skip
+    held = sum(
+        unpack(random_like(packed(region), shapes, "neuron", packed(utility), str(seed))("0.q"), (2, 5))
+        for seed in range(200)
+    )
     assert held.reshape(-1)[8:].tolist() == [0, 0]
     np.testing.assert_allclose(held.reshape(-1)[:8] / 200, 2 / 8, atol=0.1)
 

@@ -37,7 +37,13 @@ def test_check_accepts_what_write_wrote(artifact, folder):
 
 def test_a_receipt_has_the_same_bytes_every_time(artifact):
     first = receipts.receipt_path(artifact).read_bytes()
-    receipts.write(artifact, dict(reversed(RECIPE.items())), {"n": 1}, versions=("numpy",), code={"safety_regions.regions.select": "0" * 64})  # fmt: skip
+    receipts.write(
+        artifact,
+        dict(reversed(RECIPE.items())),
+        {"n": 1},
+        versions=("numpy",),
+        code={"safety_regions.regions.select": "0" * 64},
+    )
     assert receipts.receipt_path(artifact).read_bytes() == first
 
 

@@ -19,7 +19,11 @@ tmp = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 def levels_of(grid):
     shape = hnp.array_shapes(min_dims=2, max_dims=2, max_side=30)
-    return st.dictionaries(st.sampled_from(["0.q", "0.down", "1.up"]), hnp.arrays(np.uint8, shape, elements=st.integers(0, len(grid))), min_size=1)  # fmt: skip
+    return st.dictionaries(
+        st.sampled_from(["0.q", "0.down", "1.up"]),
+        hnp.arrays(np.uint8, shape, elements=st.integers(0, len(grid))),
+        min_size=1,
+    )
 
 
 @tmp

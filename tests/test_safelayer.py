@@ -1,4 +1,6 @@
-"""SafeLayer against slow literal transcriptions: states and angles, scaled layers, the rules of the range, and all of it at once."""
+"""SafeLayer against slow literal transcriptions: states and angles, scaled layers, the rules of the range, and all of
+it at once.
+"""
 
 import copy
 import math
@@ -133,7 +135,10 @@ def test_scaling_leaves_the_model_as_it_was(family):
 
 def test_only_the_layers_of_the_range_and_o_if_wanted_are_scaled():
     loaded = random_model("llama", num_hidden_layers=4)
-    for scale_o, kinds in ((True, {"q", "k", "v", "o", "gate", "up", "down"}), (False, {"q", "k", "v", "gate", "up", "down"})):  # fmt: skip
+    for scale_o, kinds in (
+        (True, {"q", "k", "v", "o", "gate", "up", "down"}),
+        (False, {"q", "k", "v", "gate", "up", "down"}),
+    ):
         with scaled_layers(loaded.model, 1, 2, 1.1, scale_o=scale_o):
             hooked = {p.name for p in projections(loaded.model) if p.module._forward_pre_hooks}
         assert hooked == {f"{layer}.{kind}" for layer in (1, 2) for kind in kinds}
@@ -228,7 +233,10 @@ def refuse_if_even(monkeypatch):
 
 @pytest.mark.parametrize("scale_o_proj", [True, False])
 def test_statistics_hold_what_the_definition_gives(refuse_if_even, scale_o_proj):
-    loaded, options = random_model("llama", num_hidden_layers=3), OPTIONS.model_copy(update={"scale_o_proj": scale_o_proj})  # fmt: skip
+    loaded, options = (
+        random_model("llama", num_hidden_layers=3),
+        OPTIONS.model_copy(update={"scale_o_proj": scale_o_proj}),
+    )
     samples, normal = random_samples(6), random_samples(5, seed=1)
     found = measure(loaded, samples, options, batch_tokens=60, normal=normal, over_rejection=PROMPTS)
     states = literal_states(loaded, samples)
@@ -245,13 +253,17 @@ def test_statistics_hold_what_the_definition_gives(refuse_if_even, scale_o_proj)
     assert found["baseline"] == literal_count(loaded, PROMPTS, options, 0, 2, 1.0)
     best = torch.min if 2 * found["baseline"] >= len(PROMPTS) else torch.max
     assert (alpha < 1) == (best is torch.min)
-    assert found["upper"][last] == best(found["upper"][onset:]) and found["lower"][first] == best(found["lower"][: last + 1])  # fmt: skip
+    assert found["upper"][last] == best(found["upper"][onset:]) and found["lower"][first] == best(
+        found["lower"][: last + 1]
+    )
     assert found["n_over_rejection"] == len(PROMPTS)
 
 
 def test_where_scaling_says_nothing_the_range_is_the_one_of_the_gap(refuse_if_even):
     loaded, options = random_model("llama", num_hidden_layers=3), OPTIONS.model_copy(update={"least_spread": 1.0})
-    found = measure(loaded, random_samples(6), options, batch_tokens=60, normal=random_samples(5, seed=1), over_rejection=PROMPTS)  # fmt: skip
+    found = measure(
+        loaded, random_samples(6), options, batch_tokens=60, normal=random_samples(5, seed=1), over_rejection=PROMPTS
+    )
     assert found["spread"] < 1.0
     assert found["range"].tolist() == found["initial"].tolist() != [-1, -1]
 
@@ -268,7 +280,9 @@ def test_statistics_go_through_a_file_and_back(tmp_path):
 
 def test_sets_of_one_model_share_the_counts(monkeypatch):
     loaded, calls = random_model("llama"), []
-    monkeypatch.setattr(safelayer, "generate", lambda *args, **rest: calls.append(rest["doing"]) or generate(*args, **rest))  # fmt: skip
+    monkeypatch.setattr(
+        safelayer, "generate", lambda *args, **rest: calls.append(rest["doing"]) or generate(*args, **rest)
+    )
     needs = {"batch_tokens": 60, "normal": random_samples(4, 1), "over_rejection": PROMPTS}
     first = measure(loaded, random_samples(4), OPTIONS, **needs)
     assert len(calls) == len(set(calls)) > 1

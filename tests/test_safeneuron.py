@@ -60,9 +60,15 @@ def test_query_and_key_importance_equal_the_literal_formula(family, kv_heads, sh
 
 
 @pytest.mark.parametrize("scale_delta", [True, False])
-@pytest.mark.parametrize("family, sizes", [
-    ("gemma2", {"attn_logit_softcapping": 1.5}), ("gemma2", {"sliding_window": 5}), ("mistral", {"sliding_window": 5}), ("phi3", {"sliding_window": 5}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "family, sizes",
+    [
+        ("gemma2", {"attn_logit_softcapping": 1.5}),
+        ("gemma2", {"sliding_window": 5}),
+        ("mistral", {"sliding_window": 5}),
+        ("phi3", {"sliding_window": 5}),
+    ],
+)
 def test_soft_cap_and_sliding_window_are_the_models_own(family, sizes, scale_delta):
     loaded, samples = random_model(family, **sizes), [s for s in random_prompts(9) if s.n_prompt > 7][:2]
     plain = random_model(family, **{key: None if family == "gemma2" and "cap" in key else 4096 for key in sizes})

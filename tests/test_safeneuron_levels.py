@@ -25,11 +25,18 @@ def random_statistics(loaded, n_prompts=7):
     draw = torch.Generator().manual_seed(3)
     sizes = safeneuron.neurons(loaded.model)
     common = {name: torch.rand(size, generator=draw) * 12 for name, size in sizes.items()}
-    return {name: (torch.rand(n_prompts, size, generator=draw) * 4 + common[name]).round() for name, size in sizes.items()}  # fmt: skip
+    return {
+        name: (torch.rand(n_prompts, size, generator=draw) * 4 + common[name]).round() for name, size in sizes.items()
+    }
 
 
 def units(names, scope):
-    of = {"row": lambda name: name, "matrix": lambda name: name, "layer": lambda name: name.split(".")[0], "model": lambda name: ""}  # fmt: skip
+    of = {
+        "row": lambda name: name,
+        "matrix": lambda name: name,
+        "layer": lambda name: name.split(".")[0],
+        "model": lambda name: "",
+    }
     return [[name for name in names if of[scope](name) == unit] for unit in dict.fromkeys(map(of[scope], names))]
 
 

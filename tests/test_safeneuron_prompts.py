@@ -43,7 +43,9 @@ def test_responses_are_not_looked_at():
 def test_statistics_are_named_and_shaped_like_the_models_neurons(family):
     statistics = measured(random_model(family), random_prompts(3))
     shapes = {"q": (3, 32), "k": (3, 16), "v": (3, 16), "ffn": (3, 48)}
-    assert {name: tuple(x.shape) for name, x in statistics.items()} == {f"{i}.{k}": s for i in (0, 1) for k, s in shapes.items()}  # fmt: skip
+    assert {name: tuple(x.shape) for name, x in statistics.items()} == {
+        f"{i}.{k}": s for i in (0, 1) for k, s in shapes.items()
+    }
     assert list(statistics) == [f"{i}.{kind}" for i in (0, 1) for kind in ("q", "k", "v", "ffn")]
     assert all(x.dtype == torch.float32 and x.is_contiguous() and (x > 0).any() for x in statistics.values())
     assert len({x.untyped_storage().data_ptr() for x in statistics.values()}) == len(statistics)

@@ -1,4 +1,5 @@
-"""What cannot happen: code run from data, a token written down, a file named outside its folder, rights beyond the user's.
+"""What cannot happen: code run from data, a token written down, a file named outside its folder, rights beyond the
+user's.
 
 That the report shows hostile text as text: test_page.py and test_page_browser.py.
 """
@@ -40,7 +41,20 @@ from safety_regions.regions.format import open_region, read_levels, write_region
 from safety_regions.regions.select import Cut
 
 FORBIDDEN_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
-FORBIDDEN_CALLS = {"eval", "exec", "os.system", "os.popen", "torch.load", "torch.save", "np.load", "pd.read_pickle", "yaml.load", "yaml.unsafe_load", "yaml.full_load", "torch.hub.load"}  # fmt: skip
+FORBIDDEN_CALLS = {
+    "eval",
+    "exec",
+    "os.system",
+    "os.popen",
+    "torch.load",
+    "torch.save",
+    "np.load",
+    "pd.read_pickle",
+    "yaml.load",
+    "yaml.unsafe_load",
+    "yaml.full_load",
+    "torch.hub.load",
+}
 OURS = [p for folder in ("src", "scripts", "tests") for p in sorted((ROOT / folder).rglob("*.py"))]
 LOOK_AT_IT = {"tests/test_security.py": {"pickle", "torch.load"}, "tests/test_envs.py": {"shell"}}
 """This file traps pickle; the other one runs a shell on a line of its own."""
@@ -58,7 +72,11 @@ def misdeeds(source: str) -> set[str]:
         if isinstance(node, ast.keyword) and not (isinstance(node.value, ast.Constant) and node.value.value is False):
             found |= {str(node.arg)} & {"shell", "trust_remote_code", "allow_pickle"}
         if isinstance(node, ast.Dict):
-            options = {key.value: value for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)}  # fmt: skip
+            options = {
+                key.value: value
+                for key, value in zip(node.keys, node.values, strict=True)
+                if isinstance(key, ast.Constant)
+            }
             remote = options.get("trust_remote_code")
             if remote is not None and ast.unparse(remote) != "False":
                 found.add("trust_remote_code")
@@ -73,9 +91,18 @@ def test_no_module_of_ours_can_run_what_it_reads(path):
 
 @pytest.mark.parametrize(
     "source",
-    ["import pickle", "from joblib import load", "torch.load(x)", "eval(x)", "f(shell=True)", "yaml.load(x, Loader)",
-     "f(trust_remote_code=y)", "o = {'trust_remote_code': True}", "np.load(f, allow_pickle=True)"],
-)  # fmt: skip
+    [
+        "import pickle",
+        "from joblib import load",
+        "torch.load(x)",
+        "eval(x)",
+        "f(shell=True)",
+        "yaml.load(x, Loader)",
+        "f(trust_remote_code=y)",
+        "o = {'trust_remote_code': True}",
+        "np.load(f, allow_pickle=True)",
+    ],
+)
 def test_the_search_finds_each_of_them(source):
     assert misdeeds(source)
 
@@ -138,7 +165,9 @@ def ask(hub: Hub, folder: Path, source: dict) -> subprocess.CompletedProcess:
     (folder / "recipe.json").write_text(json.dumps(dataset_recipe("toy", spec)))
     command = [sys.executable, str(ROOT / "scripts/fetch_dataset.py"), "--recipe", f"@{folder / 'recipe.json'}"]
     command += ["--licence", "CC0", "--citation", "us", "--output", str(folder / "rows.jsonl")]
-    return subprocess.run(command, env=hub.environment(folder / "home", HF_TOKEN=PLANTED), capture_output=True, text=True)  # fmt: skip
+    return subprocess.run(
+        command, env=hub.environment(folder / "home", HF_TOKEN=PLANTED), capture_output=True, text=True
+    )
 
 
 def test_a_token_is_in_no_error_and_no_file(tmp_path):
@@ -215,7 +244,28 @@ def test_ids_of_the_hub_are_two_plain_names(id):
         model_entries().validate_python({"m": {"source": source, "licence": "a", "citation": "b"}})
 
 
-@pytest.mark.parametrize("folder", ["..", "../x", "a/..", "a/../b", "/a", "a/", "a//b", "", ".", ".git", "a/.b", "a\n", "~", "a\\b", "*", "a/**", "[ab]"])  # fmt: skip
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "..",
+        "../x",
+        "a/..",
+        "a/../b",
+        "/a",
+        "a/",
+        "a//b",
+        "",
+        ".",
+        ".git",
+        "a/.b",
+        "a\n",
+        "~",
+        "a\\b",
+        "*",
+        "a/**",
+        "[ab]",
+    ],
+)
 def test_folders_of_a_repository_lie_inside_it(folder):
     source = {"kind": "hub", "id": "o/n", "revision": "0" * 40, "split": "train"}
     for data_dir, refused in ((folder, True), ("harmless-base", False), ("a/b c/ü_1.0", False)):

@@ -13,7 +13,9 @@ from safety_regions.regions.top_fractions import top_levels
 
 GRIDS = st.lists(st.floats(0.001, 1), min_size=1, max_size=6, unique=True).map(sorted)
 # Few distinct values, so that ties at the cut are the rule.
-SCORES = hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.sampled_from([0, 1, 2, 3, np.inf]))  # fmt: skip
+SCORES = hnp.arrays(
+    np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.sampled_from([0, 1, 2, 3, np.inf])
+)
 
 
 def literal_mask(scores, fraction):
@@ -80,7 +82,12 @@ def test_levels_of_large_units_equal_a_stable_sort(seed, shape, kind, grid):
     expected = np.zeros(shape, np.uint8)
     order = np.argsort(-scores, axis=1, kind="stable")
     for fraction in grid:
-        np.put_along_axis(expected, order, np.take_along_axis(expected, order, 1) + (np.arange(shape[1]) < round(fraction * shape[1])), 1)  # fmt: skip
+        np.put_along_axis(
+            expected,
+            order,
+            np.take_along_axis(expected, order, 1) + (np.arange(shape[1]) < round(fraction * shape[1])),
+            1,
+        )
     np.testing.assert_array_equal(top_levels(scores, grid), expected)
 
 
@@ -97,7 +104,9 @@ def test_a_model_is_cut_as_its_joined_scores_are(monkeypatch, kept, kind):
     ]
     scores = {name: draw(shape, np.float32) for name, shape in shapes.items()}
     grid = (0.01, 0.1, 0.4)
-    found = np.concatenate([levels.reshape(-1) for _, levels in select(list(scores), scores.__getitem__, Cut(grid, "model"))])  # fmt: skip
+    found = np.concatenate(
+        [levels.reshape(-1) for _, levels in select(list(scores), scores.__getitem__, Cut(grid, "model"))]
+    )
     joined = np.concatenate([matrix.reshape(-1) for matrix in scores.values()])
     for fraction in grid:
         mask = np.zeros(joined.size, bool)

@@ -119,7 +119,9 @@ def test_a_receipt_with_two_versions_of_a_merge_is_refused_with_what_to_do():
 
 
 def test_an_export_that_was_cut_off_is_finished_by_the_next(monkeypatch):
-    """The copying stops before each file in turn, with an older report in place; the next call ends as if nothing had been."""
+    """The copying stops before each file in turn, with an older report in place; the next call ends as if nothing had
+    been.
+    """
     old, new = plan_with(FILES), plan_with({"summary.md": "# New", "metrics.json": "[1]", "more.csv": "a"})
     import safety_regions.share.export_report as module
 

@@ -1,4 +1,6 @@
-"""kill -9 at random moments of publish and pull, and of writing a mask: nothing is lost, and the next call does the rest."""
+"""kill -9 at random moments of publish and pull, and of writing a mask: nothing is lost, and the next call does the
+rest.
+"""
 
 import os
 import random
@@ -39,7 +41,9 @@ def duration(folder: Path, words: tuple[str, ...]) -> float:
 
 def killed(folder: Path, words: tuple[str, ...], seconds: float) -> None:
     """Start a program, and end it and all it started after so long."""
-    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
+    process = subprocess.Popen(
+        words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,6 @@
-"""Pruning: only what no configuration refers to, and nothing that could not be had again unless it is asked for by name."""
+"""Pruning: only what no configuration refers to, and nothing that could not be had again unless it is asked for by
+name.
+"""
 
 import argparse
 import shutil

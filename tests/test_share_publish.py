@@ -76,7 +76,9 @@ def test_what_is_made_after_a_partial_pull_is_added_and_all_else_stays_published
 
 
 def test_what_a_killed_call_left_is_finished(published):
-    """Killed when DVC had written half a pointer; killed after adding, before pushing; and then the cache was lost, too."""
+    """Killed when DVC had written half a pointer; killed after adding, before pushing; and then the cache was lost,
+    too.
+    """
     artifacts = published.artifacts
     git("rm", "--quiet", "--cached", artifacts["b"].pointer)
     git("commit", "-m", "not yet")
@@ -98,7 +100,9 @@ def test_what_a_killed_call_left_is_finished(published):
 def test_a_remote_that_lost_a_file_of_a_folder_is_told(published):
     content = content_of(published.artifacts["tiny"])
     published.object(content.files["weights"].md5).unlink()
-    with pytest.raises(UserError, match=rf"(?s)lacks bytes of 1.*{published.artifacts['tiny'].path}.*delete .*{content.md5[2:]}"):  # fmt: skip
+    with pytest.raises(
+        UserError, match=rf"(?s)lacks bytes of 1.*{published.artifacts['tiny'].path}.*delete .*{content.md5[2:]}"
+    ):
         publish(published.plan)
 
 

@@ -32,7 +32,9 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with (tmp_path / "moto.log").open("w") as log:
-        server = subprocess.Popen([sys.executable, "-c", SERVER, "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log)  # fmt: skip
+        server = subprocess.Popen(
+            [sys.executable, "-c", SERVER, "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log
+        )
     try:
         address = f"http://127.0.0.1:{port}"
         _create_bucket(address)
@@ -55,7 +57,9 @@ def _create_bucket(address: str) -> None:
 
 def test_a_run_is_published_to_s3_and_pulled_from_it(project: Project, endpoint: str, monkeypatch: pytest.MonkeyPatch):
     config = Path(".dvc/config")
-    config.write_text(config.read_text().replace("url = ../../remote", f"url = s3://bucket/store\n    endpointurl = {endpoint}"))  # fmt: skip
+    config.write_text(
+        config.read_text().replace("url = ../../remote", f"url = s3://bucket/store\n    endpointurl = {endpoint}")
+    )
     git("add", ".dvc/config")
     done = publish(project.plan)
     assert {a.path for a in done.new} == {project.artifacts[name].path for name in ("rows", "tiny", "a", "b")}
@@ -75,7 +79,9 @@ def test_what_s3_refuses_is_told_without_the_credentials(
 ):
     """A bucket that is not there is all that this server refuses."""
     config = Path(".dvc/config")
-    config.write_text(config.read_text().replace("url = ../../remote", f"url = s3://elsewhere/store\n    endpointurl = {endpoint}"))  # fmt: skip
+    config.write_text(
+        config.read_text().replace("url = ../../remote", f"url = s3://elsewhere/store\n    endpointurl = {endpoint}")
+    )
     git("add", ".dvc/config")
     with pytest.raises(UserError) as error:
         publish(project.plan)

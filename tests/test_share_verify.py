@@ -45,7 +45,10 @@ def test_all_is_well_after_publishing_and_in_a_fresh_clone(published, capsys, mo
     }
     code, text = told(capsys)
     assert code == 0 and "what to do" not in text
-    assert {tuple(line.split()) for line in text.splitlines()} >= {("region", "0", "0", "2", "2"), ("overlap", "1", "0", "0", "1")}  # fmt: skip
+    assert {tuple(line.split()) for line in text.splitlines()} >= {
+        ("region", "0", "0", "2", "2"),
+        ("overlap", "1", "0", "0", "1"),
+    }
 
 
 def swap_receipt(project: Project) -> None:
@@ -106,7 +109,11 @@ def test_each_fault_of_a_file_has_a_name_and_a_remedy(published, capsys, damage,
 def test_folders_are_looked_into(published, name, damage, detail):
     damage(Path(published.artifacts[name].path))
     (bad,) = (one for one in verify() if one.is_bad)
-    assert (bad.finding.path, bad.finding.state, bad.finding.detail) == (published.artifacts[name].path, "altered", detail)  # fmt: skip
+    assert (bad.finding.path, bad.finding.state, bad.finding.detail) == (
+        published.artifacts[name].path,
+        "altered",
+        detail,
+    )
 
 
 def test_what_jobs_leave_is_no_artifact_and_what_people_leave_is_foreign(published):
@@ -136,7 +143,11 @@ def test_an_empty_folder_is_no_fault(tmp_path, monkeypatch, capsys):
 def test_code_that_changed_since_is_a_warning(project, capsys):
     artifact = Artifact("region", {"kind": "region"}, "regions/coded", ".safetensors")
     Path(artifact.path).write_text("bytes")
-    modules = {"safety_regions.files": code_digest("safety_regions.files"), "safety_regions.regions.select": "0", "safety_regions.gone": "0"}  # fmt: skip
+    modules = {
+        "safety_regions.files": code_digest("safety_regions.files"),
+        "safety_regions.regions.select": "0",
+        "safety_regions.gone": "0",
+    }
     receipts.write(artifact.path, artifact.recipe, {}, code=modules)
     code, text = told(capsys)
     assert code == 0 and "safety_regions.regions.select has changed since 1 artifacts" in text

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from safety_regions import files
 from safety_regions.errors import UserError
 
-VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v))  # fmt: skip
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
+)
 
 
 @given(st.dictionaries(st.text(), VALUES))

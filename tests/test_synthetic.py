@@ -29,7 +29,10 @@ def test_every_set_has_96_distinct_prompts_in_a_fixed_order(name):
 
 def test_content_changes_only_with_the_version():
     content = [synthetic.rows(name) for name in synthetic.DATASETS]
-    content += [[vars(e) for e in part] for part in (synthetic.training_pairs(), synthetic.held_out("seen"), synthetic.held_out("unseen"))]  # fmt: skip
+    content += [
+        [vars(e) for e in part]
+        for part in (synthetic.training_pairs(), synthetic.held_out("seen"), synthetic.held_out("unseen"))
+    ]
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     assert digest == DIGESTS[synthetic.VERSION], "the corpus changed: raise synthetic.VERSION and add its digest"
 

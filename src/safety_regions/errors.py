@@ -54,7 +54,8 @@ REFUSED = {
 }
 """What to do when the system says no to a file."""
 FROM_RUST = re.compile(r"\(os error (\d+)\)")
-"""How libraries written in Rust, safetensors among them, pass on the system's error number, in errors that are no `OSError`."""
+"""How libraries written in Rust, safetensors among them, pass on the system's error number, in errors that are no
+`OSError`."""
 TEMPORARY = re.compile(r"(?:^|/)\.[^/]+\.tmp(?:/|$)")
 """Files and folders that are not in place yet, as `store` and `models.folder` name them."""
 
@@ -79,7 +80,9 @@ def refused_by_system(error: BaseException, path: Path | str) -> UserError | Non
 
 @contextmanager
 def naming(path: Path | str) -> Iterator[None]:
-    """Whatever the system refuses in this block, to write a file as a whole, is told as a `UserError` that names `path`."""
+    """Whatever the system refuses in this block, to write a file as a whole, is told as a `UserError` that names
+    `path`.
+    """
     try:
         yield
     except Exception as error:
@@ -90,13 +93,18 @@ def naming(path: Path | str) -> Iterator[None]:
 
 
 def visible(text: str) -> str:
-    """The text with what a terminal would obey instead of show, as names and cells of other people's data may hold, written as escapes."""
+    """The text with what a terminal would obey instead of show, as names and cells of other people's data may hold,
+    written as escapes.
+    """
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Run a script's main; a `UserError`, a full disk or a missing permission becomes one message on stderr and exit code 1."""
-    # Imports make a million objects and no garbage; to look through all of them again and again takes an eighth of a job's start.
+    """Run a script's main; a `UserError`, a full disk or a missing permission becomes one message on stderr and exit
+    code 1.
+    """
+    # Imports make a million objects and no garbage; to look through all of them again and again takes an eighth of a
+    # job's start.
     gc.set_threshold(*gc.get_threshold()[:2], 100)
     try:
         main()

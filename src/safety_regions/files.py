@@ -32,7 +32,10 @@ _STRICT = json.JSONDecoder(parse_constant=_refuse)
 
 
 def load_json(text: str) -> Any:
-    """The value of a JSON text. Raises `ValueError` for what `canonical_json` never writes: NaN, infinities; and for nesting too deep to read."""
+    """The value of a JSON text.
+
+    Raises `ValueError` for what `canonical_json` never writes: NaN, infinities; and for nesting too deep to read.
+    """
     try:
         return _STRICT.decode(text)
     except RecursionError:
@@ -54,8 +57,8 @@ def sha256_of_file(path: Path | str) -> str:
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """A temporary path in the same folder that becomes `path` when the block ends without an error.
 
-    The bytes are on disk (fsync) before the rename, so a crash leaves the old file, the new file, or none. Raises `UserError`
-    naming `path` where the system refuses it, as on a full disk.
+    The bytes are on disk (fsync) before the rename, so a crash leaves the old file, the new file, or none. Raises
+    `UserError` naming `path` where the system refuses it, as on a full disk.
     """
     path = Path(path)
     with naming(path):
@@ -75,7 +78,9 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 
 def share(path: Path) -> None:
-    """Give a file the user's usual mode: mkstemp and safetensors make 0600 files, but results are shared within a group."""
+    """Give a file the user's usual mode: mkstemp and safetensors make 0600 files, but results are shared within a
+    group.
+    """
     umask = os.umask(0)
     os.umask(umask)
     path.chmod(0o666 & ~umask)

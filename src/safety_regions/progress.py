@@ -26,6 +26,17 @@ class _Lines:
 def progress(total: int, doing: str, unit: str = "samples") -> Iterator[tqdm]:
     """A bar to `update(n)`: how many of `total`, how fast, how long to go. In a log, one line every 10 seconds."""
     terminal = sys.stderr.isatty()
-    style: dict[str, Any] = {} if terminal else {"file": _Lines(), "mininterval": LINE_EVERY_SECONDS, "maxinterval": LINE_EVERY_SECONDS, "ncols": 100, "ascii": True, "delay": LINE_EVERY_SECONDS}  # fmt: skip
+    style: dict[str, Any] = (
+        {}
+        if terminal
+        else {
+            "file": _Lines(),
+            "mininterval": LINE_EVERY_SECONDS,
+            "maxinterval": LINE_EVERY_SECONDS,
+            "ncols": 100,
+            "ascii": True,
+            "delay": LINE_EVERY_SECONDS,
+        }
+    )
     with tqdm(total=total, desc=doing, unit=f" {unit}", leave=terminal, dynamic_ncols=terminal, **style) as bar:
         yield bar

@@ -31,7 +31,8 @@ class Bad:
     what: str
     """What is wrong."""
     says: str
-    """The first line of the message, or its start if that ends in `...`; `<folder>` stands for the current folder, `<digest>` for a sha256."""
+    """The first line of the message, or its start if that ends in `...`; `<folder>` stands for the current folder,
+    `<digest>` for a sha256."""
     names: str
     """What of file, key or row the rest of the message names."""
     make: Callable[[], Deed]

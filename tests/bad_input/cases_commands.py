@@ -37,7 +37,7 @@ def on_a_model(recipe: dict, name: str = "measure", **row) -> Deed:
 JOB = {"kind": "statistics", "method": "snip", "version": CATALOGUE["snip"].version}
 
 
-@bad("commands", "a job that is cut off", says="not a job: JSONDecodeError(...", names="--job")  # fmt: skip
+@bad("commands", "a job that is cut off", says="not a job: JSONDecodeError(...", names="--job")
 def cut_job():
     return lambda: script("measure", "--job", '{"entr', "--manifest", "manifest.json")
 
@@ -79,7 +79,12 @@ for _script, _kind, _says, _options in [
         return lambda: script(name, "--recipe", recipe, *options, "--output", "made")
 
 
-@bad("commands", "a profile that is a list", says="no mapping of keys to values, or none under `config`", names="nowhere/config.yaml")  # fmt: skip
+@bad(
+    "commands",
+    "a profile that is a list",
+    says="no mapping of keys to values, or none under `config`",
+    names="nowhere/config.yaml",
+)
 def listed_profile():
     Path("nowhere").mkdir()
     Path("nowhere/config.yaml").write_text("- a")
@@ -88,12 +93,19 @@ def listed_profile():
 
 @bad("commands", "a recipe of another kind", says="a recipe of {'kind': 'model', 'version': 1}", names="--recipe")
 def other_kind():
-    return lambda: script("sample_prompts", "--recipe", '{"kind": "model", "version": 1}', "--rows", "x", "--output", "made")  # fmt: skip
+    return lambda: script(
+        "sample_prompts", "--recipe", '{"kind": "model", "version": 1}', "--rows", "x", "--output", "made"
+    )
 
 
 for _grid in ([], [0], [1.5], [0.2, 0.1], [0.1, 0.1], ["0.1"], [i / 40 for i in range(1, 17)]):
 
-    @bad("thresholds", f"a job with the grid {_grid if len(_grid) < 15 else 'of 16 fractions'}", says=f"grid {_grid}", names="made.safetensors")  # fmt: skip
+    @bad(
+        "thresholds",
+        f"a job with the grid {_grid if len(_grid) < 15 else 'of 16 fractions'}",
+        says=f"grid {_grid}",
+        names="made.safetensors",
+    )
     def grid(grid=_grid):
         return on_a_model({"kind": "region", "grid": grid, "scope": "matrix"}, "select_regions")
 
@@ -103,7 +115,12 @@ def scope():
     return on_a_model({"kind": "region", "grid": [0.1], "scope": "cell"}, "select_regions")
 
 
-@bad("data files", "a response without a single token", says="1 of 1 responses without a single token: hay-000000", names="pairs.jsonl")  # fmt: skip
+@bad(
+    "data files",
+    "a response without a single token",
+    says="1 of 1 responses without a single token: hay-000000",
+    names="pairs.jsonl",
+)
 def empty_response():
     return on_a_model({}, response="", finished=False)
 
@@ -139,10 +156,20 @@ def running(*words: str) -> Deed:
 
 
 for _what, _words, _says, _names in [
-    ("a negative number of tokens", ["--batch-tokens", "-1"], "argument --batch-tokens: '-1' is no number of tokens: expected a whole number from 1 on", "usage"),
-    ("words where a number belongs", ["--batch-tokens", "many"], "argument --batch-tokens: 'many' is no number of tokens: expected a whole number from 1 on", "usage"),
+    (
+        "a negative number of tokens",
+        ["--batch-tokens", "-1"],
+        "argument --batch-tokens: '-1' is no number of tokens: expected a whole number from 1 on",
+        "usage",
+    ),
+    (
+        "words where a number belongs",
+        ["--batch-tokens", "many"],
+        "argument --batch-tokens: 'many' is no number of tokens: expected a whole number from 1 on",
+        "usage",
+    ),
     ("an unknown device", ["--device", "tpu"], "argument --device: invalid choice: 'tpu' ...", "usage"),
-]:  # fmt: skip
+]:
 
     @bad("commands", _what, says=_says, names=_names)
     def option(words=_words):
@@ -150,15 +177,45 @@ for _what, _words, _says, _names in [
 
 
 for _what, _words, _says, _names in [
-    ("a negative size", ["estimate", "--gpu-memory-gb", "-5"], "argument --gpu-memory-gb: '-5' is no size: expected a number of GB from 0 on", "usage"),
-    ("a size that is NaN", ["estimate", "--gpu-memory-gb", "nan"], "argument --gpu-memory-gb: 'nan' is no size: expected a number of GB from 0 on", "usage"),
+    (
+        "a negative size",
+        ["estimate", "--gpu-memory-gb", "-5"],
+        "argument --gpu-memory-gb: '-5' is no size: expected a number of GB from 0 on",
+        "usage",
+    ),
+    (
+        "a size that is NaN",
+        ["estimate", "--gpu-memory-gb", "nan"],
+        "argument --gpu-memory-gb: 'nan' is no size: expected a number of GB from 0 on",
+        "usage",
+    ),
     ("a profile that is not there", ["estimate", "--profile", "nowhere"], "no profile", "nowhere"),
     ("an override without a value", ["status", "--config", "thresholds"], "Invalid config definition: ...", "--config"),
-    ("an override that is not allowed", ["status", "--config", "datasets={n_samples: -3}"], "datasets.n_samples: found the number -3", "--config"),
+    (
+        "an override that is not allowed",
+        ["status", "--config", "datasets={n_samples: -3}"],
+        "datasets.n_samples: found the number -3",
+        "--config",
+    ),
     ("an artifact that no plan has", ["recompute", "0123456789ab"], "no artifact of this run's plan", "0123456789ab"),
     ("an artifact that was never published", ["pull", "results/x"], "nothing published", "results/x"),
-    ("a file that nothing is known of", ["provenance", "nowhere.csv"], "no such file, and no receipt of one", "nowhere.csv"),
-    ("to prune for ever without a word to delete", ["prune", "--unpublished"], "--unpublished without --delete", "expected"),
-    ("to keep what a missing file refers to", ["prune", "--keep", "nowhere.yaml"], "nothing is pruned: nowhere.yaml has no plan, so what it refers to is unknown", "nowhere.yaml"),
-]:  # fmt: skip
+    (
+        "a file that nothing is known of",
+        ["provenance", "nowhere.csv"],
+        "no such file, and no receipt of one",
+        "nowhere.csv",
+    ),
+    (
+        "to prune for ever without a word to delete",
+        ["prune", "--unpublished"],
+        "--unpublished without --delete",
+        "expected",
+    ),
+    (
+        "to keep what a missing file refers to",
+        ["prune", "--keep", "nowhere.yaml"],
+        "nothing is pruned: nowhere.yaml has no plan, so what it refers to is unknown",
+        "nowhere.yaml",
+    ),
+]:
     bad("commands", _what, says=_says, names=_names)(lambda words=_words: running(*words))

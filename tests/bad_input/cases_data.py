@@ -33,18 +33,32 @@ FILES = [
     ("a prompt that is a number", "jsonl", b'{"q": 3}\n', "int '3' in column 'q'", "rows.jsonl, line 1"),
     ("a prompt that is NaN", "jsonl", b'{"q": NaN}\n', "float 'nan' in column 'q'", "rows.jsonl, line 1"),
     ("a prompt that is a list", "json", b'[{"q": ["hay"]}]', "list \"['hay']\" in column 'q'", "rows.json, row 1"),
-    ("half of a surrogate pair", "jsonl", b'{"q": "\\ud800"}\n', "text that is no Unicode in column 'q': surrogates not allowed", "rows.jsonl, line 1"),
+    (
+        "half of a surrogate pair",
+        "jsonl",
+        b'{"q": "\\ud800"}\n',
+        "text that is no Unicode in column 'q': surrogates not allowed",
+        "rows.jsonl, line 1",
+    ),
     ("a cut-off line", "jsonl", b'{"q": "hay"}\n{"q": "st', "not JSON: Unterminated string ...", "rows.jsonl, line 2"),
     ("a list instead of an object", "jsonl", b'["hay"]\n', "a JSON list", "rows.jsonl, line 1"),
-    ("lists in lists in lists ...", "json", b"[" * 100_000, "not JSON: too many lists or mappings inside each other", "rows.json"),
+    (
+        "lists in lists in lists ...",
+        "json",
+        b"[" * 100_000,
+        "not JSON: too many lists or mappings inside each other",
+        "rows.json",
+    ),
     ("JSON lines called JSON", "json", b'{"q": "a"}\n{"q": "b"}\n', "not JSON: Extra data ...", "rows.json"),
     ("a cut-off Parquet file", "parquet", b"PAR1...", "not Parquet: ...", "rows.parquet"),
-]  # fmt: skip
+]
 
 
 def spec_of(path: str, format: str, **more) -> DatasetSpec:
     """A local dataset with its prompts in the column q."""
-    return DatasetSpec(source={"kind": "local", "path": path, "format": format}, licence="L", citation="C", **{"prompt": "q"} | more)  # fmt: skip
+    return DatasetSpec(
+        source={"kind": "local", "path": path, "format": format}, licence="L", citation="C", **{"prompt": "q"} | more
+    )
 
 
 def fetching(data: bytes, format: str, path: str | None = None, **more) -> Deed:
@@ -52,7 +66,19 @@ def fetching(data: bytes, format: str, path: str | None = None, **more) -> Deed:
     path = path or f"rows.{format}"
     Path(path).write_bytes(data)
     recipe = dataset_recipe("hay", spec_of(path, format, **more))
-    return lambda: script("fetch_dataset", "--recipe", json.dumps(recipe), "--licence", "L", "--citation", "C", "--local", path, "--output", "out.jsonl")  # fmt: skip
+    return lambda: script(
+        "fetch_dataset",
+        "--recipe",
+        json.dumps(recipe),
+        "--licence",
+        "L",
+        "--citation",
+        "C",
+        "--local",
+        path,
+        "--output",
+        "out.jsonl",
+    )
 
 
 def prompts() -> list[str]:
@@ -73,7 +99,12 @@ def parquet(table: pyarrow.Table) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-@bad("data files", "text in Parquet that is not UTF-8", says="not Parquet: 'utf-8' codec can't decode byte 0xff ...", names="rows.parquet")  # fmt: skip
+@bad(
+    "data files",
+    "text in Parquet that is not UTF-8",
+    says="not Parquet: 'utf-8' codec can't decode byte 0xff ...",
+    names="rows.parquet",
+)
 def latin_parquet():
     buffers = [None, pyarrow.py_buffer(np.array([0, 2], np.int32)), pyarrow.py_buffer(b"\xff\xfe")]
     return fetching(parquet(pyarrow.table({"q": pyarrow.Array.from_buffers(pyarrow.string(), 1, buffers)})), "parquet")
@@ -85,7 +116,12 @@ def parquet_bomb():
     return fetching(parquet(pyarrow.table({"q": column})), "parquet")
 
 
-@bad("data files", "an answer of a server that unpacks to more than is allowed", says="more than 65536 bytes", names="/raw/bomb")  # fmt: skip
+@bad(
+    "data files",
+    "an answer of a server that unpacks to more than is allowed",
+    says="more than 65536 bytes",
+    names="/raw/bomb",
+)
 def gzip_bomb():
     class Packed(Hub):
         def reply(self, *arguments):
@@ -100,26 +136,48 @@ def gzip_bomb():
     return deed
 
 
-@bad("data files", "a Hub dataset that is not in the cache, without a network", says="not in the cache, and no connection to the Hub", names="toys/hay@0a0a0a0a0a0a")  # fmt: skip
+@bad(
+    "data files",
+    "a Hub dataset that is not in the cache, without a network",
+    says="not in the cache, and no connection to the Hub",
+    names="toys/hay@0a0a0a0a0a0a",
+)
 def offline():
     source = {"kind": "hub", "id": "toys/hay", "revision": "0a" * 20, "split": "train"}
     recipe = dataset_recipe("hay", DatasetSpec(source=source, licence="L", citation="C"))
-    return lambda: script("fetch_dataset", "--recipe", json.dumps(recipe), "--licence", "L", "--citation", "C", "--output", "out.jsonl")  # fmt: skip
+    return lambda: script(
+        "fetch_dataset", "--recipe", json.dumps(recipe), "--licence", "L", "--citation", "C", "--output", "out.jsonl"
+    )
 
 
-@bad("data files", "a local file that changed since the run was planned", says="sha256 <digest> (8 bytes)", names="rows.csv")  # fmt: skip
+@bad(
+    "data files",
+    "a local file that changed since the run was planned",
+    says="sha256 <digest> (8 bytes)",
+    names="rows.csv",
+)
 def changed():
     deed = fetching(b"q\nhay\n", "csv")
     Path("rows.csv").write_bytes(b"q\nstraw\n")
     return deed
 
 
-@bad("data files", "another number of rows than the registry says", says="1 rows after the filters (of 1)", names="rows.csv")  # fmt: skip
+@bad(
+    "data files",
+    "another number of rows than the registry says",
+    says="1 rows after the filters (of 1)",
+    names="rows.csv",
+)
 def other_number():
     return fetching(b"q\nhay\n", "csv", rows=2)
 
 
-@bad("data files", "filters that leave no row", says="no row of 1 is left (dropped by keep 1)", names="values there are: label: 'a'")  # fmt: skip
+@bad(
+    "data files",
+    "filters that leave no row",
+    says="no row of 1 is left (dropped by keep 1)",
+    names="values there are: label: 'a'",
+)
 def all_dropped():
     return fetching(b"q,label\nhay,a\n", "csv", keep={"label": ["b"]})
 
@@ -128,7 +186,9 @@ def sampling(n: int, **more) -> Deed:
     """Fetch two rows and sample some by the script."""
     fetching(b"q\nhay\nstraw\n", "csv")()
     recipe = prompts_recipe("hay", receipts.read("out.jsonl").digest, n_samples=n, seed=0, **more)
-    return lambda: script("sample_prompts", "--recipe", json.dumps(recipe), "--rows", "out.jsonl", "--output", "sample.jsonl")  # fmt: skip
+    return lambda: script(
+        "sample_prompts", "--recipe", json.dumps(recipe), "--rows", "out.jsonl", "--output", "sample.jsonl"
+    )
 
 
 @bad("data files", "fewer rows than are to be sampled", says="2 prompts", names="dataset hay, out.jsonl")
@@ -141,7 +201,12 @@ def far_offset():
     return sampling(1, offset=9)
 
 
-@bad("data files", "rows that were altered after they were fetched", says="sha256 <digest>: altered or damaged since it was made", names="out.jsonl")  # fmt: skip
+@bad(
+    "data files",
+    "rows that were altered after they were fetched",
+    says="sha256 <digest>: altered or damaged since it was made",
+    names="out.jsonl",
+)
 def altered_rows():
     deed = sampling(1)
     Path("out.jsonl").write_bytes(b"")
@@ -173,7 +238,11 @@ def separator():
     return _gives("hay\u2028straw", data="hay\u2028straw\n".encode(), format="txt", prompt="text")
 
 
-@fine("data files", "one giant prompt, of a megabyte", gives="it is fetched whole; a model with fewer positions refuses it (below)")  # fmt: skip
+@fine(
+    "data files",
+    "one giant prompt, of a megabyte",
+    gives="it is fetched whole; a model with fewer positions refuses it (below)",
+)
 def giant():
     return _gives("hay" * 2**19, data=b"q\n" + b"hay" * 2**19 + b"\n", format="csv")
 

@@ -1,4 +1,6 @@
-"""File systems: what is in the way, may not be written, is too long, is a link; names with spaces and letters of any script."""
+"""File systems: what is in the way, may not be written, is too long, is a link; names with spaces and letters of any
+script.
+"""
 
 import contextlib
 import json
@@ -51,7 +53,7 @@ def file_in_the_way():
     return writing("results/out.jsonl")
 
 
-@bad("files", "a file further up where a folder is to be made", says="not a directory", names="results/models")  # fmt: skip
+@bad("files", "a file further up where a folder is to be made", says="not a directory", names="results/models")
 def file_further_up():
     Path("results").write_text("mine")
     return writing("results/models/out.jsonl")
@@ -107,12 +109,22 @@ def data_folder():
     return deed
 
 
-@bad("files", "a recipe that is to be read from no file", says="not a recipe: [Errno 2] No such file or directory ...", names="--recipe")  # fmt: skip
+@bad(
+    "files",
+    "a recipe that is to be read from no file",
+    says="not a recipe: [Errno 2] No such file or directory ...",
+    names="--recipe",
+)
 def no_recipe():
     return lambda: script("sample_prompts", "--recipe", "@nowhere", "--rows", "x", "--output", "out")
 
 
-@bad("files", "an output folder that holds somebody's files", says="the output folder holds other files: thesis.tex", names="out")  # fmt: skip
+@bad(
+    "files",
+    "an output folder that holds somebody's files",
+    says="the output folder holds other files: thesis.tex",
+    names="out",
+)
 def others():
     from safety_regions.models.folder import new_folder
 

@@ -93,31 +93,101 @@ def cut(keep: int) -> Callable[[Path], object]:
 INDEX = f"{WEIGHTS}.index.json"
 AT_DIGEST = [
     ("no config.json", without("config.json"), "no config.json", "model"),
-    ("a config.json that is cut off", having("config.json", "{"), "not JSON: Expecting property name ...", "model, config.json"),
+    (
+        "a config.json that is cut off",
+        having("config.json", "{"),
+        "not JSON: Expecting property name ...",
+        "model, config.json",
+    ),
     ("a config.json that is a list", having("config.json", "[]"), "a JSON list", "model, config.json"),
     ("pickled weights only", pickled, "no *.safetensors weights", "model"),
-    ("quantised weights, by config.json", configured(quantization_config={"quant_method": "gptq", "bits": 4}), "quantised weights (gptq)", "model, config.json"),
+    (
+        "quantised weights, by config.json",
+        configured(quantization_config={"quant_method": "gptq", "bits": 4}),
+        "quantised weights (gptq)",
+        "model, config.json",
+    ),
     ("an index that is cut off", having(INDEX, "{"), "not JSON: Expecting property name ...", INDEX),
     ("an index without files", having(INDEX, "{}"), "no weight_map of names to files", INDEX),
-    ("an index that names a file that is not there", having(INDEX, '{"weight_map": {"w": "model-2.safetensors"}}'), "1 weight files are missing, such as model-2.safetensors", INDEX),
-    ("an index that names a file elsewhere", having(INDEX, '{"weight_map": {"w": "../model.safetensors"}}'), "1 weight files are missing, such as ../model.safetensors", INDEX),
-    ("a LoRA adapter beside the model, of whatever base", having("adapter_config.json", '{"peft_type": "LORA", "base_model_name_or_path": "other"}'), "a LoRA adapter beside the model", "adapter_config.json"),
-]  # fmt: skip
+    (
+        "an index that names a file that is not there",
+        having(INDEX, '{"weight_map": {"w": "model-2.safetensors"}}'),
+        "1 weight files are missing, such as model-2.safetensors",
+        INDEX,
+    ),
+    (
+        "an index that names a file elsewhere",
+        having(INDEX, '{"weight_map": {"w": "../model.safetensors"}}'),
+        "1 weight files are missing, such as ../model.safetensors",
+        INDEX,
+    ),
+    (
+        "a LoRA adapter beside the model, of whatever base",
+        having("adapter_config.json", '{"peft_type": "LORA", "base_model_name_or_path": "other"}'),
+        "a LoRA adapter beside the model",
+        "adapter_config.json",
+    ),
+]
 AT_PREPARING = [
     ("weights that are cut off", cut(-10), "not a whole safetensors file: ...", WEIGHTS),
     ("weights of no bytes", cut(0), "not a whole safetensors file: ...", WEIGHTS),
-    ("a weight that is NaN", weights(lambda tensors: tensors | {UP: tensors[UP].fill_diagonal_(torch.nan)}), "32 weights are NaN or infinite", UP),
-    ("a weight that is infinite", weights(lambda tensors: tensors | {UP: tensors[UP].index_fill_(0, torch.tensor([0]), torch.inf)}), "32 weights are NaN or infinite", UP),
-    ("quantised weights, by their dtype", weights(lambda tensors: {name: t.to(torch.int8) for name, t in tensors.items()}), "weights of type I8", "model.embed_tokens.weight"),
-]  # fmt: skip
+    (
+        "a weight that is NaN",
+        weights(lambda tensors: tensors | {UP: tensors[UP].fill_diagonal_(torch.nan)}),
+        "32 weights are NaN or infinite",
+        UP,
+    ),
+    (
+        "a weight that is infinite",
+        weights(lambda tensors: tensors | {UP: tensors[UP].index_fill_(0, torch.tensor([0]), torch.inf)}),
+        "32 weights are NaN or infinite",
+        UP,
+    ),
+    (
+        "quantised weights, by their dtype",
+        weights(lambda tensors: {name: t.to(torch.int8) for name, t in tensors.items()}),
+        "weights of type I8",
+        "model.embed_tokens.weight",
+    ),
+]
 AT_LOADING = [
-    ("no tokenizer", without("tokenizer.json", "tokenizer_config.json"), "the model cannot be loaded: ValueError: Couldn't instantiate the backend tokenizer ...", "model"),
-    ("a tokenizer that is cut off", having("tokenizer.json", "{"), "the model cannot be loaded: JSONDecodeError: ...", "model"),
-    ("a layer without one of its matrices", weights(lambda tensors: {name: t for name, t in tensors.items() if name != UP}), f"the weights have no {UP}", "model"),
-    ("fewer layers than config.json says", configured(num_hidden_layers=3), "the weights have no model.layers.2.input_layernorm.weight and 8 others", "model"),
-    ("more layers than config.json says", configured(num_hidden_layers=1), "the weights have more than config.json asks for: model.layers.1.input_layernorm.weight and 8 others", "model"),
-    ("other shapes than config.json says", configured(intermediate_size=64), "the model cannot be loaded: RuntimeError: ...", "model"),
-]  # fmt: skip
+    (
+        "no tokenizer",
+        without("tokenizer.json", "tokenizer_config.json"),
+        "the model cannot be loaded: ValueError: Couldn't instantiate the backend tokenizer ...",
+        "model",
+    ),
+    (
+        "a tokenizer that is cut off",
+        having("tokenizer.json", "{"),
+        "the model cannot be loaded: JSONDecodeError: ...",
+        "model",
+    ),
+    (
+        "a layer without one of its matrices",
+        weights(lambda tensors: {name: t for name, t in tensors.items() if name != UP}),
+        f"the weights have no {UP}",
+        "model",
+    ),
+    (
+        "fewer layers than config.json says",
+        configured(num_hidden_layers=3),
+        "the weights have no model.layers.2.input_layernorm.weight and 8 others",
+        "model",
+    ),
+    (
+        "more layers than config.json says",
+        configured(num_hidden_layers=1),
+        "the weights have more than config.json asks for: model.layers.1.input_layernorm.weight and 8 others",
+        "model",
+    ),
+    (
+        "other shapes than config.json says",
+        configured(intermediate_size=64),
+        "the model cannot be loaded: RuntimeError: ...",
+        "model",
+    ),
+]
 
 for _what, _change, _says, _names in AT_DIGEST:
 
@@ -139,32 +209,56 @@ def architecture():
     return lambda: projections(loaded.model)
 
 
-@bad("models", "code in the model's folder that would have to run", says="the model cannot be loaded: ValueError: The repository <folder>/model contains custom code ...", names="model @ local")  # fmt: skip
+@bad(
+    "models",
+    "code in the model's folder that would have to run",
+    says="the model cannot be loaded: ValueError: The repository <folder>/model contains custom code ...",
+    names="model @ local",
+)
 def code():
-    return loading(configured(model_type="own", auto_map={"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}))  # fmt: skip
+    return loading(
+        configured(model_type="own", auto_map={"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"})
+    )
 
 
-@bad("models", "a model that changed since it was pinned", says="the files of this model have digest <digest>", names="sha256")  # fmt: skip
+@bad(
+    "models",
+    "a model that changed since it was pinned",
+    says="the files of this model have digest <digest>",
+    names="sha256",
+)
 def repinned():
     written()
     return lambda: preparing("0" * 64)
 
 
-@bad("models", "a model that changed since it was prepared", says="the files of this model have digest <digest>: changed since it was prepared", names="<folder>/model")  # fmt: skip
+@bad(
+    "models",
+    "a model that changed since it was prepared",
+    says="the files of this model have digest <digest>: changed since it was prepared",
+    names="<folder>/model",
+)
 def changed():
     deed = loading(lambda folder: None)
     having("chat_template.jinja", "{{ messages }}")(Path("model"))
     return deed
 
 
-@bad("models", "a file that was put into a prepared folder", says="files that are no part of this model: chat_template.jinja", names="out")  # fmt: skip
+@bad(
+    "models",
+    "a file that was put into a prepared folder",
+    says="files that are no part of this model: chat_template.jinja",
+    names="out",
+)
 def planted():
     deed = loading(lambda folder: None)
     having("chat_template.jinja", "{{ messages }}")(Path("out"))
     return deed
 
 
-@bad("models", "a tiny model of a family that there is not", says="1 validation error for ...", names="--recipe, source")  # fmt: skip
+@bad(
+    "models", "a tiny model of a family that there is not", says="1 validation error for ...", names="--recipe, source"
+)
 def family():
     recipe = {"kind": "model", "version": 1, "source": {"kind": "tiny", "family": "gpt2"}, "dtype": "float32"}
     return lambda: script("prepare_model", "--recipe", json.dumps(recipe), "--output", "out")
@@ -178,7 +272,12 @@ def from_hub() -> None:
     script("prepare_model", "--recipe", json.dumps(model_recipe("m", spec)), "--output", "out")
 
 
-@bad("models", "a model that is not in the cache, without a network", says="the Hub cannot be reached and the model is not in the local cache", names=f"toys/hay @ {HUB['revision']}")  # fmt: skip
+@bad(
+    "models",
+    "a model that is not in the cache, without a network",
+    says="the Hub cannot be reached and the model is not in the local cache",
+    names=f"toys/hay @ {HUB['revision']}",
+)
 def offline():
     return from_hub
 
@@ -198,7 +297,12 @@ def revision():
     return deed
 
 
-@bad("models", "a Hub that gives another commit than the pinned one", says=f"the Hub gave commit {'1' * 40}", names="the pinned commit")  # fmt: skip
+@bad(
+    "models",
+    "a Hub that gives another commit than the pinned one",
+    says=f"the Hub gave commit {'1' * 40}",
+    names="the pinned commit",
+)
 def other_commit():
     import huggingface_hub
 
@@ -220,12 +324,22 @@ def no_template():
     return template(None)
 
 
-@bad("models", "a chat template that is cut off", says="the chat template cannot be filled in: Expected an expression ...", names="chat_template.jinja")  # fmt: skip
+@bad(
+    "models",
+    "a chat template that is cut off",
+    says="the chat template cannot be filled in: Expected an expression ...",
+    names="chat_template.jinja",
+)
 def cut_template():
     return template("{% if %}")
 
 
-@bad("models", "a chat template that refuses", says="the chat template cannot be filled in: no user here", names="chat_template.jinja")  # fmt: skip
+@bad(
+    "models",
+    "a chat template that refuses",
+    says="the chat template cannot be filled in: no user here",
+    names="chat_template.jinja",
+)
 def refusing_template():
     return template("{{ raise_exception('no user here') }}")
 
@@ -263,20 +377,37 @@ def adapter(change: Callable[[dict], dict], family: str = "llama", **sizes) -> D
     return lambda: load_adapter(Path(), model)
 
 
-PATHS = {kind: f"self_attn.{kind}_proj" for kind in "qkvo"} | {kind: f"mlp.{kind}_proj" for kind in ("gate", "up", "down")}  # fmt: skip
+PATHS = {kind: f"self_attn.{kind}_proj" for kind in "qkvo"} | {
+    kind: f"mlp.{kind}_proj" for kind in ("gate", "up", "down")
+}
 
 
-@bad("models", "a LoRA adapter of a base of other shapes", says="factors of shapes (4, 32) and (48, 4) for model.layers.0.mlp.gate_proj", names="lora.safetensors")  # fmt: skip
+@bad(
+    "models",
+    "a LoRA adapter of a base of other shapes",
+    says="factors of shapes (4, 32) and (48, 4) for model.layers.0.mlp.gate_proj",
+    names="lora.safetensors",
+)
 def other_base():
     return adapter(lambda tensors: tensors, intermediate_size=64)
 
 
-@bad("models", "a LoRA adapter of a base of more layers", says="factors of what is not a scored linear: base_model.model.model.layers.1.mlp.down_proj.lora_A.weight, base_model.model.model.layers.1.mlp.down_proj.lora_B.weight, base_model.model.model.layers.1.mlp.gate_proj.lora_A.weight", names="lora.safetensors")  # fmt: skip
+@bad(
+    "models",
+    "a LoRA adapter of a base of more layers",
+    says="factors of what is not a scored linear: base_model.model.model.layers.1.mlp.down_proj.lora_A.weight, base_model.model.model.layers.1.mlp.down_proj.lora_B.weight, base_model.model.model.layers.1.mlp.gate_proj.lora_A.weight",
+    names="lora.safetensors",
+)
 def deeper_base():
     return adapter(lambda tensors: tensors, num_hidden_layers=1)
 
 
-@bad("models", "a LoRA adapter of a base with separate matrices on a fused one", says="no factors for model.layers.0.self_attn.qkv_proj", names="lora.safetensors")  # fmt: skip
+@bad(
+    "models",
+    "a LoRA adapter of a base with separate matrices on a fused one",
+    says="no factors for model.layers.0.self_attn.qkv_proj",
+    names="lora.safetensors",
+)
 def fused_base():
     return adapter(lambda tensors: tensors, family="phi3")
 

@@ -53,17 +53,43 @@ def _levels(what: str, gives: str, scores: list, expected: list, **more) -> None
 
 _levels("infinite scores", "they are the largest or the smallest", [[1, INF, -INF, 0]], [[1, 2, 0, 0]])
 _levels("scores that are all equal", "the first elements, row by row, are inside", [[7, 7], [7, 7]], [[2, 1], [0, 0]])
-_levels("scores that are all zero, also as -0.0", "the first elements, row by row, are inside", [[-0.0, 0.0], [0.0, -0.0]], [[2, 1], [0, 0]])  # fmt: skip
-_levels("scores below the smallest normal number", "they are ranked like others", [[1e-45, 3e-45, 0, 1e-39]], [[0, 1, 0, 2]])  # fmt: skip
+_levels(
+    "scores that are all zero, also as -0.0",
+    "the first elements, row by row, are inside",
+    [[-0.0, 0.0], [0.0, -0.0]],
+    [[2, 1], [0, 0]],
+)
+_levels(
+    "scores below the smallest normal number", "they are ranked like others", [[1e-45, 3e-45, 0, 1e-39]], [[0, 1, 0, 2]]
+)
 _levels("a matrix of one row", "its row is ranked", [[1, 3, 2, 4]], [[0, 1, 0, 2]])
 _levels("a matrix of one column", "its column is ranked", [[1], [3], [2], [4]], [[0], [1], [0], [2]])
-_levels("rows of one element, scope row", "a fraction below a half holds none, one above it all", [[1], [2]], [[1], [1]], grid=(0.4, 0.6), scope="row")  # fmt: skip
-_levels("a fraction that is less than half an element", "the region is empty", [[1, 3, 2, 4]], [[0, 0, 0, 0]], grid=(0.1,))  # fmt: skip
-_levels("a fraction of exactly half an element", "halves go to the even number: the region is empty", [[1, 2]], [[0, 0]], grid=(0.25,))  # fmt: skip
+_levels(
+    "rows of one element, scope row",
+    "a fraction below a half holds none, one above it all",
+    [[1], [2]],
+    [[1], [1]],
+    grid=(0.4, 0.6),
+    scope="row",
+)
+_levels(
+    "a fraction that is less than half an element", "the region is empty", [[1, 3, 2, 4]], [[0, 0, 0, 0]], grid=(0.1,)
+)
+_levels(
+    "a fraction of exactly half an element",
+    "halves go to the even number: the region is empty",
+    [[1, 2]],
+    [[0, 0]],
+    grid=(0.25,),
+)
 _levels("a fraction of 1", "the region is the whole matrix", [[1, 3, 2, 4]], [[1, 1, 1, 1]], grid=(1.0,))
 
 
-@fine("numbers", "gradients that are all zero", gives="SNIP's scores are 0, so the first elements of each matrix are inside")  # fmt: skip
+@fine(
+    "numbers",
+    "gradients that are all zero",
+    gives="SNIP's scores are 0, so the first elements of each matrix are inside",
+)
 def zero_gradients():
     def deed():
         scores = score(torch.ones(2, 2), torch.zeros(2, 2))
@@ -72,7 +98,11 @@ def zero_gradients():
     return deed
 
 
-@fine("numbers", "gradients too small for bfloat16", gives="they count as they are: sums are float32, and bfloat16 has float32's range")  # fmt: skip
+@fine(
+    "numbers",
+    "gradients too small for bfloat16",
+    gives="they count as they are: sums are float32, and bfloat16 has float32's range",
+)
 def underflow():
     def deed():
         small = score(torch.tensor([[1e-30, 2e-30]], dtype=torch.bfloat16), torch.tensor([[1e-6, 1e-6]]))
@@ -81,7 +111,11 @@ def underflow():
     return deed
 
 
-@fine("numbers", "a sample of one response token, padded beside a long one", gives="its statistic is that of the sample alone")  # fmt: skip
+@fine(
+    "numbers",
+    "a sample of one response token, padded beside a long one",
+    gives="its statistic is that of the sample alone",
+)
 def padded():
     loaded = random_model("llama")
     short, long = Sample("a", (5, 6), 1), Sample("b", tuple(range(2, 22)), 3)

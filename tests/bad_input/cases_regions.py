@@ -56,19 +56,31 @@ def with_header(change: Callable[[dict], object]) -> Deed:
 
 SOUND = "not a sound region file: "
 HEADERS = [
-    ("counts that were planted", lambda h: h.update(counts={"0.q": [7]}), "matrix 0.q: its levels do not fit the header's counts"),
+    (
+        "counts that were planted",
+        lambda h: h.update(counts={"0.q": [7]}),
+        "matrix 0.q: its levels do not fit the header's counts",
+    ),
     ("a grid that does not ascend", lambda h: h.update(grid=[0.2, 0.1]), "header: grid [0.2, 0.1]"),
     ("a fraction above 1", lambda h: h.update(grid=[2.0]), "header: grid [2.0]"),
     ("a matrix without elements", lambda h: h.update(shapes=[["0.q", [0, 50]]]), "header: a matrix without elements"),
-    ("a matrix that is not there", lambda h: h.update(shapes=[["0.k", [40, 50]]], counts={"0.k": [7]}), "header: planes missing or foreign: 0.k/0, 0.q/0"),
-    ("a later version of the format", lambda h: h.update(version=2), "header: format 'safety-regions/region' version 2"),
+    (
+        "a matrix that is not there",
+        lambda h: h.update(shapes=[["0.k", [40, 50]]], counts={"0.k": [7]}),
+        "header: planes missing or foreign: 0.k/0, 0.q/0",
+    ),
+    (
+        "a later version of the format",
+        lambda h: h.update(version=2),
+        "header: format 'safety-regions/region' version 2",
+    ),
     ("an unknown scope", lambda h: h.update(scope="neuron"), "header: scope 'neuron', recipe digest '<digest>'"),
-]  # fmt: skip
+]
 for _what, _change, _says in HEADERS:
     bad("regions", _what, says=SOUND + _says, names=NAME)(lambda change=_change: with_header(change))
 
 
-@bad("regions", "a file that is cut off", says=SOUND + "Error while deserializing header: ...", names=NAME)  # fmt: skip
+@bad("regions", "a file that is cut off", says=SOUND + "Error while deserializing header: ...", names=NAME)
 def truncated():
     return altered(lambda raw: raw[:-1])
 
@@ -94,12 +106,22 @@ def compared(**other) -> Deed:
     return lambda: count(paths, {}, 0.1, [[0, 1]])
 
 
-@bad("regions", "regions of models of other shapes", says="shapes differs from that of a.safetensors", names="b.safetensors")  # fmt: skip
+@bad(
+    "regions",
+    "regions of models of other shapes",
+    says="shapes differs from that of a.safetensors",
+    names="b.safetensors",
+)
 def other_shapes():
     return compared(shape=(50, 40))
 
 
-@bad("regions", "regions of models of other matrices", says="shapes differs from that of a.safetensors", names="b.safetensors")  # fmt: skip
+@bad(
+    "regions",
+    "regions of models of other matrices",
+    says="shapes differs from that of a.safetensors",
+    names="b.safetensors",
+)
 def other_model():
     return compared(matrix="0.k")
 
@@ -109,7 +131,9 @@ def other_grid():
     return compared(grid=(0.1, 0.3))
 
 
-@bad("regions", "regions cut within other scopes", says="scope differs from that of a.safetensors", names="b.safetensors")  # fmt: skip
+@bad(
+    "regions", "regions cut within other scopes", says="scope differs from that of a.safetensors", names="b.safetensors"
+)
 def other_scope():
     return compared(scope="layer")
 
@@ -119,7 +143,12 @@ def empty():
     from safety_regions.overlap.tables import pair_table
 
     for name in "ab":
-        write_region(f"{name}.safetensors", [("0.q", np.zeros((3, 4), np.uint8))], recipe_digest=DIGEST, cut=Cut((0.01,), "matrix"))  # fmt: skip
+        write_region(
+            f"{name}.safetensors",
+            [("0.q", np.zeros((3, 4), np.uint8))],
+            recipe_digest=DIGEST,
+            cut=Cut((0.01,), "matrix"),
+        )
 
     def deed():
         counts = count({name: Path(f"{name}.safetensors") for name in "ab"}, {}, 0.01, [[0, 1]])
@@ -141,28 +170,55 @@ def edited(**changes) -> Callable[[Path], object]:
 
 RECEIPTS = [
     ("no receipt", lambda receipt: receipt.unlink(), "receipt missing"),
-    ("a receipt that is cut off", lambda receipt: receipt.write_text('{"digest": "'), "not a receipt: JSONDecodeError(..."),
+    (
+        "a receipt that is cut off",
+        lambda receipt: receipt.write_text('{"digest": "'),
+        "not a receipt: JSONDecodeError(...",
+    ),
     ("a receipt that is a list", lambda receipt: receipt.write_text("[]"), "not a receipt: TypeError(..."),
     ("a receipt of no text", lambda receipt: receipt.write_bytes(b"\xff"), "not a receipt: UnicodeDecodeError(..."),
     ("a receipt without files", edited(files={}), "not a receipt: ValueError('it names no file')"),
-    ("a receipt that speaks of a file elsewhere", edited(files={"../x": "0" * 64}), "not a receipt: ValueError(\"'../x' is not the name of a file\")"),
-    ("a recipe that was edited", edited(recipe={"kind": "region", "seed": 1}), "the recipe in this receipt was edited: it no longer has the digest beside it"),
-    ("a receipt of another recipe", edited(recipe={"kind": "x"}, digest=receipts.recipe_digest({"kind": "x"})), "made by recipe <digits>"),
-    ("another sha256 in the receipt", edited(files={NAME: "0" * 64}), "sha256 <digest>: altered or damaged since it was made"),
+    (
+        "a receipt that speaks of a file elsewhere",
+        edited(files={"../x": "0" * 64}),
+        "not a receipt: ValueError(\"'../x' is not the name of a file\")",
+    ),
+    (
+        "a recipe that was edited",
+        edited(recipe={"kind": "region", "seed": 1}),
+        "the recipe in this receipt was edited: it no longer has the digest beside it",
+    ),
+    (
+        "a receipt of another recipe",
+        edited(recipe={"kind": "x"}, digest=receipts.recipe_digest({"kind": "x"})),
+        "made by recipe <digits>",
+    ),
+    (
+        "another sha256 in the receipt",
+        edited(files={NAME: "0" * 64}),
+        "sha256 <digest>: altered or damaged since it was made",
+    ),
     ("a file in the receipt that is not there", edited(files={"gone": "0" * 64}), "file missing"),
-]  # fmt: skip
+]
 for _what, _change, _says in RECEIPTS:
     bad("receipts", _what, says=_says, names=NAME)(lambda change=_change: checked(change))
 
 
-@bad("receipts", "a region of another recipe under a receipt of this one", says="this file says it was made by recipe <digits>", names=NAME)  # fmt: skip
+@bad(
+    "receipts",
+    "a region of another recipe under a receipt of this one",
+    says="this file says it was made by recipe <digits>",
+    names=NAME,
+)
 def swapped():
     write_region(NAME, [("0.q", np.ones((3, 4), np.uint8))], recipe_digest="0" * 64, cut=Cut((0.2,), "matrix"))
     receipts.write(NAME, RECIPE, {})
     return lambda: checked_region(Path(NAME), DIGEST)
 
 
-@bad("receipts", "an artifact that was altered", says="sha256 <digest>: altered or damaged since it was made", names=NAME)  # fmt: skip
+@bad(
+    "receipts", "an artifact that was altered", says="sha256 <digest>: altered or damaged since it was made", names=NAME
+)
 def altered_artifact():
     deed = checked(lambda receipt: None)
     Path(NAME).write_bytes(Path(NAME).read_bytes() + b" ")

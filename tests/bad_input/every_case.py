@@ -1,4 +1,6 @@
-"""All cases, in the order of the table, and the table itself, which `python tests/bad_input/table.py` writes to docs/bad-input.md."""
+"""All cases, in the order of the table, and the table itself, which `python tests/bad_input/table.py` writes to
+docs/bad-input.md.
+"""
 
 from collections import Counter
 from itertools import groupby
@@ -12,7 +14,18 @@ import cases_models
 import cases_numbers
 import cases_regions
 
-TOPICS = ("configuration", "registries", "thresholds", "data files", "models", "regions", "receipts", "numbers", "files", "commands")  # fmt: skip
+TOPICS = (
+    "configuration",
+    "registries",
+    "thresholds",
+    "data files",
+    "models",
+    "regions",
+    "receipts",
+    "numbers",
+    "files",
+    "commands",
+)
 MODULES = (cases_commands, cases_config, cases_data, cases_files, cases_models, cases_numbers, cases_regions)
 CASES = sorted(case.CASES, key=lambda c: TOPICS.index(c.topic))
 DOCS = case.ROOT / "docs" / "bad-input.md"

@@ -1,4 +1,5 @@
-"""Run a configuration on the test cluster and compare every byte with a local run's; what ran where, SLURM's own records tell.
+"""Run a configuration on the test cluster and compare every byte with a local run's; what ran where, SLURM's own
+records tell.
 
     python tests/cluster/compare.py [--configfile config/demo.yaml] [--local FOLDER] [--folder /tmp/slurm-compare]
 
@@ -42,7 +43,10 @@ def seconds(command: list[str], folder: Path, environment: dict[str, str]) -> fl
 
 def table(jobs: list[dict[str, str]]) -> None:
     """Jobs by rule, partition, GPUs and state."""
-    kinds = [(job["rule"], job["partition"], "gres/gpu=1" if "gres/gpu=1" in job["allocated"] else "-", job["state"]) for job in jobs]  # fmt: skip
+    kinds = [
+        (job["rule"], job["partition"], "gres/gpu=1" if "gres/gpu=1" in job["allocated"] else "-", job["state"])
+        for job in jobs
+    ]
     for kind in sorted(set(kinds)):
         print(f"{kind[0]:15} {kind[1]:5} {kind[2]:11} {kind[3]:10} {kinds.count(kind):4}")
 

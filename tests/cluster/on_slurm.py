@@ -48,7 +48,15 @@ class OnSlurm:
 
     def snakemake(self, *arguments: str, **machine: object) -> subprocess.CompletedProcess[str]:
         """Run to the end; stdout and stderr are read as one text."""
-        return subprocess.run(self.command(*arguments, **machine), cwd=self.copy.folder, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)  # fmt: skip
+        return subprocess.run(
+            self.command(*arguments, **machine),
+            cwd=self.copy.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+        )
 
     def run(self, *arguments: str, **machine: object) -> str:
         """Run, which must succeed, and return all it printed."""
@@ -58,11 +66,20 @@ class OnSlurm:
 
     @contextmanager
     def started(self, *arguments: str, **machine: object) -> Iterator[subprocess.Popen]:
-        """`snakemake` at work in a process group of its own, which is gone when the block ends; its output is in run.txt."""
+        """`snakemake` at work in a process group of its own, which is gone when the block ends; its output is in
+        run.txt.
+        """
         with (self.copy.folder / "run.txt").open("w") as out:
             # What a shell starts in the background ignores SIGINT, and so does all that it starts; this one must not.
             command = ["env", "--default-signal=INT", *self.command(*arguments, **machine)]
-            process = subprocess.Popen(command, cwd=self.copy.folder, env=self.environment(), stdout=out, stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
+            process = subprocess.Popen(
+                command,
+                cwd=self.copy.folder,
+                env=self.environment(),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
             try:
                 yield process
             finally:

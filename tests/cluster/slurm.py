@@ -3,8 +3,9 @@
     python tests/cluster/slurm.py start FOLDER     then: . FOLDER/env.sh
     python tests/cluster/slurm.py stop FOLDER
 
-It needs Debian's packages munge, slurmctld, slurmd, slurm-client, slurmdbd, mariadb-server-core and mariadb-client-core, no
-systemd and no cgroups. GPUs are links to /dev/null: jobs get CUDA_VISIBLE_DEVICES, and nothing to compute on.
+It needs Debian's packages munge, slurmctld, slurmd, slurm-client, slurmdbd, mariadb-server-core and
+mariadb-client-core, no systemd and no cgroups. GPUs are links to /dev/null: jobs get CUDA_VISIBLE_DEVICES, and nothing
+to compute on.
 """
 
 import argparse
@@ -28,7 +29,9 @@ class Slurm(Commands):
     def start(self) -> "Slurm":
         """Start what is not running yet; state that is there is kept."""
         if missing := missing_programs():
-            raise RuntimeError(f"not installed: {', '.join(missing)}; as root: apt-get install --no-install-recommends {PACKAGES}")  # fmt: skip
+            raise RuntimeError(
+                f"not installed: {', '.join(missing)}; as root: apt-get install --no-install-recommends {PACKAGES}"
+            )
         write_files(self)
         start_munge(self)
         start_database(self)
@@ -73,7 +76,18 @@ class Slurm(Commands):
 
     def jobs(self) -> list[dict[str, str]]:
         """SLURM's records of all jobs so far: id, rule, state, partition, time limit, and what was allocated."""
-        fields = {"id": "jobid", "comment": "comment", "state": "state", "partition": "partition", "allocated": "alloctres", "start": "start", "end": "end", "limit": "timelimit", "node": "nodelist", "name": "jobname"}  # fmt: skip
+        fields = {
+            "id": "jobid",
+            "comment": "comment",
+            "state": "state",
+            "partition": "partition",
+            "allocated": "alloctres",
+            "start": "start",
+            "end": "end",
+            "limit": "timelimit",
+            "node": "nodelist",
+            "name": "jobname",
+        }
         text = self.run("sacct", "-X", "-n", "-P", "-S", "now-1day", "-o", ",".join(fields.values()))
         rows = [dict(zip(fields, line.split("|"), strict=True)) for line in text.splitlines()]
         return [row | {"rule": row["comment"].removeprefix("rule_").partition("_wildcards_")[0]} for row in rows]
@@ -93,7 +107,10 @@ class Slurm(Commands):
 
     def _all_nodes_idle(self) -> bool:
         states = self.run("sinfo", "-h", "-N", "-o", "%N %t", check=False).split("\n")
-        return {line.split()[0] for line in states if line.endswith((" idle", " mix", " alloc", " comp"))} == {*CPU_NODES, *GPU_NODES}  # fmt: skip
+        return {line.split()[0] for line in states if line.endswith((" idle", " mix", " alloc", " comp"))} == {
+            *CPU_NODES,
+            *GPU_NODES,
+        }
 
 
 def main() -> None:

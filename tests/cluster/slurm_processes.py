@@ -50,7 +50,9 @@ def kill(pids: Iterable[int]) -> None:
 def of_jobs(cluster: Commands) -> Iterator[int]:
     """Step daemons, and the processes of jobs, of a cluster."""
     for process, environment in _environments():
-        if f"SLURM_CONF={cluster.conf}" in environment and (_comm(process) == "slurmstepd" or any(word.startswith("SLURM_JOB_ID=") for word in environment)):  # fmt: skip
+        if f"SLURM_CONF={cluster.conf}" in environment and (
+            _comm(process) == "slurmstepd" or any(word.startswith("SLURM_JOB_ID=") for word in environment)
+        ):
             yield process
 
 

@@ -19,16 +19,43 @@ def start_munge(cluster: Commands) -> None:
         key.chmod(0o400)
     for left in (sock, sock.with_name("munge.sock.lock")):
         left.unlink(missing_ok=True)
-    cluster.run("munged", f"--key-file={key}", f"--socket={sock}", f"--pid-file={cluster.folder}/run/munged.pid", f"--log-file={cluster.folder}/log/munged.log", f"--seed-file={cluster.folder}/munge/seed", "--num-threads=2")  # fmt: skip
+    cluster.run(
+        "munged",
+        f"--key-file={key}",
+        f"--socket={sock}",
+        f"--pid-file={cluster.folder}/run/munged.pid",
+        f"--log-file={cluster.folder}/log/munged.log",
+        f"--seed-file={cluster.folder}/munge/seed",
+        "--num-threads=2",
+    )
 
 
 def start_database(cluster: Commands) -> None:
     """Start mariadbd and slurmdbd, and make the cluster known to them."""
     data, log = cluster.folder / "mysql", cluster.folder / "log"
     if not (data / "mysql").is_dir():
-        cluster.run("mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", f"--user={getuser()}", f"--datadir={data}")  # fmt: skip
+        cluster.run(
+            "mariadb-install-db",
+            "--no-defaults",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            f"--user={getuser()}",
+            f"--datadir={data}",
+        )
     if alive(cluster.folder / "run/mariadbd.pid", "mariadbd") is None:
-        options = {"user": getuser(), "datadir": data, "socket": cluster.folder / "run/mysql.sock", "pid-file": cluster.folder / "run/mariadbd.pid", "bind-address": "127.0.0.1", "port": cluster.port + 2, "innodb-buffer-pool-size": "64M", "innodb-log-file-size": "16M", "innodb-flush-log-at-trx-commit": 2, "innodb-lock-wait-timeout": 900, "performance-schema": 0}  # fmt: skip
+        options = {
+            "user": getuser(),
+            "datadir": data,
+            "socket": cluster.folder / "run/mysql.sock",
+            "pid-file": cluster.folder / "run/mariadbd.pid",
+            "bind-address": "127.0.0.1",
+            "port": cluster.port + 2,
+            "innodb-buffer-pool-size": "64M",
+            "innodb-log-file-size": "16M",
+            "innodb-flush-log-at-trx-commit": 2,
+            "innodb-lock-wait-timeout": 900,
+            "performance-schema": 0,
+        }
         # Forked off, so that it is nobody's child.
         cluster.run(
             "setsid",
@@ -42,7 +69,11 @@ def start_database(cluster: Commands) -> None:
         until(lambda: _listens(cluster.port + 2), 30, "mariadbd")
     if alive(cluster.folder / "run/slurmdbd.pid", "slurmdbd") is None:
         cluster.run("slurmdbd")
-    until(lambda: bool(cluster.run("sacctmgr", "-n", "-i", "list", "cluster", check=False)) or _listens(cluster.port + 1), 30, "slurmdbd")  # fmt: skip
+    until(
+        lambda: bool(cluster.run("sacctmgr", "-n", "-i", "list", "cluster", check=False)) or _listens(cluster.port + 1),
+        30,
+        "slurmdbd",
+    )
     if "test" not in cluster.run("sacctmgr", "-n", "list", "cluster", "format=cluster", check=False):
         cluster.run("sacctmgr", "-i", "add", "cluster", "test", check=False)
 

@@ -50,7 +50,9 @@ def test_a_job_killed_for_its_memory_is_tried_again_with_more(run: OnSlurm, expe
 def test_a_job_whose_time_is_up_is_tried_again_with_more(run: OnSlurm, expected):
     """SLURM counts minutes, so the job is held up until its first one is over."""
     before = len(run.jobs())
-    with run.started(*SNIP, "--set-resources", "measure:slurm_partition=gpu", "measure:runtime=attempt**4") as snakemake:  # fmt: skip
+    with run.started(
+        *SNIP, "--set-resources", "measure:slurm_partition=gpu", "measure:runtime=attempt**4"
+    ) as snakemake:
         wait_until(lambda: bool(processes_of(run.copy.folder, "scripts/measure.py")))
         if len(run.jobs(before)) == 1:
             for process in processes_of(run.copy.folder, "scripts/measure.py"):

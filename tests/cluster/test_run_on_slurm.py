@@ -6,7 +6,9 @@ from slurm import Slurm
 
 
 def test_a_run_through_slurm_gives_the_bytes_of_a_local_run(slurm: Slurm, finished_run: WorkingCopy, tmp_path):
-    """GPU rules in the partition with GPUs and with one of them, other heavy rules in the other, small ones not at SLURM at all."""
+    """GPU rules in the partition with GPUs and with one of them, other heavy rules in the other, small ones not at
+    SLURM at all.
+    """
     copy = new_working_copy(tmp_path / "copy")
     run, before = OnSlurm(copy, slurm), len(slurm.jobs())
     run.run()

@@ -1,9 +1,11 @@
-"""Coverage-guided fuzzing of the readers of regions and receipts, by hand: it runs until it is stopped, and is no part of the tests.
+"""Coverage-guided fuzzing of the readers of regions and receipts, by hand: it runs until it is stopped, and is no part
+of the tests.
 
-    pip install atheris
-    python tests/fuzz/readers.py region FOLDER -max_total_time=600      # or: header, planes, receipt; FOLDER keeps what reaches new code
+    pip install atheris python tests/fuzz/readers.py region FOLDER -max_total_time=600      # or: header, planes,
+    receipt; FOLDER keeps what reaches new code
 
-An input is read without a word or refused with a `UserError`; any other error, a hang or a flood of memory ends it, with the input that did it.
+An input is read without a word or refused with a `UserError`; any other error, a hang or a flood of memory ends it,
+with the input that did it.
 """
 
 import contextlib

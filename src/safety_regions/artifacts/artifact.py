@@ -1,6 +1,7 @@
 """What a run makes: artifacts, each at a write-once path that carries the digest of its recipe.
 
-New science is a new recipe, a new digest, a new path, a missing file: it is made. Anything else finds its file and rests.
+New science is a new recipe, a new digest, a new path, a missing file: it is made. Anything else finds its file and
+rests.
 """
 
 from collections.abc import Sequence

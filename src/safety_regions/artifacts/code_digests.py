@@ -44,7 +44,10 @@ def warn_if_changed(artifact: str, recorded: dict[str, str]) -> None:
         except ModuleNotFoundError:
             changed = True
         if changed:
-            print(f"warning: {module} has changed since {artifact} was made; it is used as it is (a new `version` of the method recomputes it)", file=sys.stderr)  # fmt: skip
+            print(
+                f"warning: {module} has changed since {artifact} was made; it is used as it is (a new `version` of the method recomputes it)",
+                file=sys.stderr,
+            )
 
 
 def code_now(module: str) -> str | None:

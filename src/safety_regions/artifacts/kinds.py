@@ -43,12 +43,37 @@ VERSIONS = {
     "layer_curves": 1,
     "report": 4,
 }
-"""Raised with any change of the code that changes the bytes of that kind. Methods have theirs in `methods/catalogue.py`."""
+"""Raised with any change of the code that changes the bytes of that kind. Methods have theirs in
+`methods/catalogue.py`."""
 
 
-STEPS = {"pairs": "respond", "statistics": "measure", "evaluate": "evaluate", "adapter": "train", "overlap": "overlap", "across": "overlap", "replicates": "overlap"}  # fmt: skip
+STEPS = {
+    "pairs": "respond",
+    "statistics": "measure",
+    "evaluate": "evaluate",
+    "adapter": "train",
+    "overlap": "overlap",
+    "across": "overlap",
+    "replicates": "overlap",
+}
 """Steps by the kind of what they make; of regions and models the recipe tells."""
-KINDS = ("dataset", "prompts", "prompt_overlap", "model", "adapter", "pairs", "statistics", "region", "overlap", "replicates", "figures", "layer_curves", "across", "evaluate", "report")  # fmt: skip
+KINDS = (
+    "dataset",
+    "prompts",
+    "prompt_overlap",
+    "model",
+    "adapter",
+    "pairs",
+    "statistics",
+    "region",
+    "overlap",
+    "replicates",
+    "figures",
+    "layer_curves",
+    "across",
+    "evaluate",
+    "report",
+)
 NOUNS = {"evaluate": "evaluation", "layer_curves": "curves", "across": "comparison", "replicates": "comparison"}
 """What artifacts of a kind are called, where that is not the kind."""
 

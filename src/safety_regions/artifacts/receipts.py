@@ -1,7 +1,7 @@
 """Receipts: what an artifact is, what it was made from, and the sha256 of each of its files.
 
-Beside the file or folder `X` lies `X.receipt.json`, the same bytes whenever it is made on one kind of machine, and `X.run.json` with the
-facts of one run (host, time, memory). Every consumer calls `check` before it uses an artifact.
+Beside the file or folder `X` lies `X.receipt.json`, the same bytes whenever it is made on one kind of machine, and
+`X.run.json` with the facts of one run (host, time, memory). Every consumer calls `check` before it uses an artifact.
 """
 
 import re
@@ -55,7 +55,14 @@ def paths_of(artifact: Path | str, receipt: Receipt) -> dict[str, Path]:
     return {name: artifact if alone else artifact / name for name in receipt.files}
 
 
-def write(artifact: Path | str, recipe: dict, facts: dict[str, Any], *, versions: tuple[str, ...] = (), code: dict[str, str] | None = None) -> Receipt:  # fmt: skip
+def write(
+    artifact: Path | str,
+    recipe: dict,
+    facts: dict[str, Any],
+    *,
+    versions: tuple[str, ...] = (),
+    code: dict[str, str] | None = None,
+) -> Receipt:
     """Write the receipt (and the run's facts) of a file or folder that is already in place.
 
     For a folder, every file in it is hashed. `versions`: packages that decide the bytes.
@@ -72,7 +79,10 @@ def write(artifact: Path | str, recipe: dict, facts: dict[str, Any], *, versions
 
 
 def read(artifact: Path | str) -> Receipt:
-    """The receipt of an artifact. Raises `UserError` if it is missing, malformed, names no file or one elsewhere, or its digest is not its recipe's."""
+    """The receipt of an artifact.
+
+    Raises `UserError` if it is missing, malformed, names no file or one elsewhere, or its digest is not its recipe's.
+    """
     path = receipt_path(artifact)
     try:
         content = load_json(path.read_text(encoding="utf-8"))
@@ -93,7 +103,11 @@ def read(artifact: Path | str) -> Receipt:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"not a receipt: {error!r}", where=str(path), hint=_remake(artifact)) from None
     if digest != receipt.digest:
-        raise UserError("the recipe in this receipt was edited: it no longer has the digest beside it", where=str(path), hint=_remake(artifact))  # fmt: skip
+        raise UserError(
+            "the recipe in this receipt was edited: it no longer has the digest beside it",
+            where=str(path),
+            hint=_remake(artifact),
+        )
     return receipt
 
 
@@ -109,17 +123,29 @@ def _check_files(files: dict) -> None:
 
 
 def check(artifact: Path | str, digest: str | None = None) -> Receipt:
-    """The receipt of an artifact whose files are all there with the sha256 it states, and made by recipe `digest` if given."""
+    """The receipt of an artifact whose files are all there with the sha256 it states, and made by recipe `digest` if
+    given.
+    """
     receipt = read(artifact)
     if digest is not None and receipt.digest != digest:
-        raise UserError(f"made by recipe {receipt.digest[:12]}", where=str(artifact), expected=f"recipe {digest[:12]}", hint=_remake(artifact))  # fmt: skip
+        raise UserError(
+            f"made by recipe {receipt.digest[:12]}",
+            where=str(artifact),
+            expected=f"recipe {digest[:12]}",
+            hint=_remake(artifact),
+        )
     for name, file in paths_of(artifact, receipt).items():
         sha256 = receipt.files[name]
         if not file.is_file():
             raise UserError("file missing", where=str(file), hint=_remake(artifact))
         found = sha256_of_file(file)
         if found != sha256:
-            raise UserError(f"sha256 {found}: altered or damaged since it was made", where=str(file), expected=f"sha256 {sha256}", hint=_remake(artifact))  # fmt: skip
+            raise UserError(
+                f"sha256 {found}: altered or damaged since it was made",
+                where=str(file),
+                expected=f"sha256 {sha256}",
+                hint=_remake(artifact),
+            )
     return receipt
 
 

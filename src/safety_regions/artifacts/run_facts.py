@@ -42,13 +42,19 @@ def commit_facts() -> dict:
     Null where there is no git, no repository or no commit, or where git takes long. Asked once per process.
     """
     commit = _git("rev-parse", "--verify", "HEAD")
-    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *(f":(exclude){name}" for name in MADE)) if commit else None  # fmt: skip
+    changes = (
+        _git("status", "--porcelain", "--untracked-files=no", "--", ".", *(f":(exclude){name}" for name in MADE))
+        if commit
+        else None
+    )
     return {"commit": commit or None, "dirty": None if changes is None else bool(changes)}
 
 
 def _git(*words: str) -> str | None:
     try:
-        done = subprocess.run(["git", "--no-optional-locks", *words], capture_output=True, text=True, timeout=GIT_SECONDS, check=False)  # fmt: skip
+        done = subprocess.run(
+            ["git", "--no-optional-locks", *words], capture_output=True, text=True, timeout=GIT_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -45,9 +45,9 @@ def assess(
     """Estimates, confounds and verdicts of every `<model>.<method>` in `overlaps`, in their order.
 
     `config`: a run's configuration; without `claims` the default thresholds. `overlaps`: the tables `pairs` and `nway`.
-    `replicates`: for those that have it. `evaluated`: evaluate.csv of all, with columns model and method. `prompt_overlap`:
-    pairs of sets. `sets`: facts of each set by name. `replicates`, `evaluated` and `prompt_overlap` may be empty: what they
-    would tell stays empty or undecided.
+    `replicates`: for those that have it. `evaluated`: evaluate.csv of all, with columns model and method.
+    `prompt_overlap`: pairs of sets. `sets`: facts of each set by name. `replicates`, `evaluated` and `prompt_overlap`
+    may be empty: what they would tell stays empty or undecided.
     """
     lines = Claims.model_validate(config.get("claims", {}))
     parts: dict[str, list[pd.DataFrame]] = {"estimates": [], "confounds": [], "responses": []}

@@ -88,4 +88,4 @@ CATALOGUE = (
         "the difference must be below zero. Not decided where the intact model does not refuse (`refuses`) or the other breaks (`broken`).",
         ("refuses", "broken"),
     ),
-)  # fmt: skip
+)

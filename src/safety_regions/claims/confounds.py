@@ -1,8 +1,8 @@
 """What else two sets have in common: does the overlap of their regions go with it?
 
 Spearman's rank correlation over the pairs of sets. Pairs share sets, so its usual p-value is wrong for the reason that
-`safety_regions.claims.jackknife` gives; the Mantel test (Mantel 1967) shuffles the sets' labels of one of the two tables instead, which
-keeps what every set does to all of its pairs.
+`safety_regions.claims.jackknife` gives; the Mantel test (Mantel 1967) shuffles the sets' labels of one of the two
+tables instead, which keeps what every set does to all of its pairs.
 """
 
 from collections.abc import Mapping
@@ -23,9 +23,11 @@ N_PERMUTATIONS = 4999
 COLUMNS = ["model", "method", "stage", "covariate", "rho", "p_value", "n_pairs"]
 
 
-def confounds(model: str, method: str, tables: Tables, prompt_overlap: pd.DataFrame, facts: Mapping[str, dict]) -> pd.DataFrame:  # fmt: skip
-    """One row per stage and covariate: rho of IoU and covariate over pairs of safety sets, its two-sided p-value, and over how
-    many pairs. Undefined (NaN) for fewer than three sets and for what is the same in all pairs.
+def confounds(
+    model: str, method: str, tables: Tables, prompt_overlap: pd.DataFrame, facts: Mapping[str, dict]
+) -> pd.DataFrame:
+    """One row per stage and covariate: rho of IoU and covariate over pairs of safety sets, its two-sided p-value, and
+    over how many pairs. Undefined (NaN) for fewer than three sets and for what is the same in all pairs.
     """
     rows = []
     covariates = pair_covariates(tables.sets, prompt_overlap, facts)
@@ -37,8 +39,13 @@ def confounds(model: str, method: str, tables: Tables, prompt_overlap: pd.DataFr
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def pair_covariates(sets: list[str], prompt_overlap: pd.DataFrame, facts: Mapping[str, dict]) -> dict[str, Float64[np.ndarray, "sets sets"]]:  # fmt: skip
-    """By name, what each pair of sets has in common, or in what it differs. `facts`: by set, as in the overlap's receipt."""
+def pair_covariates(
+    sets: list[str], prompt_overlap: pd.DataFrame, facts: Mapping[str, dict]
+) -> dict[str, Float64[np.ndarray, "sets sets"]]:
+    """By name, what each pair of sets has in common, or in what it differs.
+
+    `facts`: by set, as in the overlap's receipt.
+    """
     found = {}
     if len(prompt_overlap):
         smaller = prompt_overlap[["n_a", "n_b"]].min(axis=1)
@@ -46,7 +53,11 @@ def pair_covariates(sets: list[str], prompt_overlap: pd.DataFrame, facts: Mappin
         near = prompt_overlap[["near_a", "near_b"]].mean(axis=1)
         found["shared prompts"] = square(prompt_overlap.assign(value=exact), "value", sets)
         found["near-duplicate prompts"] = square(prompt_overlap.assign(value=near), "value", sets)
-    for name, key in (("response length", "mean_response_tokens"), ("share refused", "share_refused"), ("prompts", "n_samples")):  # fmt: skip
+    for name, key in (
+        ("response length", "mean_response_tokens"),
+        ("share refused", "share_refused"),
+        ("prompts", "n_samples"),
+    ):
         values = np.array([_number(facts.get(set_, {}).get(key)) for set_ in sets], float)
         found[f"{name}, difference"] = np.abs(values[:, None] - values)
         found[f"{name}, mean"] = (values[:, None] + values) / 2
@@ -56,8 +67,8 @@ def pair_covariates(sets: list[str], prompt_overlap: pd.DataFrame, facts: Mappin
 def mantel(a: Float64[np.ndarray, "sets sets"], b: Float64[np.ndarray, "sets sets"]) -> tuple[float, float, int]:
     """Spearman's rho over the pairs of sets, its p-value by shuffling the sets of `b`, and the number of pairs.
 
-    p = share of the orders of labels, or of `N_PERMUTATIONS` and the one found, with |rho| at least as large. Sets with undefined
-    pairs are left out, those with most first.
+    p = share of the orders of labels, or of `N_PERMUTATIONS` and the one found, with |rho| at least as large. Sets with
+    undefined pairs are left out, those with most first.
     """
     kept = _complete(np.isnan(a) | np.isnan(b))
     upper = np.triu_indices(len(kept), k=1)

@@ -1,9 +1,9 @@
 """Where the overlap of different sets stands: between chance (floor) and two samples of one set (ceiling).
 
-    ceiling  mean over sets of the IoU of regions from two disjoint halves of the set's prompts
-    between  mean over pairs of sets of the IoU of their halves, four for each pair and split: as many prompts as the ceiling
-    place    (between - floor) / (ceiling - floor): 0 at chance, 1 as alike as two samples of one set
-    seeds    mean over sets of the IoU of regions from different draws: a ceiling at all n_samples prompts; draws of a small
+    ceiling  mean over sets of the IoU of regions from two disjoint halves of the set's prompts between  mean over pairs
+    of sets of the IoU of their halves, four for each pair and split: as many prompts as the ceiling place    (between -
+    floor) / (ceiling - floor): 0 at chance, 1 as alike as two samples of one set seeds    mean over sets of the IoU of
+    regions from different draws: a ceiling at all n_samples prompts; draws of a small
              set share prompts, which raises it
 
 Every interval leaves out one set at a time, from pairs and halves alike (`safety_regions.claims.jackknife`).
@@ -20,14 +20,36 @@ from safety_regions.claims.size_control import size_matched
 
 IOU_BOUNDS = (0.0, 1.0)
 COLUMNS = [
-    "model", "method", "stage", "q", "p", "iou", "iou_low", "iou_high", "floor", "between", "between_low", "between_high", "ceiling", "ceiling_low", "ceiling_high",
-    "place", "place_low", "place_high", "seeds_iou", "seeds_shared_prompts", "size_matched_iou", "n_sets",
-]  # fmt: skip
+    "model",
+    "method",
+    "stage",
+    "q",
+    "p",
+    "iou",
+    "iou_low",
+    "iou_high",
+    "floor",
+    "between",
+    "between_low",
+    "between_high",
+    "ceiling",
+    "ceiling_low",
+    "ceiling_high",
+    "place",
+    "place_low",
+    "place_high",
+    "seeds_iou",
+    "seeds_shared_prompts",
+    "size_matched_iou",
+    "n_sets",
+]
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What there is of one model and method: overlap tables over the whole model, and what may be missing (empty tables)."""
+    """What there is of one model and method: overlap tables over the whole model, and what may be missing (empty
+    tables).
+    """
 
     pairs: pd.DataFrame
     nway: pd.DataFrame

@@ -1,15 +1,15 @@
 """Means over pairs of sets, and intervals that know that pairs share sets.
 
-The mean IoU over the pairs of N sets is a U-statistic of degree 2 (Hoeffding 1948). Its N(N-1)/2 pairs are not independent:
-every set takes part in N-1 of them, so one odd set moves them all. A t-test over pairs counts them as if they were
-independent; its intervals are too short, and get worse with more sets. What is independent are the sets, so they are
-what is left out:
+The mean IoU over the pairs of N sets is a U-statistic of degree 2 (Hoeffding 1948). Its N(N-1)/2 pairs are not
+independent: every set takes part in N-1 of them, so one odd set moves them all. A t-test over pairs counts them as if
+they were independent; its intervals are too short, and get worse with more sets. What is independent are the sets, so
+they are what is left out:
 
-    S_i = the statistic without set i          variance = (N-1)/N sum((S_i - mean(S))^2)          (Tukey 1958; Arvesen 1969)
-    interval = S -+ t(N-1 degrees of freedom) sqrt(variance)
+    S_i = the statistic without set i          variance = (N-1)/N sum((S_i - mean(S))^2)          (Tukey 1958; Arvesen
+    1969) interval = S -+ t(N-1 degrees of freedom) sqrt(variance)
 
-It speaks of sets like these, with the model, the number of prompts and the method held fixed. How well it covers is measured in
-`benchmarks/claims_coverage.py`. Sets that agree exactly give an interval of no width.
+It speaks of sets like these, with the model, the number of prompts and the method held fixed. How well it covers is
+measured in `benchmarks/claims_coverage.py`. Sets that agree exactly give an interval of no width.
 """
 
 from dataclasses import dataclass
@@ -35,13 +35,15 @@ class Estimate:
 
 
 Left = Float64[np.ndarray, " left"]
-"""A statistic of all sets, then of all sets without the first, without the second, and so on; NaN where it is undefined."""
+"""A statistic of all sets, then of all sets without the first, without the second, and so on; NaN where it is
+undefined."""
 
 
 def jackknife(left: Left, confidence: float = 0.95, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Estimate:
     """The statistic of all sets with its delete-one-set interval, cut off at `bounds`, the range of what is estimated.
 
-    Without an interval (NaN) if the statistic is undefined without one of the sets, as a mean over pairs of two sets is.
+    Without an interval (NaN) if the statistic is undefined without one of the sets, as a mean over pairs of two sets
+    is.
     """
     value, without, n_sets = float(left[0]), left[1:], len(left) - 1
     if n_sets < 2 or not np.isfinite(left).all():
@@ -53,7 +55,9 @@ def jackknife(left: Left, confidence: float = 0.95, bounds: tuple[float, float] 
 
 
 def square(table: pd.DataFrame, column: str, sets: list[str]) -> Float64[np.ndarray, "sets sets"]:
-    """A column of a table of pairs `a`, `b` as a symmetric matrix: means of the defined values, NaN where there is none."""
+    """A column of a table of pairs `a`, `b` as a symmetric matrix: means of the defined values, NaN where there is
+    none.
+    """
     index = pd.Index(sets)
     a, b, values = index.get_indexer(table["a"]), index.get_indexer(table["b"]), table[column].to_numpy(float)
     known = (a >= 0) & (b >= 0) & ~np.isnan(values)

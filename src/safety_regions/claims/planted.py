@@ -3,9 +3,9 @@
     score of set i from n prompts = sqrt(a_i) c + sqrt(1 - a_i) u_i + noise e / sqrt(n)
     score of the utility set      = sqrt(w) c + sqrt(1 - w) v
 
-c is the model's: the same for all sets. u_i is the set's own, e is the prompts' draw; c, u, v and e are standard normal for each
-element. a_i is uniform in common -+ spread: sets that are near to the rest, or far, are what makes pairs depend on each other.
-Truth is the mean over ever more sets of one model.
+c is the model's: the same for all sets. u_i is the set's own, e is the prompts' draw; c, u, v and e are standard normal
+for each element. a_i is uniform in common -+ spread: sets that are near to the rest, or far, are what makes pairs
+depend on each other. Truth is the mean over ever more sets of one model.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,9 @@ CONDITIONS = (*(("raw", "", q, NAN) for q in GRID), ("refined", "union", Q, Q))
 
 
 def draw(world: PlantedWorld, n_sets: int, seed: int) -> Tables:
-    """Overlap tables and halves of `n_sets` sets: raw at every fraction of `GRID`, refined with one utility region at `Q`."""
+    """Overlap tables and halves of `n_sets` sets: raw at every fraction of `GRID`, refined with one utility region at
+    `Q`.
+    """
     full, halves, utility = scores(world, n_sets, seed)
     removed = top(utility, Q)
     names = np.array([f"set{i}" for i in range(n_sets)])
@@ -56,12 +58,15 @@ def draw(world: PlantedWorld, n_sets: int, seed: int) -> Tables:
     return Tables(
         pairs=_table(pairs, _ends("{}", names) | {"scope": "all", "unit": "all"}),
         nway=_table(nway, {}),
-        replicates=_table(replicates, _ends("{}", np.tile(names, 2)) | _ends("variant_{}", half) | {"kind": "halves", "shared_prompts": 0.0}),
+        replicates=_table(
+            replicates,
+            _ends("{}", np.tile(names, 2)) | _ends("variant_{}", half) | {"kind": "halves", "shared_prompts": 0.0},
+        ),
         evaluated=pd.DataFrame(),
         sets=names.tolist(),
         q=Q,
         p=Q,
-    )  # fmt: skip
+    )
 
 
 def _ends(column: str, names: np.ndarray) -> dict[str, np.ndarray]:
@@ -83,7 +88,9 @@ def _table(blocks: list[dict[str, np.ndarray]], known: dict) -> pd.DataFrame:
     )
 
 
-def scores(world: PlantedWorld, n_sets: int, seed: int) -> tuple[Float32[np.ndarray, "sets n"], Float32[np.ndarray, "2 sets n"], Float32[np.ndarray, "1 n"]]:  # fmt: skip
+def scores(
+    world: PlantedWorld, n_sets: int, seed: int
+) -> tuple[Float32[np.ndarray, "sets n"], Float32[np.ndarray, "2 sets n"], Float32[np.ndarray, "1 n"]]:
     """Of all prompts, of the two halves, and of the utility set."""
     model, random = np.random.default_rng([world.model_seed]), np.random.default_rng([world.model_seed, seed])
     common, other = model.standard_normal((2, world.n_elements), np.float32)

@@ -65,7 +65,8 @@ def _of_set(rows: pd.DataFrame, confidence: float) -> _OfSet | None:
 def difference_interval(first: float, second: float, n: int, confidence: float) -> tuple[float, float]:
     """Interval of first - second, two shares of n prompts each (Newcombe 1998, method 10, from Wilson's intervals).
 
-    The prompts are the same, which this leaves out of account: where answers agree from prompt to prompt it is too wide.
+    The prompts are the same, which this leaves out of account: where answers agree from prompt to prompt it is too
+    wide.
     """
     low1, high1 = wilson(first, n, confidence)
     low2, high2 = wilson(second, n, confidence)

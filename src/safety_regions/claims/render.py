@@ -11,7 +11,8 @@ MARKS = {HOLDS: "✓ holds", FAILS: "✗ does not hold", UNDECIDED: "? undecided
 
 
 def to_json(verdicts: Sequence[Verdict]) -> str:
-    """`claims` (id, statement, source, test) and `verdicts` (claim, model, method, verdict, effect, low, high, what, reason).
+    """`claims` (id, statement, source, test) and `verdicts` (claim, model, method, verdict, effect, low, high, what,
+    reason).
 
     Numbers have six digits behind the point; what is undefined is null.
     """

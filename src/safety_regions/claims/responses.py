@@ -14,25 +14,32 @@ COLUMNS = ["model", "method", "stage", "comparison", "iou", "floor", "n_pairs"]
 def compared(replicates: pd.DataFrame) -> pd.DataFrame:
     """The rows of the response controls with a column `comparison`, which says in words what the two regions share.
 
-    `other responses`: two different fixed texts; `own and fixed responses`: the model's or set's own against a fixed text.
+    `other responses`: two different fixed texts; `own and fixed responses`: the model's or set's own against a fixed
+    text.
     """
     rows = replicates[replicates["kind"] == "responses"] if len(replicates) else replicates
     if not len(rows):
         return pd.DataFrame(columns=[*replicates.columns, "comparison"])
     columns = (rows["a"], rows["b"], rows["harmless_a"], rows["harmless_b"], rows["variant_a"], rows["variant_b"])
-    words = [f"{_prompts(a, b, bool(x), bool(y))}, {_responses(v, w)}" for a, b, x, y, v, w in zip(*columns, strict=True)]  # fmt: skip
+    words = [
+        f"{_prompts(a, b, bool(x), bool(y))}, {_responses(v, w)}" for a, b, x, y, v, w in zip(*columns, strict=True)
+    ]
     return rows.assign(comparison=words)
 
 
 def responses(model: str, method: str, tables: Tables) -> pd.DataFrame:
-    """One row per stage and comparison: mean IoU and mean chance floor over its defined pairs of regions, and their number."""
+    """One row per stage and comparison: mean IoU and mean chance floor over its defined pairs of regions, and their
+    number.
+    """
     known = compared(tables.replicates)
     parts = []
     for stage in STAGES:
         groups = at(known, stage, tables.q, tables.p).groupby("comparison", sort=False) if len(known) else ()
         for comparison, rows in groups:
             defined = rows[rows["iou"].notna()]
-            parts.append((model, method, stage, comparison, defined["iou"].mean(), defined["floor_iou"].mean(), len(defined)))  # fmt: skip
+            parts.append(
+                (model, method, stage, comparison, defined["iou"].mean(), defined["floor_iou"].mean(), len(defined))
+            )
     return pd.DataFrame(parts, columns=COLUMNS)
 
 

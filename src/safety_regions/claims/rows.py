@@ -8,7 +8,9 @@ STAGES = ("raw", "refined")
 
 
 def at(table: pd.DataFrame, stage: str, q: float | None, p: float) -> pd.DataFrame:
-    """Rows over the whole model of a stage: raw, or refined with the union of the utility regions at p; `q` None: at every q."""
+    """Rows over the whole model of a stage: raw, or refined with the union of the utility regions at p; `q` None: at
+    every q.
+    """
     if table.empty:
         return table
     wanted = table["stage"].eq("raw") if stage == "raw" else table["utility"].eq(UNION) & table["p"].eq(p)

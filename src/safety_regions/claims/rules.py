@@ -76,9 +76,19 @@ def nothing_common(of: Evidence) -> Finding:
     before = float(means.get(n - 1, float("nan")))
     change = (before - last) / before if before > 0 else float("nan")
     if change < of.lines.settled:
-        return Finding(FAILS, what, f"{last:.2f} for {n} sets is not below {of.lines.common:g}; the last set took away {change:.0%} of it.", last)  # fmt: skip
+        return Finding(
+            FAILS,
+            what,
+            f"{last:.2f} for {n} sets is not below {of.lines.common:g}; the last set took away {change:.0%} of it.",
+            last,
+        )
     falling = f"the last set took away {change:.0%}" if change == change else "how it falls is not known"
-    return Finding(UNDECIDED, what, f"{last:.2f} for {n} sets is not below {of.lines.common:g}, but still falling: {falling}.", last)  # fmt: skip
+    return Finding(
+        UNDECIDED,
+        what,
+        f"{last:.2f} for {n} sets is not below {of.lines.common:g}, but still falling: {falling}.",
+        last,
+    )
 
 
 def follows_response(of: Evidence) -> Finding:

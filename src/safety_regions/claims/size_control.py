@@ -9,8 +9,9 @@ NAN = float("nan")
 def size_matched(raw: pd.DataFrame, refined: pd.DataFrame) -> pd.DataFrame:
     """`a`, `b`, `iou`: for each refined pair the IoU of the same two raw regions at the refined pair's mean size.
 
-    `raw` holds the pairs at every q. Between the fractions of the grid the IoU runs straight over the logarithm of the mean
-    size, and so stays between its neighbours. Undefined (NaN) for refined regions smaller than the grid's smallest, or empty.
+    `raw` holds the pairs at every q. Between the fractions of the grid the IoU runs straight over the logarithm of the
+    mean size, and so stays between its neighbours. Undefined (NaN) for refined regions smaller than the grid's
+    smallest, or empty.
     """
     curves = {pair: _curve(rows) for pair, rows in raw.groupby(["a", "b"])[["size_a", "size_b", "iou"]]}
     columns = (refined["a"], refined["b"], refined["size_a"], refined["size_b"])

@@ -139,12 +139,18 @@ def _table(found: list[Cost], gpus: bool) -> Iterator[str]:
     rows.append((f"{len(found)} models", "", _cells(steps, found, gpus)))
     names = max(len(name) for name, _, _ in rows)
     for name, size, cells in [("", "", heads), *rows]:
-        yield f"{name:{names}} {size:>7}" + "".join(f"{cell:>{max(len(head), 5) + 2}}" for cell, head in zip(cells, heads, strict=True))  # fmt: skip
+        yield f"{name:{names}} {size:>7}" + "".join(
+            f"{cell:>{max(len(head), 5) + 2}}" for cell, head in zip(cells, heads, strict=True)
+        )
 
 
 def _cells(steps: list[str], of: list[Cost], gpus: bool) -> list[str]:
     hours = [sum(cost.hours[step] for cost in of) for step in steps]
     cells = [f"{n:.1f}" for n in [*hours, sum(hours)]]
     if gpus:
-        cells += [f"{sum(cost.gpu_hours for cost in of):.1f}", str(max(cost.gpus for cost in of)), f"{max(cost.gpu_gb for cost in of):.0f}"]  # fmt: skip
+        cells += [
+            f"{sum(cost.gpu_hours for cost in of):.1f}",
+            str(max(cost.gpus for cost in of)),
+            f"{max(cost.gpu_gb for cost in of):.0f}",
+        ]
     return [*cells, f"{max(cost.host_gb for cost in of):.0f}", f"{max(cost.limit_hours for cost in of):.1f}"]

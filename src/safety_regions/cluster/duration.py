@@ -1,7 +1,8 @@
-"""Time that a step needs on a model of a given size: estimates from above, for one CPU core in float32, or a data-centre GPU.
+"""Time that a step needs on a model of a given size: estimates from above, for one CPU core in float32, or a
+data-centre GPU.
 
-On CPUs they were compared with measured times of a model of 0.1 billion parameters (benchmarks/sizing.py): 1.3 to 3 times
-those. For GPUs nothing was measured; the constants are a small share of what such cards are sold to reach.
+On CPUs they were compared with measured times of a model of 0.1 billion parameters (benchmarks/sizing.py): 1.3 to 3
+times those. For GPUs nothing was measured; the constants are a small share of what such cards are sold to reach.
 """
 
 from dataclasses import dataclass
@@ -50,7 +51,10 @@ TINY_BATCH, TRAINED_TOKENS, TRAINING_PASSES, HELD_OUT_TOKENS = 32, 128, 3, 16
 
 
 def seconds_of(step: str, size: ModelSize, artifacts: list[Artifact], device: str) -> float:
-    """Seconds of a job of `step` that makes these artifacts; `device`: `cpu` or `cuda`. Raises `ValueError` for another step."""
+    """Seconds of a job of `step` that makes these artifacts; `device`: `cpu` or `cuda`.
+
+    Raises `ValueError` for another step.
+    """
     start = PLAIN_START if step == "overlap" else START + PER_GB * size.weight_bytes / 1e9
     of = _Rates(size, GPU if device == "cuda" else CPU, 4 if step == "train" else size.bytes_per_weight)
     if step == "measure":
@@ -112,7 +116,8 @@ class _Rates:
     def _finding_layers(self, made: Artifact, prompts: float) -> float:
         options = made.recipe["options"]
         asked = sum(_size(a) for role, a in made.inputs.items() if role.startswith("over_rejection/"))
-        # A quarter of the ranges that may be tried: the search stops early, and the sets of a job share what they count.
+        # A quarter of the ranges that may be tried: the search stops early, and the sets of a job share what they
+        # count.
         tries = self.size.layers * (options["alpha_steps"] + 1) / 4
         states = (prompts + _size(made.inputs["normal"])) * PROMPT * self.read
         return states + tries * self.asked(asked, options["max_new_tokens"])
@@ -122,7 +127,10 @@ class _Rates:
 
     def evaluating(self, table: Artifact) -> float:
         recipe, options = table.recipe, table.recipe["options"]
-        prompts = {role: sum(_size(a) for r, a in table.inputs.items() if r.startswith(f"{role}/")) for role in ("harmful", "over_refusal", "texts")}  # fmt: skip
+        prompts = {
+            role: sum(_size(a) for r, a in table.inputs.items() if r.startswith(f"{role}/"))
+            for role in ("harmful", "over_refusal", "texts")
+        }
         once = self.asked(prompts["harmful"] + prompts["over_refusal"], options["max_new_tokens"])
         once += prompts["texts"] * (PROMPT + RESPONSE) * self.read
         # Each safety region raw and refined, with its random ones; and the intact model.

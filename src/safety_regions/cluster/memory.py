@@ -1,7 +1,8 @@
 """Memory that a step needs on a model of a given size: estimates from above, from which jobs are asked for.
 
-On CPUs they were compared with measured peaks of models of 0.1 to 0.3 billion parameters (benchmarks/sizing.py): 1.1 to 2.5
-times those. On GPUs, and for larger models, nothing was measured: there they are sums of what the code is known to hold.
+On CPUs they were compared with measured peaks of models of 0.1 to 0.3 billion parameters (benchmarks/sizing.py): 1.1 to
+2.5 times those. On GPUs, and for larger models, nothing was measured: there they are sums of what the code is known to
+hold.
 """
 
 import math
@@ -61,7 +62,9 @@ def need_of(step: str, size: ModelSize, artifacts: list[Artifact], *, batch_toke
 
 
 def gpus_for(need: Need, gpu_memory_gb: float) -> int:
-    """How many GPUs of so many GB hold what a job needs; layers do not split, so a tenth of each is left unused from the second on."""
+    """How many GPUs of so many GB hold what a job needs; layers do not split, so a tenth of each is left unused from
+    the second on.
+    """
     one = gpu_memory_gb * 1e9
     return 1 if need.gpu_bytes <= one else math.ceil(need.gpu_bytes / (0.9 * one))
 

@@ -35,7 +35,11 @@ class Asking:
     def __init__(self, plan: Plan, gpu_seen: bool):
         """`gpu_seen`: whether this machine has a GPU, for `machine.device: auto` without `gpu_memory_gb`."""
         self.plan, self.machine = plan, plan.run.machine
-        self.uses_gpus = self.machine.device == "cuda" or self.machine.gpu_memory_gb is not None or (self.machine.device == "auto" and gpu_seen)  # fmt: skip
+        self.uses_gpus = (
+            self.machine.device == "cuda"
+            or self.machine.gpu_memory_gb is not None
+            or (self.machine.device == "auto" and gpu_seen)
+        )
 
     def need(self, step: str, artifacts: list[Artifact]) -> Need:
         """What a job needs that makes these artifacts; those of no model, or none at all, need little."""
@@ -62,8 +66,8 @@ class Asking:
         return attempt * math.ceil((self.need(step, artifacts).host_bytes + SNAKEMAKE) / 2**20)
 
     def minutes(self, step: str, artifacts: list[Artifact], attempt: int = 1) -> int:
-        """Time limit, more at each attempt: the estimate and more, since a job that is cut off costs more than one that starts
-        late; most on GPUs, on which nothing was measured."""
+        """Time limit, more at each attempt: the estimate and more, since a job that is cut off costs more than one that
+        starts late; most on GPUs, on which nothing was measured."""
         need = self.need(step, artifacts)
         return attempt * (10 + math.ceil((3 if need.gpu_bytes else 2) * need.seconds / 60))
 

@@ -33,7 +33,11 @@ class Seen:
     def failed(self) -> list[LoggedJob]:
         """Jobs of the latest start that failed for good and were not made up for since."""
         jobs = self.run.jobs.values() if self.run else []
-        return [job for job in jobs if job.state == "failed" and not (job.outputs and all(Path(p).exists() for p in job.outputs))]  # fmt: skip
+        return [
+            job
+            for job in jobs
+            if job.state == "failed" and not (job.outputs and all(Path(p).exists() for p in job.outputs))
+        ]
 
     @property
     def lost(self) -> bool:
@@ -52,7 +56,8 @@ def look() -> Seen:
         at_slurm, error = sorted(jobs_at_work(), key=lambda job: (len(job.id), job.id)), ""
     except UserError as trouble:
         at_slurm, error = [], trouble.found
-    # Before the logs are read, so that one that ends meanwhile is seen to end; and after it, for one that starts meanwhile.
+    # Before the logs are read, so that one that ends meanwhile is seen to end; and after it, for one that starts
+    # meanwhile.
     alive = snakemake_here()
     run, stopped = latest_runs()
     locked = any(Path(".snakemake/locks").glob("*.lock"))

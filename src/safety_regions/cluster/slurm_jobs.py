@@ -30,17 +30,26 @@ class ClusterJob:
 
 
 def jobs_at_work(folder: Path | None = None) -> list[ClusterJob]:
-    """This user's jobs, waiting or running, that a snakemake started in `folder` (default: here). None where there is no SLURM."""
+    """This user's jobs, waiting or running, that a snakemake started in `folder` (default: here).
+
+    None where there is no SLURM.
+    """
     if shutil.which("squeue") is None:
         return []
     here = str((folder or Path.cwd()).resolve())
     text = _ask("squeue", "--noheader", f"--user={getpass.getuser()}", "--format=%i|%T|%j|%Z|%M|%N|%r|%k")
     rows = (line.split("|", 7) for line in text.splitlines() if line.count("|") >= 7)
-    return [ClusterJob(i, state, what, *more) for i, state, name, place, *more, what in rows if name.startswith(f"{PREFIX}_") and place == here]  # fmt: skip
+    return [
+        ClusterJob(i, state, what, *more)
+        for i, state, name, place, *more, what in rows
+        if name.startswith(f"{PREFIX}_") and place == here
+    ]
 
 
 def refuse_orphans() -> None:
-    """Raise `UserError` if jobs of an earlier snakemake are still at work: started beside them, their work would be done twice."""
+    """Raise `UserError` if jobs of an earlier snakemake are still at work: started beside them, their work would be
+    done twice.
+    """
     jobs = jobs_at_work()
     if not jobs:
         return
@@ -54,11 +63,16 @@ def refuse_orphans() -> None:
 
 
 def accounting_missing() -> bool:
-    """Whether SLURM keeps no accounts: then a controller that restarts makes snakemake forget its jobs and wait for ever."""
+    """Whether SLURM keeps no accounts: then a controller that restarts makes snakemake forget its jobs and wait for
+    ever.
+    """
     if shutil.which("sbatch") is None:
         return False
     try:
-        return subprocess.run(["sacct", "-X", "-n", "-S", "now-1minute"], capture_output=True, timeout=PATIENCE).returncode != 0  # fmt: skip
+        return (
+            subprocess.run(["sacct", "-X", "-n", "-S", "now-1minute"], capture_output=True, timeout=PATIENCE).returncode
+            != 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return True
 
@@ -68,4 +82,8 @@ def _ask(*command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None) or str(error)
-        raise UserError(f"SLURM does not answer: {said.strip()}", where=command[0], hint="try again when it does; nothing was started") from None  # fmt: skip
+        raise UserError(
+            f"SLURM does not answer: {said.strip()}",
+            where=command[0],
+            hint="try again when it does; nothing was started",
+        ) from None

@@ -66,7 +66,9 @@ class LoggedRun:
 
 
 def latest_runs(folder: Path = LOGS) -> tuple[LoggedRun | None, LoggedRun | None]:
-    """The latest start that had jobs to do or found nothing to do, and a later one that stopped before that with an error."""
+    """The latest start that had jobs to do or found nothing to do, and a later one that stopped before that with an
+    error.
+    """
     stopped = None
     for path in sorted(folder.glob("*.snakemake.log"), reverse=True):
         run = read_log(path)

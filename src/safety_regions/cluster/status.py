@@ -50,7 +50,9 @@ def progress_table(plan: Plan) -> Iterator[str]:
     yield "In place: " + ", ".join(f"{kind} {_cell(shared[kind])}" for kind in KINDS if kind in shared)
     rows = {name: [_cell(row.get(kind)) for kind in kinds] for name, row in counts.items()}
     for name, cells in {"": kinds, **rows}.items():
-        yield f"  {name:{names}}" + "".join(f"{cell:>{max(len(kind), 7) + 2}}" for cell, kind in zip(cells, kinds, strict=True))  # fmt: skip
+        yield f"  {name:{names}}" + "".join(
+            f"{cell:>{max(len(kind), 7) + 2}}" for cell, kind in zip(cells, kinds, strict=True)
+        )
 
 
 def _owner(made: Artifact) -> str:
@@ -93,7 +95,11 @@ def _at_work(seen: Seen) -> Iterator[str]:
     running = [_running(job, logged.get(job.id)) for job in seen.at_slurm if job.state != "PENDING"]
     local = [job for job in seen.started if seen.alive and not job.slurm_id]
     running += [[f"{job.what}, for {_elapsed(job.since)}", *_last_line(job.output)] for job in local]
-    submitted = [f"{job.what} [SLURM {job.slurm_id}]: submitted" for job in seen.started if seen.alive and job.slurm_id and job.slurm_id not in at_slurm]  # fmt: skip
+    submitted = [
+        f"{job.what} [SLURM {job.slurm_id}]: submitted"
+        for job in seen.started
+        if seen.alive and job.slurm_id and job.slurm_id not in at_slurm
+    ]
     waiting = [
         f"{_name(job, logged.get(job.id))}: waits for {job.reason}" for job in seen.at_slurm if job.state == "PENDING"
     ]
@@ -114,7 +120,10 @@ def _list(title: str, entries: list[list[str]]) -> Iterator[str]:
 
 def _running(job: ClusterJob, logged: LoggedJob | None) -> list[str]:
     where = f" on {job.node}" if job.node else ""
-    return [f"{_name(job, logged)}: {job.state.lower()}{where}, for {job.elapsed}", *_last_line(logged.output if logged else job.what)]  # fmt: skip
+    return [
+        f"{_name(job, logged)}: {job.state.lower()}{where}, for {job.elapsed}",
+        *_last_line(logged.output if logged else job.what),
+    ]
 
 
 def _name(job: ClusterJob, logged: LoggedJob | None) -> str:
@@ -123,7 +132,11 @@ def _name(job: ClusterJob, logged: LoggedJob | None) -> str:
 
 def _last_line(what: str) -> list[str]:
     """The last line of the newest of our logs that is about an output path, or about a job by its comment."""
-    keys = [part for part in what.replace("_", ".").split(".") if len(part) == KEY_DIGITS and not set(part) - set("0123456789abcdef")]  # fmt: skip
+    keys = [
+        part
+        for part in what.replace("_", ".").split(".")
+        if len(part) == KEY_DIGITS and not set(part) - set("0123456789abcdef")
+    ]
     logs = [log for key in keys for log in Path("logs").glob(f"*/*{key}*.log")]
     text = end_of(max(logs, key=lambda log: log.stat().st_mtime)) if logs else ""
     return [line.strip()[:120] for line in text.splitlines() if line.strip()][-1:]

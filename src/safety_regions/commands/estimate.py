@@ -14,8 +14,15 @@ GPU_MEMORY_GB = 80.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options: which run, and the machine it is for."""
     add_config_options(parser)
-    parser.add_argument("--profile", type=Path, metavar="FOLDER", help="take the machine from this profile, as snakemake does")  # fmt: skip
-    parser.add_argument("--gpu-memory-gb", type=_gigabytes, metavar="GB", help=f"memory of one GPU (default: what profile or configuration say, else {GPU_MEMORY_GB:g}); 0: a run on the CPU")  # fmt: skip
+    parser.add_argument(
+        "--profile", type=Path, metavar="FOLDER", help="take the machine from this profile, as snakemake does"
+    )
+    parser.add_argument(
+        "--gpu-memory-gb",
+        type=_gigabytes,
+        metavar="GB",
+        help=f"memory of one GPU (default: what profile or configuration say, else {GPU_MEMORY_GB:g}); 0: a run on the CPU",
+    )
 
 
 def _gigabytes(text: str) -> float:
@@ -34,7 +41,11 @@ def run(arguments: argparse.Namespace) -> None:
     from safety_regions.cluster.resources import Asking
 
     # Given on the command line, --config stands in the place of the profile's.
-    plan = plan_of_files(arguments.configfile, _config_of(arguments.profile)) if arguments.profile and not arguments.config else plan_of(arguments)  # fmt: skip
+    plan = (
+        plan_of_files(arguments.configfile, _config_of(arguments.profile))
+        if arguments.profile and not arguments.config
+        else plan_of(arguments)
+    )
     machine, gpu_gb = plan.run.machine, arguments.gpu_memory_gb
     if gpu_gb is None and machine.gpu_memory_gb is None and machine.device != "cpu":
         gpu_gb = GPU_MEMORY_GB
@@ -60,5 +71,9 @@ def _config_of(profile: Path) -> dict:
         raise UserError(f"not YAML: {error}", where=str(path), expected="a profile as for snakemake") from None
     config = content.get("config") or {} if isinstance(content, dict) else None
     if not isinstance(config, dict):
-        raise UserError("no mapping of keys to values, or none under `config`", where=str(path), expected="a profile as for snakemake")  # fmt: skip
+        raise UserError(
+            "no mapping of keys to values, or none under `config`",
+            where=str(path),
+            expected="a profile as for snakemake",
+        )
     return config

@@ -11,10 +11,17 @@ from safety_regions.provenance.trace import locate, trace
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="a file or folder below results/ or figures/, its receipt or pointer, or a copy of it")  # fmt: skip
+    parser.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="a file or folder below results/ or figures/, its receipt or pointer, or a copy of it",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="everything, recipes and facts too, as JSON")
-    form.add_argument("--crate", type=Path, metavar="OUT", help="folder in which to write ro-crate-metadata.json; no bytes are copied")  # fmt: skip
+    form.add_argument(
+        "--crate", type=Path, metavar="OUT", help="folder in which to write ro-crate-metadata.json; no bytes are copied"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -16,9 +16,21 @@ point to is lost, unless --all-commits goes with it.""".lstrip()
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options: what to keep, and what to remove."""
-    parser.add_argument("--keep", nargs="+", type=Path, metavar="FILE", help="keep what these configurations refer to (default: all runs' in config/)")  # fmt: skip
-    parser.add_argument("--delete", action="store_true", help="remove what is published; it can be had again from git's history and the remote")  # fmt: skip
-    parser.add_argument("--unpublished", action="store_true", help="with --delete: also what was never published; it is lost")  # fmt: skip
+    parser.add_argument(
+        "--keep",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="keep what these configurations refer to (default: all runs' in config/)",
+    )
+    parser.add_argument(
+        "--delete",
+        action="store_true",
+        help="remove what is published; it can be had again from git's history and the remote",
+    )
+    parser.add_argument(
+        "--unpublished", action="store_true", help="with --delete: also what was never published; it is lost"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -28,7 +40,9 @@ def run(arguments: argparse.Namespace) -> None:
     configs = arguments.keep or run_configs()
     kept = kept_keys(configs)
     found = leftovers(kept)
-    print(f"Kept: all that {', '.join(map(str, configs))} refer to. Overrides by --config are in no file: write them into one to keep what they made.\n")  # fmt: skip
+    print(
+        f"Kept: all that {', '.join(map(str, configs))} refer to. Overrides by --config are in no file: write them into one to keep what they made.\n"
+    )
     if arguments.delete:
         _remove(certain(found), arguments.unpublished, kept)
     elif found:

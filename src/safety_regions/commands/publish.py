@@ -49,7 +49,9 @@ def _summary(done: Published) -> str:
 def _staged(staged: dict[str, str]) -> str:
     if not staged:
         return "\nEverything is committed already."
-    counts = Counter((_what(path), {"A": "new", "D": "removed"}.get(letter, "changed")) for path, letter in staged.items())  # fmt: skip
+    counts = Counter(
+        (_what(path), {"A": "new", "D": "removed"}.get(letter, "changed")) for path, letter in staged.items()
+    )
     return "\nStaged for git: " + ", ".join(f"{n} {state} {what}" for (what, state), n in sorted(counts.items()))
 
 

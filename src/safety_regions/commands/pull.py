@@ -13,7 +13,11 @@ from safety_regions.text import readable_size, table
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options: which run, and how much of it."""
     parser.add_argument("artifact", nargs="*", help="bring these, of whatever run, instead of what a run needs")
-    parser.add_argument("--all", action="store_true", help="everything that is published of the run, not only what is needed to finish it")  # fmt: skip
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="everything that is published of the run, not only what is needed to finish it",
+    )
     add_config_options(parser)
 
 
@@ -37,7 +41,10 @@ def _summary(findings: list[Finding]) -> str:
     sizes: Counter[str] = Counter()
     for finding in findings:
         sizes[finding.kind] += finding.content.size if finding.content else 0
-    return table(["kind", "pulled and checked", "bytes"], [[kind, n, readable_size(sizes[kind])] for kind, n in sorted(kinds.items())])  # fmt: skip
+    return table(
+        ["kind", "pulled and checked", "bytes"],
+        [[kind, n, readable_size(sizes[kind])] for kind, n in sorted(kinds.items())],
+    )
 
 
 def _left(plan: Plan) -> str:

@@ -20,8 +20,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("name", metavar="PATH_OR_PREFIX", help="the artifact's path, or the first digits of its digest")
     add_config_options(parser)
-    parser.add_argument("--measure", action="store_true", help="for a region that follows from a kept statistic: measure that again too")  # fmt: skip
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="keep what is made in this new folder; without it nothing is kept")  # fmt: skip
+    parser.add_argument(
+        "--measure", action="store_true", help="for a region that follows from a kept statistic: measure that again too"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="keep what is made in this new folder; without it nothing is kept"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -75,7 +79,11 @@ def _why(again: Again) -> list[str]:
     """What was not the same in the making."""
     old = Known(again.artifact.path, receipts.read(again.artifact.path))
     new = Known(str(again.path), receipts.read(again.path))
-    lines = [f"  made with {package} {version} then, {new.versions.get(package, 'none')} now" for package, version in old.versions.items() if new.versions.get(package) != version]  # fmt: skip
+    lines = [
+        f"  made with {package} {version} then, {new.versions.get(package, 'none')} now"
+        for package, version in old.versions.items()
+        if new.versions.get(package) != version
+    ]
     lines += [f"  {module} has changed since" for module in old.changed]
     for fact in ("host", "processor", "gpu"):
         if old.run and old.run.get(fact) != new.run.get(fact):

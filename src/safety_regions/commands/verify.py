@@ -34,13 +34,17 @@ def _counts(verified: list[Verified]) -> str:
     states = sorted({state for _, state in counts}, key=lambda state: (state != OK, state not in GOOD, state))
     published = Counter(one.finding.kind for one in verified if one.published)
     kinds = sorted({kind for kind, _ in counts})
-    return table(["kind", *states, "published"], [[kind, *(counts[kind, s] for s in states), published[kind]] for kind in kinds])  # fmt: skip
+    return table(
+        ["kind", *states, "published"], [[kind, *(counts[kind, s] for s in states), published[kind]] for kind in kinds]
+    )
 
 
 def _warnings(verified: list[Verified]) -> str:
     """Which code has changed; artifacts of other code are used as they are."""
     changed = Counter(module for one in verified for module in one.changed)
-    lines = [f"warning: {module} has changed since {n} artifacts were made with it" for module, n in sorted(changed.items())]  # fmt: skip
+    lines = [
+        f"warning: {module} has changed since {n} artifacts were made with it" for module, n in sorted(changed.items())
+    ]
     return "\n".join(lines)
 
 

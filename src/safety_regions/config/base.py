@@ -23,4 +23,5 @@ HubId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-
 """`organisation/name` on the Hub."""
 
 RepoFolder = Annotated[str, StringConstraints(pattern=r"^\w[\w. -]*(/\w[\w. -]*)*$")]
-"""A folder inside a repository; no name begins with a dot, so none leads out of it, and none is a pattern of several."""
+"""A folder inside a repository; no name begins with a dot, so none leads out of it, and none is a pattern of
+several."""

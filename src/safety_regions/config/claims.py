@@ -10,7 +10,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Claims(Section):
-    """Thresholds of the claims that a report decides: each holds, does not hold, or its interval reaches across the line."""
+    """Thresholds of the claims that a report decides: each holds, does not hold, or its interval reaches across the
+    line.
+    """
 
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence of every interval; it is taken over the safety sets, so five sets give wide ones."""
@@ -27,7 +29,8 @@ class Claims(Section):
     common: Share = 0.1
     """IoU of all safety sets together below which they have no region in common."""
     settled: Share = 0.05
-    """If the last set lowers the IoU of all sets together by a smaller share than this, more sets would change little."""
+    """If the last set lowers the IoU of all sets together by a smaller share than this, more sets would change
+    little."""
     refuses: Share = 0.5
     """Share of the harmful prompts that a model must refuse if a region is to be held against its refusals."""
     broken: float = Field(default=10.0, ge=1)

@@ -54,9 +54,11 @@ class DatasetSpec(Section):
 
     source: Source
     prompt: str | list[str] = "prompt"
-    """Column of the prompt; a list is joined by a blank line, empty cells left out. Dots reach into nested cells: `instances.0.input`. Text files have the one column `text`."""
+    """Column of the prompt; a list is joined by a blank line, empty cells left out. Dots reach into nested cells:
+    `instances.0.input`. Text files have the one column `text`."""
     response: str | None = None
-    """Column of the set's own safe response, for the response policy `dataset`. Never a column of compliance prefixes."""
+    """Column of the set's own safe response, for the response policy `dataset`. Never a column of compliance
+    prefixes."""
     keep: dict[str, list[str]] = Field(default_factory=dict)
     """Keep the rows whose column holds one of these values: `{label: [unsafe]}`."""
     drop: dict[str, list[str]] = Field(default_factory=dict)
@@ -64,7 +66,8 @@ class DatasetSpec(Section):
     drop_words: list[str] = Field(default_factory=list)
     """Drop the rows in whose prompt or response a word starts with one of these (case ignored)."""
     extract: Literal["none", "single_turn"] = "none"
-    """`single_turn`: the prompt column holds `\\n\\nHuman: ... \\n\\nAssistant: ...` dialogues; keep the human turn of those with one turn."""
+    """`single_turn`: the prompt column holds `\\n\\nHuman: ... \\n\\nAssistant: ...` dialogues; keep the human turn of
+    those with one turn."""
     rows: int | None = Field(default=None, ge=1)
     """Expected number of rows after the filters; another number stops the run."""
     licence: str

@@ -8,7 +8,9 @@ from safety_regions.config.base import Id, Section
 
 
 class Evaluate(Section):
-    """Take regions out of each model and ask it again: refusals, over-refusals and perplexity, beside random regions of the same size."""
+    """Take regions out of each model and ask it again: refusals, over-refusals and perplexity, beside random regions of
+    the same size.
+    """
 
     sets: list[Id] | None = Field(default=None, min_length=1)
     """Safety sets whose regions are taken out, one at a time; null: the first one."""

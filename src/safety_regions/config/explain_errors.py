@@ -42,7 +42,9 @@ def _mistake(detail: Any, data: dict, spot: Spot, allowed: Allowed, places: Plac
         return _broken_rule(detail, spot, allowed, places)
     # In a union, pydantic may report an item of the value that fits neither branch.
     value = _at(data, spot.path, detail["input"])
-    return Mistake(show(value, place.written), place.where, key, allowed.describe(spot.schema), _hint(value, spot, allowed))  # fmt: skip
+    return Mistake(
+        show(value, place.written), place.where, key, allowed.describe(spot.schema), _hint(value, spot, allowed)
+    )
 
 
 def _at(data: Any, path: KeyPath, otherwise: Any) -> Any:

@@ -54,7 +54,9 @@ def main(arguments: list[str] | None = None) -> None:
     texts = {options.folder / name: text for name, text in generated().items()}
     drifted = [str(path) for path, text in texts.items() if not path.is_file() or path.read_text("utf-8") != text]
     if options.check and drifted:
-        raise UserError(f"not what the models in src/safety_regions/config say: {', '.join(drifted)}", hint=f"run: {COMMAND}")  # fmt: skip
+        raise UserError(
+            f"not what the models in src/safety_regions/config say: {', '.join(drifted)}", hint=f"run: {COMMAND}"
+        )
     if not options.check:
         for path, text in texts.items():
             write_text(path, text)

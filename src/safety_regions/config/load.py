@@ -23,9 +23,10 @@ WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~"
 def load_run(merged: Mapping, files: Iterable[Path | str] = (), overrides: Mapping | None = None) -> RunConfig:
     """The checked run configuration.
 
-    `merged`: what Snakemake made of the files and `--config`; `files`: the configuration files in the order in which they
-    were merged, the workflow's own before those of `--configfile`; `overrides`: what `--config` gave. Inside mappings and lists Snakemake hands every `--config` value on as
-    text, so such text is read as a number, true, false or null where the schema wants one.
+    `merged`: what Snakemake made of the files and `--config`; `files`: the configuration files in the order in which
+    they were merged, the workflow's own before those of `--configfile`; `overrides`: what `--config` gave. Inside
+    mappings and lists Snakemake hands every `--config` value on as text, so such text is read as a number, true, false
+    or null where the schema wants one.
 
     Raises one `UserError` that lists every mistake with its place, what was found and what is allowed.
     """

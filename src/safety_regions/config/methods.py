@@ -18,30 +18,40 @@ class Wanda(Section):
 
 
 class SafeNeuron(Section):
-    """SafeNeuron (ICLR 2025, openreview yR47RmND1m): how much a layer's output changes when a neuron is taken out, per prompt."""
+    """SafeNeuron (ICLR 2025, openreview yR47RmND1m): how much a layer's output changes when a neuron is taken out, per
+    prompt.
+    """
 
     ffn: Literal["exact", "up"] = "exact"
-    """`exact`: norm of the neuron's contribution to the output; `up`: sum of |up|, as the method's published code has it."""
+    """`exact`: norm of the neuron's contribution to the output; `up`: sum of |up|, as the method's published code has
+    it."""
     scale_delta: bool = True
-    """Divide what a query or key neuron takes from the attention scores by sqrt(d), like the scores; the published code does not."""
+    """Divide what a query or key neuron takes from the attention scores by sqrt(d), like the scores; the published code
+    does not."""
     shared_heads: Literal["max", "joint"] = "max"
-    """A key or value neuron that several query heads share: the largest of its importances, or that of taking it from all at once."""
+    """A key or value neuron that several query heads share: the largest of its importances, or that of taking it from
+    all at once."""
     select: Literal["mean", "agreement"] = "mean"
-    """`mean`: the top fraction of the importance averaged over prompts; `agreement`: what is in the top fraction of many prompts."""
+    """`mean`: the top fraction of the importance averaged over prompts; `agreement`: what is in the top fraction of
+    many prompts."""
     agreement: Share = 1.0
-    """Share of the prompts for `agreement`; 1 is the intersection of the method's paper, whose size the fraction no longer fixes."""
+    """Share of the prompts for `agreement`; 1 is the intersection of the method's paper, whose size the fraction no
+    longer fixes."""
 
 
 class SafeLayer(Section):
-    """SafeLayer (ICLR 2025, arXiv 2408.17003): one range of layers, found by angles between prompts and by scaling layers.
+    """SafeLayer (ICLR 2025, arXiv 2408.17003): one range of layers, found by angles between prompts and by scaling
+    layers.
 
     The fractions q and p have no say in it: a region is the whole range at each of them.
     """
 
     normal: Id | None = None
-    """Harmless set whose last-token states each set's are compared with, by prompts behind those identified on; null: the first utility set."""
+    """Harmless set whose last-token states each set's are compared with, by prompts behind those identified on; null:
+    the first utility set."""
     over_rejection: list[Id] | None = Field(default=None, min_length=1)
-    """Harmless sets, best ones that look harmful, whose refusals are counted while layers are scaled; null: the utility sets."""
+    """Harmless sets, best ones that look harmful, whose refusals are counted while layers are scaled; null: the utility
+    sets."""
     n_over_rejection: int = Field(default=12, ge=1)
     """Prompts of each of these sets."""
     n_pairs: int = Field(default=500, ge=1)
@@ -55,7 +65,8 @@ class SafeLayer(Section):
     alpha_steps: int = Field(default=4, ge=1)
     """... at most this many, until the refusals differ enough between ranges."""
     least_spread: Share = 0.025
-    """Enough: standard deviation, over the ranges tried, of the share of prompts refused; below it the range is the one read off the angles."""
+    """Enough: standard deviation, over the ranges tried, of the share of prompts refused; below it the range is the one
+    read off the angles."""
     scale_o_proj: bool = True
     """Scale the attention's output matrix too; the method's published code leaves it out."""
 
@@ -66,7 +77,8 @@ class Adapter(Section):
     harmful: list[Id] | None = Field(default=None, min_length=1)
     """Datasets whose prompts are answered with a refusal in training; null: the first two safety sets."""
     harmless: list[Id] | None = Field(default=None, min_length=1)
-    """Datasets whose prompts are answered with their own `response` column in training; null: the utility sets that have one."""
+    """Datasets whose prompts are answered with their own `response` column in training; null: the utility sets that
+    have one."""
     n_samples: int = Field(default=64, ge=2)
     """Training prompts taken from each dataset, as far as it has them."""
     offset: int | None = Field(default=None, ge=0)
@@ -88,7 +100,9 @@ class Adapter(Section):
 
 
 class Nlsr(Section):
-    """NLSR (AAAI 2025, arXiv 2412.12497): the largest weights of a LoRA safety adapter, projected on the response tokens' main directions."""
+    """NLSR (AAAI 2025, arXiv 2412.12497): the largest weights of a LoRA safety adapter, projected on the response
+    tokens' main directions.
+    """
 
     kept_ranks: Share = 0.8
     """Share of the ranks that the projection keeps: int(rank x share), as in the method's published code."""
@@ -96,7 +110,10 @@ class Nlsr(Section):
 
 
 class Methods(Section):
-    """Identification methods: each key present is run, its mapping holds the method's options. Leave a method out with `null`."""
+    """Identification methods: each key present is run, its mapping holds the method's options.
+
+    Leave a method out with `null`.
+    """
 
     snip: Snip | None = Snip()
     wanda: Wanda | None = Wanda()

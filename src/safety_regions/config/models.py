@@ -16,7 +16,9 @@ class HubModel(Section):
 
 
 class LocalModel(Section):
-    """A folder with config.json, tokenizer and *.safetensors, pinned by the digest that `scripts/prepare_model.py --digest FOLDER` prints."""
+    """A folder with config.json, tokenizer and *.safetensors, pinned by the digest that `scripts/prepare_model.py
+    --digest FOLDER` prints.
+    """
 
     kind: Literal["local"]
     path: str
@@ -64,9 +66,11 @@ class AlignedModel(Section):
     n_samples: int = Field(default=150, ge=2)
     """Training prompts taken from each dataset."""
     offset: int = Field(default=0, ge=0)
-    """Training prompts start after this many of the seeded order, so that a run that identifies on the first n never sees them in training."""
+    """Training prompts start after this many of the seeded order, so that a run that identifies on the first n never
+    sees them in training."""
     n_held_out: int = Field(default=32, ge=1)
-    """Prompts per dataset kept out of training, taken before `offset`, on which the refusal rates of the receipt are measured."""
+    """Prompts per dataset kept out of training, taken before `offset`, on which the refusal rates of the receipt are
+    measured."""
     rank: int = Field(default=16, ge=1)
     alpha: float = Field(default=32.0, gt=0)
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -85,7 +89,8 @@ class ModelSpec(Section):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Dtype of the weights while scoring; sums are float32 whatever it is."""
     plain_template: Annotated[str, Field(pattern=r"\{prompt\}")] | None = None
-    """For a model without a chat template: text around the prompt, such as `"{prompt}\\n"`. The model's own template always comes first."""
+    """For a model without a chat template: text around the prompt, such as `"{prompt}\\n"`. The model's own template
+    always comes first."""
     parameters: int | None = Field(default=None, ge=1)
     """How many weights it has: what jobs ask of a cluster before the model is prepared; then its config.json counts."""
     licence: str

@@ -39,8 +39,8 @@ class _Found:
 def load_registries(run: RunConfig, files: Iterable[Path | str] = (), overrides: Mapping | None = None) -> Registries:
     """The entries of all registry files of a run, each checked, and checked against the run and each other.
 
-    Of two entries with one id the later file's counts, whole. `files` and `overrides` are those given to `load_run`; they
-    only serve to name the line of a mistake in the run's own keys.
+    Of two entries with one id the later file's counts, whole. `files` and `overrides` are those given to `load_run`;
+    they only serve to name the line of a mistake in the run's own keys.
 
     Raises one `UserError` that lists every mistake with its place, what was found and what is allowed.
     """
@@ -122,7 +122,13 @@ def _listed(key: KeyPath, ids: list[str] | None) -> list[tuple[KeyPath, str]]:
 def _unknown(name: str, known: Iterable[str], path: KeyPath, places: Places, registry: str) -> Mistake:
     default = "" if places.has(path[:-1]) or places.has(path) else " (the default)"
     expected = f"an id in {registry or 'a registry file'}"
-    return Mistake(f'the id "{name}"{default}, which no registry has', places.of(path).where, dotted(path), expected, did_you_mean(name, known))  # fmt: skip
+    return Mistake(
+        f'the id "{name}"{default}, which no registry has',
+        places.of(path).where,
+        dotted(path),
+        expected,
+        did_you_mean(name, known),
+    )
 
 
 def _aligned(registries: Registries, in_models: Places) -> Iterable[Mistake]:
@@ -139,11 +145,18 @@ def _aligned(registries: Registries, in_models: Places) -> Iterable[Mistake]:
                 if dataset not in registries.datasets:
                     yield _unknown(dataset, registries.datasets, path, in_models, "a dataset registry")
                 elif role == "harmless" and not _has_response(registries.datasets[dataset]):
-                    yield _no_response(dataset, path, in_models, "harmless sets are answered with their own responses in training")  # fmt: skip
+                    yield _no_response(
+                        dataset, path, in_models, "harmless sets are answered with their own responses in training"
+                    )
         circle = _circle(name, registries.models)
         if circle and not told & set(circle):
             told |= set(circle)
-            yield Mistake(f"a circle: {' -> '.join([*circle, circle[0]])}", in_models.of((name, "source", "base")).where, f"{name}.source.base", "a base that does not rest on this model itself")  # fmt: skip
+            yield Mistake(
+                f"a circle: {' -> '.join([*circle, circle[0]])}",
+                in_models.of((name, "source", "base")).where,
+                f"{name}.source.base",
+                "a base that does not rest on this model itself",
+            )
 
 
 def _circle(name: str, models: dict[str, ModelSpec]) -> list[str]:
@@ -166,7 +179,10 @@ def _without_response(run: RunConfig, registries: Registries, in_run: Places) ->
 
 def _need_responses(run: RunConfig, registries: Registries) -> Iterator[tuple[KeyPath, str, str]]:
     """The datasets whose own responses this run uses, with the key that says so, and why."""
-    safety, utility = _listed(("datasets", "safety"), run.datasets.safety), _listed(("datasets", "utility"), run.datasets.utility)  # fmt: skip
+    safety, utility = (
+        _listed(("datasets", "safety"), run.datasets.safety),
+        _listed(("datasets", "utility"), run.datasets.utility),
+    )
     if run.responses.policy == "dataset":
         yield from ((path, name, "responses.policy is `dataset`") for path, name in [*safety, *utility])
     # Left to the default, those utility sets count that have responses; only where none has is that a mistake.
@@ -192,4 +208,10 @@ def _has_response(spec: DatasetSpec) -> bool:
 
 def _no_response(name: str, path: KeyPath, places: Places, why: str) -> Mistake:
     hint = f"name {name}'s column of safe responses in its registry entry (key `response`), or leave the set out"
-    return Mistake(f'"{name}", a set without responses', places.of(path).where, dotted(path), f"a set with a `response` column: {why}", hint)  # fmt: skip
+    return Mistake(
+        f'"{name}", a set without responses',
+        places.of(path).where,
+        dotted(path),
+        f"a set with a `response` column: {why}",
+        hint,
+    )

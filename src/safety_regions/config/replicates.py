@@ -16,11 +16,14 @@ class Replicates(Section):
     methods: list[Method] | None = None
     """Methods whose regions are identified again; null: all that are run."""
     seeds: int = Field(default=1, ge=0)
-    """Further draws of n_samples prompts of every safety set, with the seeds that follow; a set of few prompts repeats some."""
+    """Further draws of n_samples prompts of every safety set, with the seeds that follow; a set of few prompts repeats
+    some."""
 
 
 class Controls(Section):
-    """Regions from the same prompts with other responses, and from other prompts with the same: which of the two do regions follow? `null`: none."""
+    """Regions from the same prompts with other responses, and from other prompts with the same: which of the two do
+    regions follow? `null`: none.
+    """
 
     safety: list[Id] | None = Field(default=None, min_length=2)
     """Safety sets; null: the first two."""

@@ -1,4 +1,6 @@
-"""What one run (config/demo.yaml, config/small.yaml, ...) may say: the science in it, and nothing about machines but `machine`."""
+"""What one run (config/demo.yaml, config/small.yaml, ...) may say: the science in it, and nothing about machines but
+`machine`.
+"""
 
 from typing import Annotated, Literal
 
@@ -13,9 +15,17 @@ from safety_regions.config.replicates import Controls, Replicates
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
 SYNTHETIC_SAFETY = [
-    "syn_build", "syn_steal", "syn_trick", "syn_enter", "syn_damage",
-    "syn_forge", "syn_spy", "syn_threaten", "syn_hide", "syn_cheat",
-]  # fmt: skip
+    "syn_build",
+    "syn_steal",
+    "syn_trick",
+    "syn_enter",
+    "syn_damage",
+    "syn_forge",
+    "syn_spy",
+    "syn_threaten",
+    "syn_hide",
+    "syn_cheat",
+]
 
 
 class Registry(Section):
@@ -60,7 +70,8 @@ class Responses(Section):
     """Which response follows each prompt when a region is identified: one policy for all sets."""
 
     policy: Literal["model", "dataset", "template"] = "model"
-    """`model`: the model's own greedy answers; `dataset`: each set's own safe responses; `template`: one fixed refusal."""
+    """`model`: the model's own greedy answers; `dataset`: each set's own safe responses; `template`: one fixed
+    refusal."""
     template: str = Field(default="I'm sorry, but I can't help with that.", min_length=1)
     """The response of the policy `template`."""
     max_new_tokens: int = Field(default=24, ge=1)
@@ -75,7 +86,8 @@ class Thresholds(Section):
     )
     """Fractions stored in every region, ascending; analysis at any of them costs no scoring."""
     scope: Literal["row", "matrix", "layer", "model"] = "matrix"
-    """Within what the top fraction is taken: an output row, a weight matrix, all scored matrices of a layer, or of the model."""
+    """Within what the top fraction is taken: an output row, a weight matrix, all scored matrices of a layer, or of the
+    model."""
     q: Fraction = 0.05
     """Fraction of the safety regions in the headline tables and figures; one of the grid."""
     p: Fraction = 0.05
@@ -101,7 +113,8 @@ class Overlap(Section):
 
 
 class Machine(Section):
-    """How jobs use this machine; profiles may set it. No part of any recipe: results do not depend on it but for rounding.
+    """How jobs use this machine; profiles may set it. No part of any recipe: results do not depend on it but for
+    rounding.
 
     Another `batch_tokens` rounds otherwise, and so does a GPU: at the cut of a region a few elements then differ, with
     float32 on a CPU hardly any (docs/determinism.md).
@@ -114,13 +127,17 @@ class Machine(Section):
     datasets_per_job: int = Field(default=100, ge=1)
     """Most artifacts, one for each dataset and method, that one job makes after loading its model once."""
     tables_per_job: int = Field(default=100, ge=1)
-    """Most overlap tables that one job counts: one for each method, and one across methods. Hours each for models of billions of weights."""
+    """Most overlap tables that one job counts: one for each method, and one across methods. Hours each for models of
+    billions of weights."""
     gpu_memory_gb: float | None = Field(default=None, gt=0)
-    """Memory of one GPU of the cluster, in GB. With it, a job asks for as many GPUs as its model needs; null: for one, where a GPU is used."""
+    """Memory of one GPU of the cluster, in GB. With it, a job asks for as many GPUs as its model needs; null: for one,
+    where a GPU is used."""
     gpus_per_node: int = Field(default=1, ge=1)
-    """GPUs that one job may ask for: a larger model's layers are spread over them; one that needs more is refused before anything starts."""
+    """GPUs that one job may ask for: a larger model's layers are spread over them; one that needs more is refused
+    before anything starts."""
     recompute_published: bool = False
-    """Compute again what was published but not pulled to this machine; otherwise such a run stops and says what to pull."""
+    """Compute again what was published but not pulled to this machine; otherwise such a run stops and says what to
+    pull."""
 
 
 class RunConfig(Section):

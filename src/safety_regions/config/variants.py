@@ -2,7 +2,8 @@
 
 OWN = "own"
 Variant = tuple[str, str]
-"""A set, and which region of it: `own`, `split0.1` the second half of its prompts, `seed1` another draw, `template0` other responses."""
+"""A set, and which region of it: `own`, `split0.1` the second half of its prompts, `seed1` another draw, `template0`
+other responses."""
 
 
 def named(of: Variant) -> str:

@@ -61,7 +61,9 @@ class Places:
     def _find(self, path: KeyPath) -> Place | None:
         # Pydantic names a key that is too large a number by its text.
         text = [str(key) for key in path]
-        return self._places.get(path) or next((at for known, at in self._places.items() if [str(key) for key in known] == text), None)  # fmt: skip
+        return self._places.get(path) or next(
+            (at for known, at in self._places.items() if [str(key) for key in known] == text), None
+        )
 
     def has(self, path: KeyPath) -> bool:
         """Whether a key was written down anywhere."""
@@ -118,9 +120,25 @@ def read_document(path: Path | str) -> Document:
         finally:
             loader.dispose()
     except OSError as error:
-        raise ConfigError([Mistake(f"a file that cannot be read ({error.strerror})", str(path), hint="paths are relative to the folder in which snakemake runs")]) from None  # fmt: skip
+        raise ConfigError(
+            [
+                Mistake(
+                    f"a file that cannot be read ({error.strerror})",
+                    str(path),
+                    hint="paths are relative to the folder in which snakemake runs",
+                )
+            ]
+        ) from None
     except UnicodeDecodeError as error:
-        raise ConfigError([Mistake(f"a byte that is not UTF-8, {error.start} bytes into the file", str(path), expected="a UTF-8 text file")]) from None  # fmt: skip
+        raise ConfigError(
+            [
+                Mistake(
+                    f"a byte that is not UTF-8, {error.start} bytes into the file",
+                    str(path),
+                    expected="a UTF-8 text file",
+                )
+            ]
+        ) from None
     except yaml.YAMLError as error:
         raise ConfigError([_syntax_mistake(str(path), error)]) from None
     raise_if_any(builder.mistakes)
@@ -153,7 +171,16 @@ class _Builder:
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
         self._built += 1
         if self._built > MOST_VALUES:
-            raise ConfigError([Mistake(f"more than {MOST_VALUES} values", self.places[path[:1]].where if path else self._where(node), dotted(path[:1]), hint="write out what the aliases (*name) stand for, once")])  # fmt: skip
+            raise ConfigError(
+                [
+                    Mistake(
+                        f"more than {MOST_VALUES} values",
+                        self.places[path[:1]].where if path else self._where(node),
+                        dotted(path[:1]),
+                        hint="write out what the aliases (*name) stand for, once",
+                    )
+                ]
+            )
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if id(node) in self._open:
@@ -171,7 +198,9 @@ class _Builder:
             return self.loader.construct_object(node)
         except (ValueError, OverflowError, yaml.YAMLError) as error:
             reason = getattr(error, "problem", None) or str(error)
-            return self._mistake(node, path, f'"{node.value[:80]}", which YAML cannot read ({reason})', hint="put text in quotes")  # fmt: skip
+            return self._mistake(
+                node, path, f'"{node.value[:80]}", which YAML cannot read ({reason})', hint="put text in quotes"
+            )
 
     def _sequence(self, node: yaml.Node, path: KeyPath) -> list:
         values = []
@@ -196,12 +225,23 @@ class _Builder:
                 self._mistake(key_node, path, f"a key that is {show(key)}", expected="keys that are plain text")
                 continue
             if key in own:
-                self._mistake(key_node, (*path, key), f"this key twice, first in line {lines[key]}", expected="each key once", hint="YAML would silently drop the first; keep one")  # fmt: skip
+                self._mistake(
+                    key_node,
+                    (*path, key),
+                    f"this key twice, first in line {lines[key]}",
+                    expected="each key once",
+                    hint="YAML would silently drop the first; keep one",
+                )
                 continue
             lines[key] = line
             self._note((*path, key), key_node, value_node)
             if isinstance(value_node, yaml.ScalarNode) and value_node.tag == NULL and value_node.value == "":
-                self._mistake(key_node, (*path, key), "nothing after the colon", hint="remove the key for its default, indent what belongs under it, write {} for an empty mapping, or null if null is meant")  # fmt: skip
+                self._mistake(
+                    key_node,
+                    (*path, key),
+                    "nothing after the colon",
+                    hint="remove the key for its default, indent what belongs under it, write {} for an empty mapping, or null if null is meant",
+                )
             own[key] = self.build(value_node, (*path, key))
         return merged | own
 
@@ -243,5 +283,9 @@ def _syntax_mistake(file: str, error: yaml.YAMLError) -> Mistake:
     parts = (getattr(error, "context", None), getattr(error, "problem", None) or getattr(error, "reason", None))
     reason = ", ".join(part for part in parts if part) or type(error).__name__
     tab = "cannot start any token" in reason
-    hint = "indent with spaces, not tabs" if tab else "check the indentation, colons, brackets and quotes here and in the line above"  # fmt: skip
+    hint = (
+        "indent with spaces, not tabs"
+        if tab
+        else "check the indentation, colons, brackets and quotes here and in the line above"
+    )
     return Mistake(f"text that is not YAML: {reason}", where, hint=hint)

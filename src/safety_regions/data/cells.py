@@ -57,5 +57,9 @@ def text_cell(row: SourceRow, column: str, where: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise UserError(f"text that is no Unicode in column {column!r}: {error.reason}", where=f"{where}, {row.place}", hint="correct or drop this row") from None  # fmt: skip
+        raise UserError(
+            f"text that is no Unicode in column {column!r}: {error.reason}",
+            where=f"{where}, {row.place}",
+            hint="correct or drop this row",
+        ) from None
     return value

@@ -23,8 +23,8 @@ class _TransientError(Exception):
 def download(url: str, *, attempts: int = 4, pause: float = 1.0, max_bytes: int = MAX_BYTES) -> bytes:
     """The bytes at `url`, read through the mirror that the environment names, if any.
 
-    Transient faults are retried after `pause`, 2 `pause`, 4 `pause` ... seconds. Raises `UserError` when it stays so, for
-    any other answer than 200, and for more than `max_bytes`.
+    Transient faults are retried after `pause`, 2 `pause`, 4 `pause` ... seconds. Raises `UserError` when it stays so,
+    for any other answer than 200, and for more than `max_bytes`.
     """
     address = mirrored(url, os.environ.get(MIRROR, ""))
     for attempt in range(1, attempts + 1):
@@ -42,7 +42,11 @@ def mirrored(url: str, mirrors: str) -> str:
     for mirror in mirrors.split():
         prefix, separator, replacement = mirror.partition("=")
         if not (prefix and separator and replacement):
-            raise UserError(f"{mirror!r}", where=f"environment variable {MIRROR}", expected="PREFIX=REPLACEMENT, several separated by spaces")  # fmt: skip
+            raise UserError(
+                f"{mirror!r}",
+                where=f"environment variable {MIRROR}",
+                expected="PREFIX=REPLACEMENT, several separated by spaces",
+            )
         if url.startswith(prefix):
             return replacement + url.removeprefix(prefix)
     return url
@@ -60,7 +64,12 @@ def _get(address: str, max_bytes: int) -> bytes:
             for piece in answer.iter_content(2**16):
                 data += piece
                 if len(data) > max_bytes:
-                    raise UserError(f"more than {max_bytes} bytes", where=address, expected="a smaller file", hint="download it by hand and use a source of kind: local")  # fmt: skip
+                    raise UserError(
+                        f"more than {max_bytes} bytes",
+                        where=address,
+                        expected="a smaller file",
+                        hint="download it by hand and use a source of kind: local",
+                    )
                 if time.monotonic() > deadline:
                     raise _TransientError(f"not finished after {MAX_SECONDS:.0f} s")
             return bytes(data)

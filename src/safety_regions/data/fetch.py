@@ -23,14 +23,19 @@ class Fetched:
 def fetch(name: str, spec: DatasetSpec, sha256: str | None = None) -> Fetched:
     """The rows `{"id", "prompt", "response"}` of a dataset after mapping and filters, in source order.
 
-    `sha256`: of a local file when the run was planned. Raises `UserError` whenever the source is not what the spec says:
-    unreachable, other bytes, malformed, a missing column, no rows, or another number of rows than `spec.rows`.
+    `sha256`: of a local file when the run was planned. Raises `UserError` whenever the source is not what the spec
+    says: unreachable, other bytes, malformed, a missing column, no rows, or another number of rows than `spec.rows`.
     """
     where = f"dataset {name}, {_address(spec)}"
     source = _read(spec, sha256, where)
     rows, dropped = map_rows(name, spec, source, where)
     if spec.rows is not None and len(rows) != spec.rows:
-        raise UserError(f"{len(rows)} rows after the filters (of {len(source)})", where=where, expected=f"{spec.rows} rows", hint="compare the filters with the source, or correct `rows`")  # fmt: skip
+        raise UserError(
+            f"{len(rows)} rows after the filters (of {len(source)})",
+            where=where,
+            expected=f"{spec.rows} rows",
+            hint="compare the filters with the source, or correct `rows`",
+        )
     facts = {
         "commit": spec.source.revision if isinstance(spec.source, HubDataset) else None,
         "n_source_rows": len(source),
@@ -44,8 +49,8 @@ def fetch(name: str, spec: DatasetSpec, sha256: str | None = None) -> Fetched:
 
 
 def fetch_recipe(recipe: dict, *, licence: str, citation: str, local: str | None = None) -> Fetched:
-    """`fetch` by a recipe of `recipe.dataset_recipe`. What changes no row is no part of it: licence, citation, and `local`,
-    the path of a local file.
+    """`fetch` by a recipe of `recipe.dataset_recipe`. What changes no row is no part of it: licence, citation, and
+    `local`, the path of a local file.
     """
     try:
         source = recipe["spec"]["source"]

@@ -27,15 +27,20 @@ class SourceRow:
 def parse(data: bytes, format: Format, where: str) -> list[SourceRow]:
     """The rows of a file's bytes. Text is UTF-8, with or without a byte order mark.
 
-    csv: the first record names the columns. json: a list of objects. jsonl: an object per line. txt: a prompt per line, in
-    the column `text`. Blank lines are no rows. Raises `UserError` that names the line of a malformed record.
+    csv: the first record names the columns. json: a list of objects. jsonl: an object per line. txt: a prompt per line,
+    in the column `text`. Blank lines are no rows. Raises `UserError` that names the line of a malformed record.
     """
     return _PARSERS[format](data, where)
 
 
 def _text(data: bytes, where: str) -> str:
     if data.startswith(GZIP):
-        raise UserError("a gzip file", where=where, expected="UTF-8 text", hint="unpack it with gunzip: nothing is unpacked here, however large it may become")  # fmt: skip
+        raise UserError(
+            "a gzip file",
+            where=where,
+            expected="UTF-8 text",
+            hint="unpack it with gunzip: nothing is unpacked here, however large it may become",
+        )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -69,10 +74,17 @@ def _csv(data: bytes, where: str) -> list[SourceRow]:
                 columns = _header(record, f"{where}, {place}")
                 continue
             if len(record) != len(columns):
-                raise UserError(f"{len(record)} cells", where=f"{where}, {place}", expected=f"{len(columns)} cells, as in the header", hint="look for an unquoted comma or a missing quote")  # fmt: skip
+                raise UserError(
+                    f"{len(record)} cells",
+                    where=f"{where}, {place}",
+                    expected=f"{len(columns)} cells, as in the header",
+                    hint="look for an unquoted comma or a missing quote",
+                )
             rows.append(SourceRow(place, dict(zip(columns, record, strict=True))))
     except csv.Error as error:
-        raise UserError(f"not CSV: {error}", where=f"{where}, line {start}", hint="look for a quote that is never closed") from None  # fmt: skip
+        raise UserError(
+            f"not CSV: {error}", where=f"{where}, line {start}", hint="look for a quote that is never closed"
+        ) from None
     return rows
 
 
@@ -86,7 +98,9 @@ def _header(record: list[str], where: str) -> list[str]:
 def _json(data: bytes, where: str) -> list[SourceRow]:
     content = _load_json(_text(data, where), where)
     if not isinstance(content, list):
-        raise UserError(f"a JSON {type(content).__name__}", where=where, expected="a list of objects", hint="is the format jsonl?")  # fmt: skip
+        raise UserError(
+            f"a JSON {type(content).__name__}", where=where, expected="a list of objects", hint="is the format jsonl?"
+        )
     return [_object(cells, f"row {number}", where) for number, cells in enumerate(content, 1)]
 
 
@@ -98,9 +112,16 @@ def _load_json(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except RecursionError:
-        raise UserError("not JSON: too many lists or mappings inside each other", where=where, expected="rows of text") from None  # fmt: skip
+        raise UserError(
+            "not JSON: too many lists or mappings inside each other", where=where, expected="rows of text"
+        ) from None
     except ValueError as error:
-        raise UserError(f"not JSON: {error}", where=where, expected="UTF-8 JSON", hint="look for a cut-off end, single quotes, or a trailing comma") from None  # fmt: skip
+        raise UserError(
+            f"not JSON: {error}",
+            where=where,
+            expected="UTF-8 JSON",
+            hint="look for a cut-off end, single quotes, or a trailing comma",
+        ) from None
 
 
 def _object(cells: Any, place: str, where: str) -> SourceRow:
@@ -121,10 +142,20 @@ def _parquet(data: bytes, where: str) -> list[SourceRow]:
         # A dictionary and run lengths let a small file stand for any number of rows.
         n_rows = pyarrow.parquet.read_metadata(pyarrow.BufferReader(data)).num_rows
         if n_rows > MAX_ROWS:
-            raise UserError(f"{n_rows} rows", where=where, expected=f"at most {MAX_ROWS} rows", hint="cut the file, for example to the rows of one split")  # fmt: skip
+            raise UserError(
+                f"{n_rows} rows",
+                where=where,
+                expected=f"at most {MAX_ROWS} rows",
+                hint="cut the file, for example to the rows of one split",
+            )
         rows = pyarrow.parquet.read_table(pyarrow.BufferReader(data)).to_pylist()
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise UserError(f"not Parquet: {error}", where=where, expected="a whole Parquet file of UTF-8 text", hint="write or download it again") from None  # fmt: skip
+        raise UserError(
+            f"not Parquet: {error}",
+            where=where,
+            expected="a whole Parquet file of UTF-8 text",
+            hint="write or download it again",
+        ) from None
     return [SourceRow(f"row {number}", cells) for number, cells in enumerate(rows, 1)]
 
 

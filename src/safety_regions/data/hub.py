@@ -11,14 +11,20 @@ from safety_regions.config.datasets import HubDataset
 from safety_regions.data.formats import SourceRow
 from safety_regions.errors import UserError, did_you_mean
 
-OFFLINE_ERRORS = {"ConnectionError", "ConnectError", "TimeoutException", "OfflineModeIsEnabled", "LocalEntryNotFoundError"}  # fmt: skip
+OFFLINE_ERRORS = {
+    "ConnectionError",
+    "ConnectError",
+    "TimeoutException",
+    "OfflineModeIsEnabled",
+    "LocalEntryNotFoundError",
+}
 
 
 def load_hub(source: HubDataset, where: str) -> list[SourceRow]:
     """All rows of the split at the pinned commit; with HF_HUB_OFFLINE=1, from the cache.
 
-    Raises `UserError` for a gated or unknown dataset, an unknown commit, configuration or split, no connection, or when the
-    pin is resolved to another commit (the `datasets` library may hand out another cached copy).
+    Raises `UserError` for a gated or unknown dataset, an unknown commit, configuration or split, no connection, or when
+    the pin is resolved to another commit (the `datasets` library may hand out another cached copy).
     """
     import datasets
     import huggingface_hub.utils
@@ -55,7 +61,9 @@ def _folder_builder(source: HubDataset) -> tuple[Any, str | None]:
     import huggingface_hub
 
     files = [f"{source.data_dir}/**", "README.md"]
-    folder = huggingface_hub.snapshot_download(source.id, repo_type="dataset", revision=source.revision, allow_patterns=files)  # fmt: skip
+    folder = huggingface_hub.snapshot_download(
+        source.id, repo_type="dataset", revision=source.revision, allow_patterns=files
+    )
     cache = _cache_of(source)
     builder = datasets.load_dataset_builder(folder, name=source.config, data_dir=source.data_dir, cache_dir=cache)
     return builder, Path(folder).name
@@ -70,12 +78,22 @@ def _cache_of(source: HubDataset) -> str:
 
 def _check_commit(commit: str | None, source: HubDataset, where: str) -> None:
     if commit != source.revision:
-        raise UserError(f"resolved to commit {commit}", where=where, expected=f"commit {source.revision}", hint="fetch it once with a connection to the Hub, with a current version of `datasets`")  # fmt: skip
+        raise UserError(
+            f"resolved to commit {commit}",
+            where=where,
+            expected=f"commit {source.revision}",
+            hint="fetch it once with a connection to the Hub, with a current version of `datasets`",
+        )
 
 
 def _check_split(known: list[str], source: HubDataset, where: str) -> None:
     if source.split not in known:
-        raise UserError(f"no split {source.split!r}", where=where, expected=f"one of: {', '.join(map(str, known))}", hint=did_you_mean(source.split, known))  # fmt: skip
+        raise UserError(
+            f"no split {source.split!r}",
+            where=where,
+            expected=f"one of: {', '.join(map(str, known))}",
+            hint=did_you_mean(source.split, known),
+        )
 
 
 def _explained(error: Exception, source: HubDataset, where: str) -> UserError:
@@ -85,20 +103,35 @@ def _explained(error: Exception, source: HubDataset, where: str) -> UserError:
     text = " ".join(map(str, causes))
     page = f"https://huggingface.co/datasets/{source.id}"
     if "GatedRepoError" in kinds or "is a gated dataset" in text:
-        return UserError("the dataset is gated", where=where, expected="a token with access", hint=f"accept the terms at {page} and set HF_TOKEN to your token")  # fmt: skip
+        return UserError(
+            "the dataset is gated",
+            where=where,
+            expected="a token with access",
+            hint=f"accept the terms at {page} and set HF_TOKEN to your token",
+        )
     if "RevisionNotFoundError" in kinds or "doesn't exist for dataset" in text:
         return UserError(
             f"no commit {source.revision}", where=where, hint=f"the commits there are: {page}/commits/main"
         )
     if "RepositoryNotFoundError" in kinds or "doesn't exist on the Hub" in text:
-        return UserError(f"no dataset {source.id}, or none that this token may see", where=where, hint=f"check the name at {page}; a private one needs HF_TOKEN")  # fmt: skip
+        return UserError(
+            f"no dataset {source.id}, or none that this token may see",
+            where=where,
+            hint=f"check the name at {page}; a private one needs HF_TOKEN",
+        )
     if "BuilderConfig" in text or "Config name is missing" in text:
         return _no_config(text, source, where)
     if "Couldn't find cache" in text or kinds & OFFLINE_ERRORS:
-        return UserError("not in the cache, and no connection to the Hub", where=where, hint="fetch it once where there is a network, with the same HF_HOME, and without HF_HUB_OFFLINE")  # fmt: skip
+        return UserError(
+            "not in the cache, and no connection to the Hub",
+            where=where,
+            hint="fetch it once where there is a network, with the same HF_HOME, and without HF_HUB_OFFLINE",
+        )
     if "EmptyDatasetError" in kinds or "DataFilesNotFoundError" in kinds:
         folder = f" in {source.data_dir}" if source.data_dir else ""
-        return UserError(f"no data files{folder}", where=where, hint=f"the files there are: {page}/tree/{source.revision}")  # fmt: skip
+        return UserError(
+            f"no data files{folder}", where=where, hint=f"the files there are: {page}/tree/{source.revision}"
+        )
     return UserError(f"{type(error).__name__}: {error}", where=where, hint=f"see {page}")
 
 

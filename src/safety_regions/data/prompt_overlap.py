@@ -14,9 +14,9 @@ from safety_regions.files import atomic_path, read_jsonl
 def prompt_overlap(sets: dict[str, list[dict]], near_duplicate: float) -> pandas.DataFrame:
     """One row for each pair of sets, and for each set with itself, in the order of `sets`.
 
-    `n_a`, `n_b`: prompts. `exact`: distinct normalised prompts found in both. `near_a`: share of a's prompts, in [0, 1],
-    with a prompt in b of word-set Jaccard similarity >= `near_duplicate`; `near_b` the reverse. For a set with itself,
-    `exact` counts the prompts that repeat one before them, and `near` asks for another prompt of the set.
+    `n_a`, `n_b`: prompts. `exact`: distinct normalised prompts found in both. `near_a`: share of a's prompts, in [0,
+    1], with a prompt in b of word-set Jaccard similarity >= `near_duplicate`; `near_b` the reverse. For a set with
+    itself, `exact` counts the prompts that repeat one before them, and `near` asks for another prompt of the set.
     """
     texts = {name: [normalise(row["prompt"]) for row in rows] for name, rows in sets.items()}
     words = {name: [words_of(row["prompt"]) for row in rows] for name, rows in sets.items()}

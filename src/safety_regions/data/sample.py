@@ -19,8 +19,8 @@ def sample(
 ) -> list[dict]:
     """`n` of the rows, de-duplicated if asked, after the first `offset` in the seeded order.
 
-    `deduplicate`: `none`; `within`: a row that repeats a kept row before it is dropped; `across`: one that repeats any row of
-    `earlier` as well. Raises `UserError` if fewer than offset + n rows are left.
+    `deduplicate`: `none`; `within`: a row that repeats a kept row before it is dropped; `across`: one that repeats any
+    row of `earlier` as well. Raises `UserError` if fewer than offset + n rows are left.
     """
     left = drop_duplicates(rows, earlier, deduplicate, near_duplicate)
     if len(left) < offset + n:
@@ -47,7 +47,10 @@ def drop_duplicates(rows: list[dict], earlier: list[list[dict]], deduplicate: st
 
 
 def sample_recipe(recipe: dict, rows_path: Path, earlier_paths: list[Path]) -> tuple[list[dict], dict]:
-    """The sample that a recipe of `recipe.prompts_recipe` describes, and its facts. The inputs' receipts are checked."""
+    """The sample that a recipe of `recipe.prompts_recipe` describes, and its facts.
+
+    The inputs' receipts are checked.
+    """
     receipts.check(rows_path, recipe["rows"])
     digests = recipe.get("earlier", [])
     if len(earlier_paths) != len(digests):
@@ -60,7 +63,9 @@ def sample_recipe(recipe: dict, rows_path: Path, earlier_paths: list[Path]) -> t
     try:
         drawn = sample(rows, earlier, recipe["n_samples"], *options)
     except UserError as error:
-        raise UserError(error.found, where=f"dataset {recipe['dataset']}, {rows_path}", expected=error.expected, hint=error.hint) from None  # fmt: skip
+        raise UserError(
+            error.found, where=f"dataset {recipe['dataset']}, {rows_path}", expected=error.expected, hint=error.hint
+        ) from None
     return drawn, {"n_source_rows": len(rows), "n_rows": len(drawn)}
 
 

@@ -1,8 +1,8 @@
 """A model without a region, for as long as a block runs, and random regions to take out instead.
 
-Weights are set to zero or to the mean of their matrix. Of an adapter, entries of its factors A and B are replaced so, and
-the model's weight W becomes that of the changed adapter: W - s B A + s B' A' if W has the adapter merged in, W + s B' A' if not.
-Afterwards every weight has the bits that it had before.
+Weights are set to zero or to the mean of their matrix. Of an adapter, entries of its factors A and B are replaced so,
+and the model's weight W becomes that of the changed adapter: W - s B A + s B' A' if W has the adapter merged in, W + s
+B' A' if not. Afterwards every weight has the bits that it had before.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,8 +44,9 @@ def ablated(matrices: Sequence[Projection], masks: Masks, replace: str) -> Itera
 def without_entries(adapter: LoraAdapter, masks: Masks, replace: str, *, merged: bool) -> LoraAdapter:
     """The adapter to add to the model (`models.adapter.adapted`) so that it is one without the entries in the masks.
 
-    The masks are those of `<layer>.<kind>_a` and `<layer>.<kind>_b`. For a model that has the whole adapter in its weights
-    (`merged`), what is added is B' A' - B A as one product of twice the rank, for the linears with replaced entries alone.
+    The masks are those of `<layer>.<kind>_a` and `<layer>.<kind>_b`. For a model that has the whole adapter in its
+    weights (`merged`), what is added is B' A' - B A as one product of twice the rank, for the linears with replaced
+    entries alone.
     """
     factors = {}
     for name, (a, b) in adapter.factors.items():
@@ -76,8 +77,8 @@ def random_like(
 ) -> Masks:
     """A random region with as many elements of every matrix as the masks have, none of them `forbidden`.
 
-    Of layers, it is a random contiguous range with as many as the real region, and another one than that where there is one;
-    where no such range is allowed, single layers. The same key gives the same region on every machine.
+    Of layers, it is a random contiguous range with as many as the real region, and another one than that where there is
+    one; where no such range is allowed, single layers. The same key gives the same region on every machine.
     """
     if granularity == "layer":
         layers = _random_layers(masks, list(shapes), forbidden, _generator(key))

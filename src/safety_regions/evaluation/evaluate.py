@@ -58,14 +58,18 @@ def evaluate(loaded: LoadedModel, questions: Questions, max_new_tokens: int, doi
 
 @torch.inference_mode()
 def perplexity(loaded: LoadedModel, samples: Sequence[Sample]) -> float:
-    """exp(mean over the response tokens of all samples of -log p(token | everything before it)); infinite beyond float64."""
+    """exp(mean over the response tokens of all samples of -log p(token | everything before it)); infinite beyond
+    float64.
+    """
     total, n_tokens = 0.0, 0
     for bucket in batches(samples, BATCH_TOKENS):
         batch = collate(bucket).to(loaded.device)
         columns = batch.is_response[:, 1:].any(dim=0).nonzero().squeeze(1)
         logits = loaded.model(batch.input_ids, logits_to_keep=columns, use_cache=False).logits
         wanted = batch.is_response[:, columns + 1]
-        losses = functional.cross_entropy(logits[wanted].float(), batch.input_ids[:, columns + 1][wanted], reduction="none")  # fmt: skip
+        losses = functional.cross_entropy(
+            logits[wanted].float(), batch.input_ids[:, columns + 1][wanted], reduction="none"
+        )
         total += float(losses.double().sum())
         n_tokens += len(losses)
     try:

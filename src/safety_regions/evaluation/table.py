@@ -17,11 +17,21 @@ from safety_regions.regions.masks import Masks, without
 
 VERDICT = "removes_more_than_random"
 COLUMNS = [
-    "set", "condition", "seed", "share", "share_of_weights", "refusal_rate", "over_refusal_rate", "perplexity",
-    "n_harmful", "n_harmless", VERDICT,
-]  # fmt: skip
+    "set",
+    "condition",
+    "seed",
+    "share",
+    "share_of_weights",
+    "refusal_rate",
+    "over_refusal_rate",
+    "perplexity",
+    "n_harmful",
+    "n_harmless",
+    VERDICT,
+]
 Remove = Callable[[Masks | None], AbstractContextManager[int | None]]
-"""Takes a region out of the model while the block is open, or nothing; gives how many of the model's weights that changes."""
+"""Takes a region out of the model while the block is open, or nothing; gives how many of the model's weights that
+changes."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +62,9 @@ class Subject:
 def evaluation_table(
     subject: Subject, safety: dict[str, Masks], removed: Masks, intact: dict
 ) -> tuple[pd.DataFrame, dict]:
-    """One row per set, condition and random region; and for each set and stage, whether the region removes more refusals than
-    any of its random regions. `share` is that of the method's elements taken out, `share_of_weights` that of the model's weights.
+    """One row per set, condition and random region; and for each set and stage, whether the region removes more
+    refusals than any of its random regions. `share` is that of the method's elements taken out, `share_of_weights` that
+    of the model's weights.
     """
     rows: list[dict] = []
     verdicts: dict[str, dict[str, bool]] = {}
@@ -63,7 +74,9 @@ def evaluation_table(
             verdicts[name] = {}
             for stage, masks, forbidden in (("raw", raw, None), ("refined", without(raw, removed), removed)):
                 region, *controls = _without_region(subject, intact, masks, forbidden, f"{name}/{stage}")
-                verdict = removes_more(intact["refusal_rate"], region["refusal_rate"], [row["refusal_rate"] for row in controls])  # fmt: skip
+                verdict = removes_more(
+                    intact["refusal_rate"], region["refusal_rate"], [row["refusal_rate"] for row in controls]
+                )
                 rows.append({"set": name, "condition": stage, **region, VERDICT: verdict})
                 rows += [{"set": name, "condition": f"random_{stage}", **row} for row in controls]
                 verdicts[name][stage] = verdict

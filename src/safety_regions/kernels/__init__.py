@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 THREADS = "SAFETY_REGIONS_THREADS"
-"""Environment variable: how many threads a process may use for these loops. One if unset; results do not depend on it."""
+"""Environment variable: how many threads a process may use for these loops. One if unset; results do not depend on
+it."""
 
 
 def compiled(function: Callable) -> Any:

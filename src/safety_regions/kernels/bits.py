@@ -1,6 +1,7 @@
 """Bit planes from levels and back to masks, and what is counted on packed words: sizes, pairs, growing intersections.
 
-All in one file: of compiled code that is kept, numba notices a change in the file of the function itself, not of those it calls.
+All in one file: of compiled code that is kept, numba notices a change in the file of the function itself, not of those
+it calls.
 """
 
 from typing import no_type_check
@@ -57,17 +58,19 @@ def ruling(level, bit, n_planes):
     return kept, (kept if bit < n_planes else NONE)
 
 
-# Loops below count words without a sign and cut no rows out of arrays: otherwise the compiler has to expect indices from the
-# end, or rows whose words are not neighbours, and keeps count of who holds each row; all of that costs more than the work.
+# Loops below count words without a sign and cut no rows out of arrays: otherwise the compiler has to expect indices
+# from the end, or rows whose words are not neighbours, and keeps count of who holds each row; all of that costs more
+# than the work.
 
 
 @compiled
 @no_type_check
 def fill_mask(planes, s, start, n, level, masks, row):
-    """masks[row, :n] = (levels >= level) for level >= 1, from the words from `start` on of set s of planes (sets, planes, words).
+    """masks[row, :n] = (levels >= level) for level >= 1, from the words from `start` on of set s of planes (sets,
+    planes, words).
 
-    The lowest of the at most four planes comes first. An element is inside unless at the highest bit in which its level and
-    `level` differ its own is 0: so bits are gone through upwards, each overruling those below it.
+    The lowest of the at most four planes comes first. An element is inside unless at the highest bit in which its level
+    and `level` differ its own is 0: so bits are gone through upwards, each overruling those below it.
     """
     n_planes, at = planes.shape[1], np.uint64(start)
     b1, b2, b3 = min(1, n_planes - 1), min(2, n_planes - 1), min(3, n_planes - 1)
@@ -86,7 +89,9 @@ def fill_mask(planes, s, start, n, level, masks, row):
 @compiled
 @no_type_check
 def count_levels(planes, sizes):
-    """sizes[k] += elements of one set, planes (1, planes, words), whose level is k or above, for k = 1 .. len(sizes) - 1."""
+    """sizes[k] += elements of one set, planes (1, planes, words), whose level is k or above, for k = 1 .. len(sizes) -
+    1.
+    """
     mask = np.empty((1, BLOCK), np.uint64)
     for start in range(0, planes.shape[2], BLOCK):
         n = min(BLOCK, planes.shape[2] - start)
@@ -107,11 +112,13 @@ def count_bits(masks, row, n):
 
 @no_type_check
 def tile(rows: int, columns: int):
-    """A function (words, i, j, start, n, pairs, k): pairs[k, i + r, j + c] += |A_(i+r) and A_(j+c)| for r < rows, c < columns.
+    """A function (words, i, j, start, n, pairs, k): pairs[k, i + r, j + c] += |A_(i+r) and A_(j+c)| for r < rows, c <
+    columns.
 
-    Two sets are held against four at once: then six words are loaded for eight counts. The compiler does not find that way by
-    itself, so the step is given to it as vectors of words, which it turns into the instructions of whatever processor it is for.
-    words (sets, words) and pairs (any, sets, sets) are C-contiguous; counted are n words, a multiple of LANES, from `start` on.
+    Two sets are held against four at once: then six words are loaded for eight counts. The compiler does not find that
+    way by itself, so the step is given to it as vectors of words, which it turns into the instructions of whatever
+    processor it is for. words (sets, words) and pairs (any, sets, sets) are C-contiguous; counted are n words, a
+    multiple of LANES, from `start` on.
     """
 
     @intrinsic
@@ -202,8 +209,8 @@ def add_pairs(words, start, n, pairs, k):
 def add_nway(words, start, n, steps, inside, anywhere, grown, k):
     """grown[k, t] += (|intersection|, |union|) of the sets of subset t, over n words of every set from `start` on.
 
-    Subset 0 is empty, subset t > 0 is subset steps[t, 0] and the set steps[t, 1]. What they hold is left in inside and anywhere
-    (subsets, at least n), whose first rows are all ones and zeros.
+    Subset 0 is empty, subset t > 0 is subset steps[t, 0] and the set steps[t, 1]. What they hold is left in inside and
+    anywhere (subsets, at least n), whose first rows are all ones and zeros.
     """
     at = np.uint64(start)
     for t in range(1, steps.shape[0]):
@@ -235,12 +242,13 @@ def fill_removed(planes, n_safety, start, n, utility, level, gone, row, mask):
 @compiled
 @no_type_check
 def count_conditions(planes, n_safety, levels, utility, removed_levels, steps, nway, pairs, removed, grown):
-    """All counts of one matrix in one pass over the planes (sets, planes, words), of which the first n_safety are safety sets.
+    """All counts of one matrix in one pass over the planes (sets, planes, words), of which the first n_safety are
+    safety sets.
 
-    Condition 0 is raw, condition c > 0 is without the elements that any set with a 1 in utility[c - 1] (removals, sets) holds
-    at removed_levels[c - 1]. For each of `levels` and each condition pairs (levels, conditions, sets, sets) are filled, and for the
-    conditions numbered in nway, grown (levels, len(nway), subsets, 2) of the subsets that `steps` builds; for each removal its
-    size, removed (removals,).
+    Condition 0 is raw, condition c > 0 is without the elements that any set with a 1 in utility[c - 1] (removals, sets)
+    holds at removed_levels[c - 1]. For each of `levels` and each condition pairs (levels, conditions, sets, sets) are
+    filled, and for the conditions numbered in nway, grown (levels, len(nway), subsets, 2) of the subsets that `steps`
+    builds; for each removal its size, removed (removals,).
     """
     n_removals = len(removed_levels)
     masks, left = np.empty((n_safety, BLOCK), np.uint64), np.empty((n_safety, BLOCK), np.uint64)

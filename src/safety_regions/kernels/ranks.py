@@ -1,8 +1,8 @@
 """Thresholds and levels of float32 scores by their bits, without sorting them.
 
-A score's key is its bits, turned so that keys as unsigned integers are ordered as the scores are. The upper half of the key is
-its bin. A histogram of bins says in which bin the k-th largest score lies; only scores of such bins, marked in their level,
-are looked at again, by the digits of their lower half. NaN and -0.0 must not be among the scores.
+A score's key is its bits, turned so that keys as unsigned integers are ordered as the scores are. The upper half of the
+key is its bin. A histogram of bins says in which bin the k-th largest score lies; only scores of such bins, marked in
+their level, are looked at again, by the digits of their lower half. NaN and -0.0 must not be among the scores.
 """
 
 from typing import no_type_check
@@ -15,7 +15,8 @@ from numba.extending import intrinsic
 from safety_regions.kernels import compiled
 
 MARK = 128
-"""Bit of a level that is not settled yet: the score lies in a threshold's bin, the first of which the lower bits number."""
+"""Bit of a level that is not settled yet: the score lies in a threshold's bin, the first of which the lower bits
+number."""
 TILE = 4096
 """Scores looked at in one step: they stay in the cache next to the processor."""
 SIGN, ONES = np.uint32(0x80000000), np.uint32(0xFFFFFFFF)
@@ -83,7 +84,8 @@ def find_bins(counts, wanted, bins, left):
 @compiled
 @no_type_check
 def fill_table(bins, table, ends):
-    """By the upper half of the bits: how many of the descending bins are below it; for one of these, the mark and its first number.
+    """By the upper half of the bits: how many of the descending bins are below it; for one of these, the mark and its
+    first number.
 
     ends[i] is the number behind the last of the bins that are the same as bin i.
     """
@@ -103,9 +105,11 @@ def fill_table(bins, table, ends):
 @compiled
 @no_type_check
 def collect(bits, levels, start, keys, places, n):
-    """The keys and places of marked scores among those from `start` on, as keys[n:] and places[n:] as far as there is room.
+    """The keys and places of marked scores among those from `start` on, as keys[n:] and places[n:] as far as there is
+    room.
 
-    A place is its index with the number of its bin's first threshold above. Returns what n becomes with all that are marked.
+    A place is its index with the number of its bin's first threshold above. Returns what n becomes with all that are
+    marked.
     """
     eights = levels[start : start + (bits.size + 7) // 8 * 8].view(np.uint64)
     for e in range(eights.size):
@@ -123,7 +127,8 @@ def collect(bits, levels, start, keys, places, n):
 @compiled
 @no_type_check
 def narrow(keys, places, ends, prefixes, shift, digits):
-    """Count the next digit of the keys that begin with the prefix of a threshold of their bin, in digits (prefixes, 256).
+    """Count the next digit of the keys that begin with the prefix of a threshold of their bin, in digits (prefixes,
+    256).
 
     A prefix is what is known of a threshold's key, the part above the digit, which lies `shift` bits above the end.
     """
@@ -137,14 +142,16 @@ def narrow(keys, places, ends, prefixes, shift, digits):
 @compiled
 @no_type_check
 def classify(bits, table, levels, keys, places):
-    """The level of each score by the table (65536,) of the upper halves of the bits, and what `collect` gives for those marked.
+    """The level of each score by the table (65536,) of the upper halves of the bits, and what `collect` gives for those
+    marked.
 
     The levels are zero behind the last score, to a multiple of 8.
     """
     n = 0
     for start in range(0, bits.size, TILE):
         tile, own = bits[start : start + TILE], levels[start : start + TILE]
-        # Read as 16-bit halves: shifted words would be gathered from the table by vector instructions, several times slower.
+        # Read as 16-bit halves: shifted words would be gathered from the table by vector instructions, several times
+        # slower.
         halves = tile.view(np.uint16).reshape(-1, 2)
         for i in range(tile.size):
             own[i] = table[halves[i, 1]]
@@ -184,10 +191,11 @@ def settle(levels, keys, places, ends, thresholds, left):
 @compiled
 @no_type_check
 def levels_of_rows(bits, wanted, levels):
-    """Levels within each row of scores, fewer than 65536, given as their bits; -0.0 may be among them. `wanted` are ascending ranks.
+    """Levels within each row of scores, fewer than 65536, given as their bits; -0.0 may be among them. `wanted` are
+    ascending ranks.
 
-    As for one large matrix, row by row. Of histogram and table, each larger than a row, only the bins from the highest score's
-    down to the last threshold's are looked at, and what was counted is taken back.
+    As for one large matrix, row by row. Of histogram and table, each larger than a row, only the bins from the highest
+    score's down to the last threshold's are looked at, and what was counted is taken back.
     """
     size, n_wanted = bits.shape[1], wanted.size
     counts, table = np.zeros(65536, np.int32), np.empty(65536, np.uint8)
@@ -221,7 +229,9 @@ def levels_of_rows(bits, wanted, levels):
 @compiled
 @no_type_check
 def find_row_bins(counts, highest, wanted, bins, ends, left, table):
-    """The bins, from the highest down, of the ranks `wanted`, the ranks `left` in them, and `ends` and table as in `fill_table`."""
+    """The bins, from the highest down, of the ranks `wanted`, the ranks `left` in them, and `ends` and table as in
+    `fill_table`.
+    """
     above, k = np.int64(0), 0
     for upper in range(np.int64(highest), -1, -1):
         first, here = k, above + counts[upper]
@@ -238,7 +248,8 @@ def find_row_bins(counts, highest, wanted, bins, ends, left, table):
 @compiled
 @no_type_check
 def find_thresholds(keys, places, ends, thresholds, left, found):
-    """The key of the rank `left` in each threshold's bin, from the keys of all marked scores; `left` becomes the rank among equal ones.
+    """The key of the rank `left` in each threshold's bin, from the keys of all marked scores; `left` becomes the rank
+    among equal ones.
 
     `found` is room for as many keys.
     """

@@ -1,1 +1,3 @@
-"""Identification methods, one module each, behind one interface (`interface.py`); what the plan must know: `catalogue.py`."""
+"""Identification methods, one module each, behind one interface (`interface.py`); what the plan must know:
+`catalogue.py`.
+"""

@@ -1,7 +1,7 @@
 """The rules of SafeLayer: where the gap between prompts begins, and which range of layers decides over refusals.
 
-Li et al. 2025, arXiv 2408.17003, section 3. Its authors read the beginning off a plot; `onset_and_smoothing` is ours. Layers are
-counted from 0 and ranges hold both ends.
+Li et al. 2025, arXiv 2408.17003, section 3. Its authors read the beginning off a plot; `onset_and_smoothing` is ours.
+Layers are counted from 0 and ranges hold both ends.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,10 +25,10 @@ NOT_TRIED = -1
 def onset_and_smoothing(gap: Float64[np.ndarray, " layers"]) -> tuple[int, int] | None:
     """The layer where the gap (radians) begins and the first at which it has become smooth; None for no gap.
 
-    With gap_(-1) = 0: the rise of layer k is gap_k minus the least of gap_(-1) ... gap_k, its growth is gap_k - gap_(k-1).
-    Onset: the first layer whose rise is at least `ONSET` times the largest rise. Smoothing: the first layer behind the one
-    of largest growth (from the onset on; ties: the lowest) with a growth below `SMOOTH` times it; the last layer if there is
-    none. None where the largest rise is at most `FLAT`, or no gap is positive.
+    With gap_(-1) = 0: the rise of layer k is gap_k minus the least of gap_(-1) ... gap_k, its growth is gap_k -
+    gap_(k-1). Onset: the first layer whose rise is at least `ONSET` times the largest rise. Smoothing: the first layer
+    behind the one of largest growth (from the onset on; ties: the lowest) with a growth below `SMOOTH` times it; the
+    last layer if there is none. None where the largest rise is at most `FLAT`, or no gap is positive.
     """
     curve = np.concatenate([[0.0], gap])
     rise = (curve - np.minimum.accumulate(curve))[1:]
@@ -56,7 +56,8 @@ class Found:
     alpha: float
     """The scale that both searches used."""
     spread: float
-    """Standard deviation over the upper bounds of the share of prompts refused; below the least one if no scale reached it."""
+    """Standard deviation over the upper bounds of the share of prompts refused; below the least one if no scale reached
+    it."""
     upper: Int64[np.ndarray, " layers"]
     """Refusals with layers onset to b scaled, for each b; -1 where not tried."""
     lower: Int64[np.ndarray, " layers"]
@@ -64,14 +65,21 @@ class Found:
 
 
 def find_range(
-    count: Count, onset: int, n_layers: int, n_prompts: int, alphas: Sequence[float], least_spread: float, *, refuses: bool
-) -> Found:  # fmt: skip
+    count: Count,
+    onset: int,
+    n_layers: int,
+    n_prompts: int,
+    alphas: Sequence[float],
+    least_spread: float,
+    *,
+    refuses: bool,
+) -> Found:
     """The range whose scaling changes refusals most: first its upper bound, from the onset on, then its lower one.
 
-    The first alpha is taken whose refusals R(onset, b) over b = onset ... n_layers - 1 have a (population) standard deviation
-    of at least least_spread * n_prompts; the last alpha if none has. last = argmax_b R(onset, b), ties: the lowest b.
-    first = argmax_a R(a, last) over a = 0 ... last, ties: the highest a, so the smallest range. For a model that already
-    `refuses`, both are argmin.
+    The first alpha is taken whose refusals R(onset, b) over b = onset ... n_layers - 1 have a (population) standard
+    deviation of at least least_spread * n_prompts; the last alpha if none has. last = argmax_b R(onset, b), ties: the
+    lowest b. first = argmax_a R(a, last) over a = 0 ... last, ties: the highest a, so the smallest range. For a model
+    that already `refuses`, both are argmin.
     """
     for alpha in alphas:
         upper = np.full(n_layers, NOT_TRIED, np.int64)

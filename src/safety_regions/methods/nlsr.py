@@ -1,13 +1,15 @@
-"""NLSR: the largest weights of a LoRA safety adapter, projected on the main directions of what they do to response tokens.
+"""NLSR: the largest weights of a LoRA safety adapter, projected on the main directions of what they do to response
+tokens.
 
-Yi et al. 2024, arXiv 2412.12497: for W in {A, B} of each adapted linear, X the inputs of W at the response tokens of all
-samples (B's inputs are A's outputs), in the model with its adapter: W X = U S V^T, W_hat = U_r U_r^T W, importance
-|W_hat|. Here r = max(1, int(rank * kept_ranks)) leading left singular vectors, as in the published code; the paper writes
-rank * (1 - P_SR). The paper cuts per row of a matrix, the code over the whole matrix: `cut.scope` says which.
+Yi et al. 2024, arXiv 2412.12497: for W in {A, B} of each adapted linear, X the inputs of W at the response tokens of
+all samples (B's inputs are A's outputs), in the model with its adapter: W X = U S V^T, W_hat = U_r U_r^T W, importance
+|W_hat|. Here r = max(1, int(rank * kept_ranks)) leading left singular vectors, as in the published code; the paper
+writes rank * (1 - P_SR). The paper cuts per row of a matrix, the code over the whole matrix: `cut.scope` says which.
 
-The rank x rank Gram matrix C = sum of (A x)(A x)^T over samples and response tokens is all that depends on the data. The
-left singular vectors of A X are the eigenvectors of C, and those of B (A X) are those of B C^(1/2), since both have the
-same product with their transpose: B C B^T. The adapter's scaling stretches all singular values alike and has no say.
+The rank x rank Gram matrix C = sum of (A x)(A x)^T over samples and response tokens is all that depends on the data.
+The left singular vectors of A X are the eigenvectors of C, and those of B (A X) are those of B C^(1/2), since both have
+the same product with their transpose: B C B^T. The adapter's scaling stretches all singular values alike and has no
+say.
 
 The projector is unique only if singular values r and r + 1 differ. If they are equal, as when the response tokens span
 fewer than r directions, which directions A keeps is up to the linear algebra library.
@@ -32,8 +34,14 @@ from safety_regions.regions.select import Cut, select
 
 
 def measure(
-    loaded: LoadedModel, samples: Sequence[Sample], options: Nlsr, *, batch_tokens: int, adapter: LoraAdapter, merged: bool
-) -> dict[str, Tensor]:  # fmt: skip
+    loaded: LoadedModel,
+    samples: Sequence[Sample],
+    options: Nlsr,
+    *,
+    batch_tokens: int,
+    adapter: LoraAdapter,
+    merged: bool,
+) -> dict[str, Tensor]:
     """C of each adapted linear by its name: float64, (rank, rank), on the CPU.
 
     `merged`: the model's weights have the adapter in them already; otherwise it is added while measuring.
@@ -72,11 +80,18 @@ class _Grams(ResponseInputs):
 
 
 def levels(
-    loaded: LoadedModel, statistics: Mapping[str, Tensor], options: Nlsr, cut: Cut, *, adapter: LoraAdapter, merged: bool
-) -> Iterator[tuple[str, UInt8[np.ndarray, "rows columns"]]]:  # fmt: skip
+    loaded: LoadedModel,
+    statistics: Mapping[str, Tensor],
+    options: Nlsr,
+    cut: Cut,
+    *,
+    adapter: LoraAdapter,
+    merged: bool,
+) -> Iterator[tuple[str, UInt8[np.ndarray, "rows columns"]]]:
     """Levels of each factor: `<layer>.<kind>_a` (rank, in), then `<layer>.<kind>_b` (out, rank), linear by linear.
 
-    Raises `UserError` naming the matrix whose statistic does not fit the adapter, or where either holds NaN or infinity.
+    Raises `UserError` naming the matrix whose statistic does not fit the adapter, or where either holds NaN or
+    infinity.
     """
 
     def score(name: str) -> np.ndarray:
@@ -104,14 +119,25 @@ def score_b(b: Float[Tensor, "out rank"], gram: Float64[Tensor, "rank rank"], ke
     return _projected(leading, b)
 
 
-def _projected(directions: Float64[Tensor, "rows kept"], matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:  # fmt: skip
+def _projected(
+    directions: Float64[Tensor, "rows kept"], matrix: Float[Tensor, "rows columns"]
+) -> Float[Tensor, "rows columns"]:
     return (directions @ (directions.mT @ matrix.double())).abs().float()
 
 
 def _checked(name: str, gram: Tensor, a: Tensor, b: Tensor) -> Tensor:
     rank = len(a)
     if gram.shape != (rank, rank):
-        raise UserError(f"a statistic of shape {tuple(gram.shape)}", where=f"matrix {name}", expected=f"{(rank, rank)}, for an adapter of rank {rank}", hint="measure again with this adapter")  # fmt: skip
+        raise UserError(
+            f"a statistic of shape {tuple(gram.shape)}",
+            where=f"matrix {name}",
+            expected=f"{(rank, rank)}, for an adapter of rank {rank}",
+            hint="measure again with this adapter",
+        )
     if not all(tensor.isfinite().all() for tensor in (gram, a, b)):
-        raise UserError("the statistic or the adapter holds NaN or infinity", where=f"matrix {name}", hint="look for NaN or infinite weights, or use dtype float32 or bfloat16 for this model")  # fmt: skip
+        raise UserError(
+            "the statistic or the adapter holds NaN or infinity",
+            where=f"matrix {name}",
+            hint="look for NaN or infinite weights, or use dtype float32 or bfloat16 for this model",
+        )
     return gram

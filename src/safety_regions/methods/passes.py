@@ -1,8 +1,9 @@
-"""One pass of a model over samples, watched by any number of observers: what several methods share when asked for together.
+"""One pass of a model over samples, watched by any number of observers: what several methods share when asked for
+together.
 
-Each batch is read once, in full: prompt and response. If an observer needs gradients, the loss of the responses is computed and
-backpropagated, else the decoder alone runs. Observers only look, so the model computes the same whoever watches: statistics
-of a method are the same bytes alone and beside others.
+Each batch is read once, in full: prompt and response. If an observer needs gradients, the loss of the responses is
+computed and backpropagated, else the decoder alone runs. Observers only look, so the model computes the same whoever
+watches: statistics of a method are the same bytes alone and beside others.
 """
 
 from collections.abc import Sequence
@@ -47,8 +48,8 @@ def run_pass(
 ) -> None:
     """Let the model read all samples, in batches of at most `batch_tokens` padded tokens, while the observers watch.
 
-    Memory beside the model's: the activations of one batch (of all layers, and its logits, where gradients are needed) and
-    what the observers gather. `doing` is shown beside the progress bar.
+    Memory beside the model's: the activations of one batch (of all layers, and its logits, where gradients are needed)
+    and what the observers gather. `doing` is shown beside the progress bar.
     """
     backward = any(observer.needs_gradients for observer in observers)
     with ExitStack() as stack:

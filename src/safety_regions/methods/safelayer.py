@@ -1,8 +1,9 @@
 """SafeLayer: one contiguous range of layers, by angles between prompts and by refusals while layers are scaled.
 
-Li et al. 2025, arXiv 2408.17003, section 3. A set's prompts M and harmless prompts N are told apart by the states of their last
-token; `layer_range` says where that begins. From there on, layers are scaled until refusals of harmless prompts change most.
-The paper looks at harmful sets alone; for a utility set the same is done here with its prompts in M's place.
+Li et al. 2025, arXiv 2408.17003, section 3. A set's prompts M and harmless prompts N are told apart by the states of
+their last token; `layer_range` says where that begins. From there on, layers are scaled until refusals of harmless
+prompts change most. The paper looks at harmful sets alone; for a utility set the same is done here with its prompts in
+M's place.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,18 +34,30 @@ _COUNTS: WeakKeyDictionary[nn.Module, dict[tuple, int]] = WeakKeyDictionary()
 
 
 def measure(
-    loaded: LoadedModel, samples: Sequence[Sample], options: SafeLayer, *, batch_tokens: int, normal: Sequence[Sample], over_rejection: Sequence[str]
-) -> dict[str, Tensor]:  # fmt: skip
+    loaded: LoadedModel,
+    samples: Sequence[Sample],
+    options: SafeLayer,
+    *,
+    batch_tokens: int,
+    normal: Sequence[Sample],
+    over_rejection: Sequence[str],
+) -> dict[str, Tensor]:
     """The set's states and gap, and the range found; only the prompts of `samples` and `normal` are used.
 
     states: float32 (prompt, layer, hidden), `last_token_states` of the set. gap: float64 (layer), radians, `angle_gap`.
-    initial: int64 (2), onset and first smoothing. baseline: int64, prompts of `over_rejection` refused by the unscaled model, of
-    n_over_rejection: int64; from a half on alpha is below 1. alpha, spread: float64. upper, lower: int64 (layer). range: int64 (2),
-    both ends inside. See `layer_range`; initial and range are -1, -1, alpha 1 and spread 0 where there is no gap. Where no alpha
-    gives the spread, scaling says nothing, and the range is `initial`, the one read off the gap.
+    initial: int64 (2), onset and first smoothing. baseline: int64, prompts of `over_rejection` refused by the unscaled
+    model, of n_over_rejection: int64; from a half on alpha is below 1. alpha, spread: float64. upper, lower: int64
+    (layer). range: int64 (2), both ends inside. See `layer_range`; initial and range are -1, -1, alpha 1 and spread 0
+    where there is no gap. Where no alpha gives the spread, scaling says nothing, and the range is `initial`, the one
+    read off the gap.
     """
     if len(normal) < 2 or not over_rejection:
-        raise UserError(f"{len(normal)} normal and {len(over_rejection)} over-rejection prompts", where="method safelayer", expected="at least 2 and 1", hint="lower datasets.n_samples, or name larger sets in methods.safelayer")  # fmt: skip
+        raise UserError(
+            f"{len(normal)} normal and {len(over_rejection)} over-rejection prompts",
+            where="method safelayer",
+            expected="at least 2 and 1",
+            hint="lower datasets.n_samples, or name larger sets in methods.safelayer",
+        )
     states = last_token_states(loaded, samples, batch_tokens)
     gap = angle_gap(last_token_states(loaded, normal, batch_tokens), states, options.n_pairs, options.seed)
     initial = onset_and_smoothing(gap)
@@ -54,7 +67,9 @@ def measure(
     if initial is not None:
         refuses = 2 * baseline >= len(over_rejection)
         alphas = scales(options.alpha_step, options.alpha_steps, refuses=refuses)
-        found = find_range(count, initial[0], len(gap), len(over_rejection), alphas, options.least_spread, refuses=refuses)  # fmt: skip
+        found = find_range(
+            count, initial[0], len(gap), len(over_rejection), alphas, options.least_spread, refuses=refuses
+        )
         if found.spread < options.least_spread:
             found = replace(found, first=initial[0], last=initial[1])
     return {
@@ -74,7 +89,9 @@ def measure(
 def levels(
     loaded: LoadedModel, statistics: Mapping[str, Tensor], options: SafeLayer, cut: Cut
 ) -> Iterator[tuple[str, UInt8[np.ndarray, "1 1"]]]:
-    """One element `<layer>.layer` per layer: inside every fraction of the grid if in the range, else outside all of them."""
+    """One element `<layer>.layer` per layer: inside every fraction of the grid if in the range, else outside all of
+    them.
+    """
     first, last = statistics["range"].tolist()
     for layer in range(len(statistics["gap"])):
         yield f"{layer}.layer", np.full((1, 1), len(cut.grid) if first <= layer <= last else 0, np.uint8)
@@ -89,7 +106,9 @@ def facts(statistics: Mapping[str, Tensor]) -> dict:
 def last_token_states(
     loaded: LoadedModel, samples: Sequence[Sample], batch_tokens: int
 ) -> Float32[Tensor, "prompt layer hidden"]:
-    """The output of every layer, before the model's last norm, at the last token of each prompt, which predicts the response's first."""
+    """The output of every layer, before the model's last norm, at the last token of each prompt, which predicts the
+    response's first.
+    """
     prompts = [Sample(str(row), s.input_ids[: s.n_prompt], s.n_prompt) for row, s in enumerate(samples)]
     config = loaded.model.config
     states = torch.empty(len(prompts), config.num_hidden_layers, config.hidden_size)
@@ -98,7 +117,11 @@ def last_token_states(
             states[[int(s.id) for s in bucket]] = _states_of(loaded, bucket)
             bar.update(len(bucket))
     if not states.isfinite().all():
-        raise UserError("hidden states are infinite or NaN", where=str(config.name_or_path), hint="use dtype float32 or bfloat16 for this model")  # fmt: skip
+        raise UserError(
+            "hidden states are infinite or NaN",
+            where=str(config.name_or_path),
+            hint="use dtype float32 or bfloat16 for this model",
+        )
     return states
 
 
@@ -119,7 +142,8 @@ def _states_of(loaded: LoadedModel, prompts: Sequence[Sample]) -> Float32[Tensor
 def angle_gap(
     normal: Float32[Tensor, "normal layer hidden"], own: Float32[Tensor, "own layer hidden"], n_pairs: int, seed: int
 ) -> Float64[np.ndarray, " layer"]:
-    """Mean angle(N_i, M_j) - mean angle(N_i, N_i') of each layer in radians, each mean over `n_pairs` random pairs of prompts.
+    """Mean angle(N_i, M_j) - mean angle(N_i, N_i') of each layer in radians, each mean over `n_pairs` random pairs of
+    prompts.
 
     Pairs are drawn with replacement by PCG64(seed); i and i' differ. At least two normal prompts.
     """
@@ -141,7 +165,8 @@ def _mean_angle(a: Float32[Tensor, "pair hidden"], b: Float32[Tensor, "pair hidd
 def count_refusals(
     loaded: LoadedModel, prompts: tuple[str, ...], options: SafeLayer, first: int, last: int, alpha: float
 ) -> int:
-    """How many of the prompts are refused while layers `first` to `last` are scaled by `alpha`; 1 is the model as it is.
+    """How many of the prompts are refused while layers `first` to `last` are scaled by `alpha`; 1 is the model as it
+    is.
 
     Counted once per process and model: the weights must not change in between.
     """

@@ -1,7 +1,8 @@
 """SafeNeuron: how much taking one neuron out of a layer changes what the layer computes, for every prompt.
 
-Zhao et al., ICLR 2025 (openreview yR47RmND1m). A neuron is a row or column of a projection, its importance for a prompt x
-is Imp(k | x) = ||h - h without k||_2. Each layer has four kinds of neurons, here over the prompt's tokens t <= n_prompt:
+Zhao et al., ICLR 2025 (openreview yR47RmND1m). A neuron is a row or column of a projection, its importance for a prompt
+x is Imp(k | x) = ||h - h without k||_2. Each layer has four kinds of neurons, here over the prompt's tokens t <=
+n_prompt:
 
     q    per channel j of a head: ||softmax((Q K^T - D_j) / sqrt(d)) - softmax(Q K^T / sqrt(d))||_F, D_j = q_j k_j^T
     k    the same per query head, reduced over the query heads that share the key head
@@ -10,8 +11,8 @@ is Imp(k | x) = ||h - h without k||_2. Each layer has four kinds of neurons, her
 
 Queries and keys are taken as they enter the dot product, after biases, norms and rotary embedding. A row of W_q feeds
 two such channels, those that the embedding rotates into each other; so channel j stands for the j-th coordinate of the
-dot product rather than for row j alone. Scaling, sliding window and soft cap are the model's own. The softmax is causal.
-v and ffn are measured where the projection ends, before any norm behind it (Gemma 2).
+dot product rather than for row j alone. Scaling, sliding window and soft cap are the model's own. The softmax is
+causal. v and ffn are measured where the projection ends, before any norm behind it (Gemma 2).
 
 Statistics are the importances; which neurons make a region is decided in `levels`.
 """
@@ -42,10 +43,12 @@ KINDS = ("q", "k", "v", "ffn")
 def measure(
     loaded: LoadedModel, samples: Sequence[Sample], options: SafeNeuron, *, batch_tokens: int
 ) -> dict[str, Tensor]:
-    """Importance of every neuron for the prompt of every sample: float32, (samples in their order, neurons), on the CPU.
+    """Importance of every neuron for the prompt of every sample: float32, (samples in their order, neurons), on the
+    CPU.
 
-    Matrices are `<layer>.q|k|v|ffn` with heads * dim, kv heads * dim, kv heads * dim and intermediate neurons. The model reads
-    responses too, but nothing before them changes by that. Raises `UserError` for no samples, and for one whose prompt has no tokens.
+    Matrices are `<layer>.q|k|v|ffn` with heads * dim, kv heads * dim, kv heads * dim and intermediate neurons. The
+    model reads responses too, but nothing before them changes by that. Raises `UserError` for no samples, and for one
+    whose prompt has no tokens.
     """
     watch = observer(loaded, samples, options)
     return measure_alone(loaded, samples, watch, batch_tokens=batch_tokens, doing="safeneuron")
@@ -207,10 +210,12 @@ def without_value(
     products: Float32[Tensor, "kv_heads shared shared dim"],
     shared_heads: str,
 ) -> Float32[Tensor, "batch neurons"]:
-    """How much less o_proj puts out without channel j of a value head, from `mixed` u_h = (A_h V)_j and `output_products`.
+    """How much less o_proj puts out without channel j of a value head, from `mixed` u_h = (A_h V)_j and
+    `output_products`.
 
     `max`: the largest of ||u_h|| ||w_h|| over the query heads h that share the head. `joint`: the exact norm for all of
-    them at once, sqrt(sum over h, h' of (u_h . u_h')(w_h . w_h')), which is that of zeroing the row of W_v with its bias.
+    them at once, sqrt(sum over h, h' of (u_h . u_h')(w_h . w_h')), which is that of zeroing the row of W_v with its
+    bias.
     """
     if shared_heads == "max":
         norms = products.diagonal(dim1=1, dim2=2).mT.sqrt()

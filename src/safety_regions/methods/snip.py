@@ -1,7 +1,7 @@
 """SNIP for safety: I(W) = mean over samples of |W * dL/dW|, L = mean over response tokens of -log p.
 
-Wei et al. 2024, arXiv 2402.05162, eq. 1 and 2. The absolute value is taken per sample, before the mean. |W * g| = |W| * |g|,
-so |g| alone is summed over the samples and multiplied by |W| once.
+Wei et al. 2024, arXiv 2402.05162, eq. 1 and 2. The absolute value is taken per sample, before the mean. |W * g| = |W| *
+|g|, so |g| alone is summed over the samples and multiplied by |W| once.
 
 All layers are scored in one forward and one backward pass per batch. In its backward pass each linear layer forms the
 gradient of one sample at a time, g_b^T x_b, and adds its absolute value to a running float32 sum; no gradient of the

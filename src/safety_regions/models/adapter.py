@@ -1,7 +1,7 @@
 """A LoRA safety adapter: loaded, and added to a model.
 
-The weight W (out, in) of every scored linear layer becomes W + alpha/r B A, with A (r, in) and B (out, r) trained (Hu et
-al. 2021, arXiv 2106.09685, eq. 3).
+The weight W (out, in) of every scored linear layer becomes W + alpha/r B A, with A (r, in) and B (out, r) trained (Hu
+et al. 2021, arXiv 2106.09685, eq. 3).
 """
 
 import json
@@ -33,7 +33,9 @@ class LoraAdapter:
 
 
 def named_linears(model: Any) -> dict[str, nn.Linear]:
-    """The scored linear layers by `<layer>.<kind>`, in model order; one that holds several matrices joins their kinds: `0.qkv`."""
+    """The scored linear layers by `<layer>.<kind>`, in model order; one that holds several matrices joins their kinds:
+    `0.qkv`.
+    """
     kinds: dict[nn.Linear, str] = {}
     for p in projections(model):
         kinds[p.module] = kinds.get(p.module, f"{p.layer}.") + p.kind
@@ -53,26 +55,47 @@ def load_adapter(folder: Path, model: Any) -> LoraAdapter:
         raise UserError(f"no {' and no '.join(missing)}", where=str(folder), expected="a folder with a LoRA adapter")
     config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
     tensors, paths = load_file(path), {module: name for name, module in model.named_modules()}
-    factors = {name: _take_factors(tensors, paths[module], module, config["r"], path) for name, module in named_linears(model).items()}  # fmt: skip
+    factors = {
+        name: _take_factors(tensors, paths[module], module, config["r"], path)
+        for name, module in named_linears(model).items()
+    }
     if tensors:
-        raise UserError(f"factors of what is not a scored linear: {', '.join(sorted(tensors)[:3])}", where=str(path), expected="an adapter for this model")  # fmt: skip
+        raise UserError(
+            f"factors of what is not a scored linear: {', '.join(sorted(tensors)[:3])}",
+            where=str(path),
+            expected="an adapter for this model",
+        )
     return LoraAdapter(config["lora_alpha"] / config["r"], factors)
 
 
-def _take_factors(tensors: dict[str, Tensor], name: str, module: nn.Linear, rank: int, path: Path) -> tuple[Tensor, Tensor]:  # fmt: skip
+def _take_factors(
+    tensors: dict[str, Tensor], name: str, module: nn.Linear, rank: int, path: Path
+) -> tuple[Tensor, Tensor]:
     n_out, n_in = module.weight.shape
     keys = [f"base_model.model.{name}.lora_{side}.weight" for side in "AB"]
     if any(key not in tensors for key in keys):
-        raise UserError(f"no factors for {name}", where=str(path), expected="A and B of every scored linear layer", hint="give the adapter that was trained on this model")  # fmt: skip
+        raise UserError(
+            f"no factors for {name}",
+            where=str(path),
+            expected="A and B of every scored linear layer",
+            hint="give the adapter that was trained on this model",
+        )
     a, b = (tensors.pop(key).float() for key in keys)
     if (a.shape, b.shape) != ((rank, n_in), (n_out, rank)):
-        raise UserError(f"factors of shapes {tuple(a.shape)} and {tuple(b.shape)} for {name}", where=str(path), expected=f"{(rank, n_in)} and {(n_out, rank)}", hint="give the adapter that was trained on this model")  # fmt: skip
+        raise UserError(
+            f"factors of shapes {tuple(a.shape)} and {tuple(b.shape)} for {name}",
+            where=str(path),
+            expected=f"{(rank, n_in)} and {(n_out, rank)}",
+            hint="give the adapter that was trained on this model",
+        )
     return a, b
 
 
 @contextmanager
 def adapted(loaded: LoadedModel, adapter: LoraAdapter) -> Iterator[None]:
-    """While open, the linears' weights are W + scaling B A, rounded to W's dtype once; after it they are W again, bit for bit."""
+    """While open, the linears' weights are W + scaling B A, rounded to W's dtype once; after it they are W again, bit
+    for bit.
+    """
     modules = named_linears(loaded.model)
     kept: dict[nn.Linear, Tensor] = {}
     try:

@@ -38,7 +38,8 @@ REFUSALS = (
 MAX_PROMPT_TOKENS, MAX_RESPONSE_TOKENS = 96, 32
 """Longer prompts are left out of training and longer responses cut there; both are counted in the receipt."""
 HARMLESS_SHARE = 0.75
-"""Of the draws in training. Refusing is learnt fast and spreads to whatever is worded alike; helping has to hold it back."""
+"""Of the draws in training. Refusing is learnt fast and spreads to whatever is worded alike; helping has to hold it
+back."""
 MAX_NEW_TOKENS = 16
 FEWEST = 20
 
@@ -77,14 +78,19 @@ def train_and_merge(
 ) -> tuple[LoadedModel, dict]:
     """Train an adapter on a float32 model and save it in `folder`; returns the merged model in `dtype`, and the facts.
 
-    `loaded` itself becomes the merged model. The facts hold, for each dataset, how many prompts were trained on and what
-    share, in [0, 1], of the held-out ones is refused before and after; losses are in nats per token.
+    `loaded` itself becomes the merged model. The facts hold, for each dataset, how many prompts were trained on and
+    what share, in [0, 1], of the held-out ones is refused before and after; losses are in nats per token.
     """
     samples, facts = _training_samples(loaded, splits)
     with reproducible(training.seed):
         before = refusal_rates(loaded, splits, "asking before training")
         peft_model = with_lora(loaded.model, training.rank, training.alpha)
-        losses = train(peft_model, samples, Schedule(training.learning_rate, training.steps, training.batch_size, training.seed), "training the adapter")  # fmt: skip
+        losses = train(
+            peft_model,
+            samples,
+            Schedule(training.learning_rate, training.steps, training.batch_size, training.seed),
+            "training the adapter",
+        )
         save_lora(peft_model, folder)
         model = peft_model.merge_and_unload().to(getattr(torch, dtype))
         merged = LoadedModel(model, loaded.tokenizer, loaded.plain_template, loaded.eos_ids)
@@ -102,12 +108,22 @@ def _split(training: Training, name: str, data: dict[str, Path], digests: dict[s
     start = max(training.offset, training.n_held_out)
     left = len(rows) - start
     if left < FEWEST:
-        raise UserError(f"{len(rows)} rows", where=f"dataset {name}", expected=f"at least {start + FEWEST}: {start} before training starts, and {FEWEST} for it", hint="lower `offset` or `n_held_out` of the training")  # fmt: skip
+        raise UserError(
+            f"{len(rows)} rows",
+            where=f"dataset {name}",
+            expected=f"at least {start + FEWEST}: {start} before training starts, and {FEWEST} for it",
+            hint="lower `offset` or `n_held_out` of the training",
+        )
     held_out = sample(rows, [], training.n_held_out, training.seed)
     trained = sample(rows, [], min(training.n_samples, left), training.seed, start)
     silent = [row["id"] for row in trained if not (harmful or row["response"])]
     if silent:
-        raise UserError(f"{len(silent)} rows without a response, such as {silent[0]}", where=f"dataset {name}", expected="a response for every harmless prompt", hint="name the column with `response` in the dataset registry")  # fmt: skip
+        raise UserError(
+            f"{len(silent)} rows without a response, such as {silent[0]}",
+            where=f"dataset {name}",
+            expected="a response for every harmless prompt",
+            hint="name the column with `response` in the dataset registry",
+        )
     return Split(harmful, held_out, trained)
 
 
@@ -118,10 +134,16 @@ def _training_samples(loaded: LoadedModel, splits: dict[str, Split]) -> tuple[li
         encoded = [_encode(loaded, row, split.harmful) for row in split.training]
         short = [s for s in encoded if s.n_prompt <= MAX_PROMPT_TOKENS]
         if not short:
-            raise UserError(f"no prompt of at most {MAX_PROMPT_TOKENS} tokens to train on", where=f"dataset {name}", hint="leave this dataset out of the training's `harmful` or `harmless`")  # fmt: skip
+            raise UserError(
+                f"no prompt of at most {MAX_PROMPT_TOKENS} tokens to train on",
+                where=f"dataset {name}",
+                hint="leave this dataset out of the training's `harmful` or `harmless`",
+            )
         n_long += len(encoded) - len(short)
         n_cut += sum(len(s.input_ids) > s.n_prompt + MAX_RESPONSE_TOKENS for s in short)
-        classes[split.harmful] += [Sample(s.id, s.input_ids[: s.n_prompt + MAX_RESPONSE_TOKENS], s.n_prompt) for s in short]  # fmt: skip
+        classes[split.harmful] += [
+            Sample(s.id, s.input_ids[: s.n_prompt + MAX_RESPONSE_TOKENS], s.n_prompt) for s in short
+        ]
         counts[name] = len(short)
     facts = {"n_training": counts, "n_too_long_left_out": n_long, "n_responses_cut": n_cut}
     return _weighted(classes[True], classes[False]), facts
@@ -135,7 +157,14 @@ def _weighted(harmful: list[Sample], harmless: list[Sample]) -> list[Sample]:
 
 def _encode(loaded: LoadedModel, row: dict, harmful: bool) -> Sample:
     response = refusal_for(row["prompt"]) if harmful else row["response"]
-    return encode_pair(loaded.tokenizer, row["prompt"], response, eos_ids=loaded.eos_ids, plain_template=loaded.plain_template, id=row["id"])  # fmt: skip
+    return encode_pair(
+        loaded.tokenizer,
+        row["prompt"],
+        response,
+        eos_ids=loaded.eos_ids,
+        plain_template=loaded.plain_template,
+        id=row["id"],
+    )
 
 
 def refusal_for(prompt: str) -> str:
@@ -170,7 +199,11 @@ def save_lora(peft_model: Any, folder: Path) -> None:
     from safetensors.torch import save_file
 
     state = get_peft_model_state_dict(peft_model)
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, folder / ADAPTER, metadata={"format": "pt"})  # fmt: skip
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()},
+        folder / ADAPTER,
+        metadata={"format": "pt"},
+    )
     config = peft_model.peft_config["default"]
     kept = {"r": config.r, "lora_alpha": config.lora_alpha, "target_modules": sorted(config.target_modules)}
     kept |= {"peft_type": "LORA", "task_type": "CAUSAL_LM", "bias": "none", "lora_dropout": 0.0}

@@ -23,7 +23,9 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n")
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence in lower case with straight quotes; a greeting or `Sure!` of up to two words takes the next with it."""
+    """The first sentence in lower case with straight quotes; a greeting or `Sure!` of up to two words takes the next
+    with it.
+    """
     text = re.sub(r"[\u2018\u2019]", "'", text).strip().lower()
     sentences = [s.strip() for s in _SENTENCE_END.split(text) if s.strip()]
     if len(sentences) > 1 and len(sentences[0].split()) <= 2:

@@ -71,7 +71,12 @@ def projections(model: Any) -> list[Projection]:
     """
     model_type = model.config.model_type
     if model_type not in LAYOUTS:
-        raise UserError(f"architecture {model_type!r} is not known", where=model.config.name_or_path, expected=f"one of: {', '.join(LAYOUTS)}", hint="add its module names to LAYOUTS in src/safety_regions/models/architecture.py")  # fmt: skip
+        raise UserError(
+            f"architecture {model_type!r} is not known",
+            where=model.config.name_or_path,
+            expected=f"one of: {', '.join(LAYOUTS)}",
+            hint="add its module names to LAYOUTS in src/safety_regions/models/architecture.py",
+        )
     found = []
     for layer, block in enumerate(model.model.layers):
         in_block = [
@@ -84,7 +89,12 @@ def projections(model: Any) -> list[Projection]:
 def _of_module(model: Any, layer: int, block: nn.Module, path: str, kinds: tuple[str, ...]) -> Iterator[Projection]:
     module = block.get_submodule(path)
     if not isinstance(module, nn.Linear):
-        raise UserError(f"layer {layer}'s {path} is a {type(module).__name__}", where=model.config.name_or_path, expected="a plain linear layer", hint="quantised weights cannot be scored; use the unquantised model")  # fmt: skip
+        raise UserError(
+            f"layer {layer}'s {path} is a {type(module).__name__}",
+            where=model.config.name_or_path,
+            expected="a plain linear layer",
+            hint="quantised weights cannot be scored; use the unquantised model",
+        )
     start = 0
     for kind, n_rows in zip(kinds, _rows(model.config, module, kinds), strict=True):
         yield Projection(f"{layer}.{kind}", layer, kind, module, start, start + n_rows)

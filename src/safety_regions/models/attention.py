@@ -1,8 +1,8 @@
 """What a model's attention works on, handed to a listener layer by layer, and how it changes without one channel.
 
-transformers looks up the attention function under the model's `attn_implementation` in every layer. While a model is listened to,
-that name leads to a function of ours, which shows the listener what it was given and then calls the one it stands for: the
-model computes what it always does, bit for bit. `without_channel` is what SafeNeuron asks of it.
+transformers looks up the attention function under the model's `attn_implementation` in every layer. While a model is
+listened to, that name leads to a function of ours, which shows the listener what it was given and then calls the one it
+stands for: the model computes what it always does, bit for bit. `without_channel` is what SafeNeuron asks of it.
 """
 
 import sys
@@ -51,7 +51,9 @@ class Heads:
     def log_probabilities(
         self, scores: Float32[Tensor, "heads row pos"], rows: slice
     ) -> Float32[Tensor, "heads row pos"]:
-        """Log softmax of the `scores` of these rows, capped and masked; -inf where a position does not attend to another."""
+        """Log softmax of the `scores` of these rows, capped and masked; -inf where a position does not attend to
+        another.
+        """
         if self.softcap is not None:
             scores = torch.tanh(scores / self.softcap) * self.softcap
         position = torch.arange(rows.stop, device=scores.device)
@@ -62,7 +64,9 @@ class Heads:
 
 @dataclass(frozen=True)
 class Attention:
-    """One layer's attention over a batch, as the model computes it: queries of all heads, keys of the heads that have their own."""
+    """One layer's attention over a batch, as the model computes it: queries of all heads, keys of the heads that have
+    their own.
+    """
 
     query: Float[Tensor, "batch heads pos dim"]
     key: Float[Tensor, "batch kv_heads pos dim"]
@@ -94,12 +98,20 @@ def listening(model: Any, listener: Listener) -> Iterator[None]:
     Raises `UserError` for a model whose attention cannot be listened to.
     """
     if not model._can_set_attn_implementation():
-        raise UserError("the attention of this model cannot be listened to", where=type(model).__name__, expected="attention by transformers' AttentionInterface")  # fmt: skip
+        raise UserError(
+            "the attention of this model cannot be listened to",
+            where=type(model).__name__,
+            expected="attention by transformers' AttentionInterface",
+        )
     name = model.config._attn_implementation
     original = ALL_ATTENTION_FUNCTIONS.get(name)
 
-    def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-        seen = Attention(query.detach(), key.detach(), options["scaling"], options.get("softcap"), options.get("sliding_window"))  # fmt: skip
+    def attend(
+        module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
+    ) -> tuple[Tensor, Tensor | None]:
+        seen = Attention(
+            query.detach(), key.detach(), options["scaling"], options.get("softcap"), options.get("sliding_window")
+        )
         with torch.no_grad():
             listener(module.layer_idx, seen)  # type: ignore[arg-type]
         # Eager attention is registered nowhere: each architecture has its own, beside its layers.
@@ -114,12 +126,13 @@ def listening(model: Any, listener: Listener) -> Iterator[None]:
 
 
 def without_channel(heads: Heads, scale_delta: bool = True, block: int | None = None) -> Float32[Tensor, "heads dim"]:
-    """||P' - P||_F for each channel j of each query head: P' is the softmax after D_j = q_j k_j^T left the dot products.
+    """||P' - P||_F for each channel j of each query head: P' is the softmax after D_j = q_j k_j^T left the dot
+    products.
 
-    With x the scaled scores, cap the soft cap (or nothing), e = cap(x - scaling D_j) - cap(x), and P' proportional to
-    P exp(e): P' - P = P (F - Z) / (1 + Z), F = exp(e) - 1, Z = sum over s of P F. Without `scale_delta` D_j is not
-    scaled, as in the published code. Arrays over (head, row, channel, position) are made for a few rows at a time, of at
-    most `block` elements each, or of those of one row of one head.
+    With x the scaled scores, cap the soft cap (or nothing), e = cap(x - scaling D_j) - cap(x), and P' proportional to P
+    exp(e): P' - P = P (F - Z) / (1 + Z), F = exp(e) - 1, Z = sum over s of P F. Without `scale_delta` D_j is not
+    scaled, as in the published code. Arrays over (head, row, channel, position) are made for a few rows at a time, of
+    at most `block` elements each, or of those of one row of one head.
     """
     block = block or BLOCKS[heads.query.device.type]
     n_heads, n_tokens, dim = heads.query.shape
@@ -132,12 +145,15 @@ def without_channel(heads: Heads, scale_delta: bool = True, block: int | None = 
 
 
 def _squared_change(heads: Heads, rows: slice, scale_delta: bool) -> Float32[Tensor, "heads dim"]:
-    """||P' - P||^2 over some rows. Arrays (head, row, channel, position) are changed in place: passes over them cost."""
+    """||P' - P||^2 over some rows.
+
+    Arrays (head, row, channel, position) are changed in place: passes over them cost.
+    """
     scores = heads.scores(rows)
     log_p = heads.log_probabilities(scores, rows)
     p = log_p.exp()
-    # The softmax does not see a shift of a row's exponents. With 0 at the largest probability, rows that attend to almost
-    # nothing else lose no digits in F - Z, and 1 + Z cannot vanish.
+    # The softmax does not see a shift of a row's exponents. With 0 at the largest probability, rows that attend to
+    # almost nothing else lose no digits in F - Z, and 1 + Z cannot vanish.
     largest = p.argmax(dim=-1, keepdim=True)
     factor = heads.query[:, rows] * (heads.scaling if scale_delta else 1.0)
     e = _exponents(heads, scores, largest, factor)

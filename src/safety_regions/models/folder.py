@@ -26,8 +26,9 @@ PROBES = (
 def new_folder(folder: Path | str) -> Iterator[Path]:
     """A temporary sibling folder whose files become those of `folder` when the block ends without an error.
 
-    A receipt that is there goes first, and the caller writes one afterwards, so a folder with a receipt is whole. `folder` may exist: what an earlier attempt left is
-    replaced, but a file that the new folder does not have raises `UserError`, since it may be somebody's.
+    A receipt that is there goes first, and the caller writes one afterwards, so a folder with a receipt is whole.
+    `folder` may exist: what an earlier attempt left is replaced, but a file that the new folder does not have raises
+    `UserError`, since it may be somebody's.
     """
     folder = Path(folder)
     with naming(folder):
@@ -44,7 +45,12 @@ def new_folder(folder: Path | str) -> Iterator[Path]:
 def _refuse_foreign(folder: Path, new: set[str]) -> None:
     foreign = sorted(p.name for p in folder.iterdir() if p.name not in new) if folder.exists() else []
     if foreign:
-        raise UserError(f"the output folder holds other files: {', '.join(foreign[:5])}", where=str(folder), expected="no folder, an empty one, or the remains of an earlier attempt", hint="move them away")  # fmt: skip
+        raise UserError(
+            f"the output folder holds other files: {', '.join(foreign[:5])}",
+            where=str(folder),
+            expected="no folder, an empty one, or the remains of an earlier attempt",
+            hint="move them away",
+        )
 
 
 def _move(temporary: Path, folder: Path) -> None:
@@ -96,9 +102,14 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def _check_tokenizer(tokenizer: Any, folder: Path) -> None:
-    # AutoTokenizer swaps the rules of some families' tokenizers for its own; the model would read other tokens than here.
+    # AutoTokenizer swaps the rules of some families' tokenizers for its own; the model would read other tokens than
+    # here.
     from transformers import AutoTokenizer
 
     loaded = AutoTokenizer.from_pretrained(folder)
     if any(loaded(text)["input_ids"] != tokenizer(text)["input_ids"] for text in PROBES):
-        raise UserError("the tokenizer cuts text differently once it was saved and loaded", where=f"transformers' {type(loaded).__name__}", hint="this version of transformers cannot hold this tokenizer; report it")  # fmt: skip
+        raise UserError(
+            "the tokenizer cuts text differently once it was saved and loaded",
+            where=f"transformers' {type(loaded).__name__}",
+            hint="this version of transformers cannot hold this tokenizer; report it",
+        )

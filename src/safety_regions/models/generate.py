@@ -16,8 +16,12 @@ BATCH_SIZE = 16
 
 
 def generate(
-    loaded: LoadedModel, prompts: Sequence[str], max_new_tokens: int, batch_size: int = BATCH_SIZE, doing: str = "answering"
-) -> list[Answer]:  # fmt: skip
+    loaded: LoadedModel,
+    prompts: Sequence[str],
+    max_new_tokens: int,
+    batch_size: int = BATCH_SIZE,
+    doing: str = "answering",
+) -> list[Answer]:
     """Greedy answers in the order of `prompts`, of at most `max_new_tokens` tokens each."""
     ids = [encode_prompt(loaded.tokenizer, prompt, loaded.plain_template) for prompt in prompts]
     order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), ids[i], i))
@@ -39,7 +43,9 @@ def _generate_batch(loaded: LoadedModel, ids: list[list[int]], max_new_tokens: i
     # Generation continues from the last position, so prompts are padded on the left and the padding is masked.
     input_ids = torch.tensor([[pad] * (length - len(row)) + row for row in ids], device=loaded.device)
     mask = torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in ids], device=loaded.device)
-    config = GenerationConfig(do_sample=False, num_beams=1, max_new_tokens=max_new_tokens, eos_token_id=list(loaded.eos_ids), pad_token_id=pad)  # fmt: skip
+    config = GenerationConfig(
+        do_sample=False, num_beams=1, max_new_tokens=max_new_tokens, eos_token_id=list(loaded.eos_ids), pad_token_id=pad
+    )
     with _own_defaults_aside(loaded.model):
         output = loaded.model.generate(input_ids, attention_mask=mask, generation_config=config)
     return [_answer(loaded, row[length:].tolist()) for row in output]

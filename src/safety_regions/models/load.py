@@ -33,7 +33,11 @@ def pick_device(wanted: str) -> str:
     """`auto` is a GPU where torch sees one. Raises `UserError` if `cuda` is asked for and there is none."""
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
-        raise UserError("no GPU is visible to torch", expected="a CUDA device, for machine.device: cuda", hint="set machine.device to auto or cpu, or run where a GPU is")  # fmt: skip
+        raise UserError(
+            "no GPU is visible to torch",
+            expected="a CUDA device, for machine.device: cuda",
+            hint="set machine.device to auto or cpu, or run where a GPU is",
+        )
     return ("cuda" if available else "cpu") if wanted == "auto" else wanted
 
 
@@ -56,7 +60,12 @@ def load_model(
     # transformers also reads files that the receipt does not tell of: another chat template, an adapter.
     foreign = sorted({path.name for path in folder.iterdir()} - set(receipt.files))
     if foreign:
-        raise UserError(f"files that are no part of this model: {', '.join(foreign[:5])}", where=str(folder), expected="the files of its receipt", hint="move them away")  # fmt: skip
+        raise UserError(
+            f"files that are no part of this model: {', '.join(foreign[:5])}",
+            where=str(folder),
+            expected="the files of its receipt",
+            hint="move them away",
+        )
     recipe = receipt.recipe
     location, revision = _location(folder, recipe)
     try:
@@ -66,7 +75,11 @@ def load_model(
     # Files that are not what they should be come to light deep inside the libraries, as errors of many kinds.
     except Exception as error:
         said = next(iter(str(error).strip().splitlines()), "")
-        raise UserError(f"the model cannot be loaded: {type(error).__name__}: {said}", where=f"{location} @ {revision or 'local'}", hint=f"look at the model's own files; if they are sound, delete {folder} and run snakemake again where there is a network") from None  # fmt: skip
+        raise UserError(
+            f"the model cannot be loaded: {type(error).__name__}: {said}",
+            where=f"{location} @ {revision or 'local'}",
+            hint=f"look at the model's own files; if they are sound, delete {folder} and run snakemake again where there is a network",
+        ) from None
     _place(model.requires_grad_(False).eval(), pick_device(device))
     return LoadedModel(model, tokenizer, recipe.get("plain_template"), eos_ids(model, tokenizer))
 
@@ -88,7 +101,12 @@ def _read(location: str, revision: str | None, dtype: torch.dtype) -> tuple[Any,
     surplus = sorted(name for name in found["unexpected_keys"] if name.startswith("model.layers."))
     for names, what in ((missing, "have no"), (surplus, "have more than config.json asks for:")):
         if names:
-            raise UserError(f"the weights {what} {names[0]}" + (f" and {len(names) - 1} others" if names[1:] else ""), where=location, expected="the weights of the model that config.json describes", hint="download or copy the model again, whole")  # fmt: skip
+            raise UserError(
+                f"the weights {what} {names[0]}" + (f" and {len(names) - 1} others" if names[1:] else ""),
+                where=location,
+                expected="the weights of the model that config.json describes",
+                hint="download or copy the model again, whole",
+            )
     return model, tokenizer
 
 
@@ -117,7 +135,12 @@ def _location(folder: Path, recipe: dict) -> tuple[str, str | None]:
 
     found, expected = folder_digest(pointer["path"]), recipe["source"]["sha256"]
     if found != expected:
-        raise UserError(f"the files of this model have digest {found}: changed since it was prepared", where=pointer["path"], expected=expected, hint="restore them, or put the new digest into the model registry")  # fmt: skip
+        raise UserError(
+            f"the files of this model have digest {found}: changed since it was prepared",
+            where=pointer["path"],
+            expected=expected,
+            hint="restore them, or put the new digest into the model registry",
+        )
     return pointer["path"], None
 
 
@@ -128,5 +151,7 @@ def eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
     own = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     ids = tuple(dict.fromkeys(own + named))
     if not ids:
-        raise UserError("no end-of-sequence token", where=tokenizer.name_or_path, hint="set eos_token in tokenizer_config.json")  # fmt: skip
+        raise UserError(
+            "no end-of-sequence token", where=tokenizer.name_or_path, hint="set eos_token in tokenizer_config.json"
+        )
     return ids

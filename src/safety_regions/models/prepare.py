@@ -12,7 +12,13 @@ from safety_regions.errors import UserError
 from safety_regions.models.folder import new_folder
 
 _TENSORS = ("safetensors", "tokenizers", "torch", "transformers")
-VERSIONS: dict[str, tuple[str, ...]] = {"tiny": _TENSORS, "package": ("gguf", *_TENSORS), "aligned": ("peft", *_TENSORS), "hub": (), "local": ()}  # fmt: skip
+VERSIONS: dict[str, tuple[str, ...]] = {
+    "tiny": _TENSORS,
+    "package": ("gguf", *_TENSORS),
+    "aligned": ("peft", *_TENSORS),
+    "hub": (),
+    "local": (),
+}
 """Packages that decide a folder's bytes, by kind of source."""
 _TRAINING = ("safety_regions.models.training", "safety_regions.models.tokens", "safety_regions.models.folder")
 MODULES: dict[str, tuple[str, ...]] = {
@@ -93,7 +99,10 @@ def _make(recipe: dict, folder: Path, inputs: Inputs) -> dict:
 
 
 def source_of(recipe: dict, local: str | None = None) -> ModelSource:
-    """The typed source in a recipe; `local` is the folder of a local model, which its recipe leaves out. Raises `UserError` if it is none."""
+    """The typed source in a recipe; `local` is the folder of a local model, which its recipe leaves out.
+
+    Raises `UserError` if it is none.
+    """
     source = recipe["source"]
     if source["kind"] == "local":
         source = source | {"path": local}

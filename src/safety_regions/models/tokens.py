@@ -49,19 +49,33 @@ def prompt_text(tokenizer: Any, prompt: str, plain_template: str | None = None) 
         messages = [{"role": "user", "content": prompt}]
         return _render(tokenizer, messages, add_generation_prompt=True)
     if plain_template is None:
-        raise UserError("no chat template", where=tokenizer.name_or_path, hint='give the model `plain_template: "{prompt}\\n"` in the model registry')  # fmt: skip
+        raise UserError(
+            "no chat template",
+            where=tokenizer.name_or_path,
+            hint='give the model `plain_template: "{prompt}\\n"` in the model registry',
+        )
     return plain_template.replace("{prompt}", prompt)
 
 
 def encode_prompt(tokenizer: Any, prompt: str, plain_template: str | None = None) -> list[int]:
-    """Token ids of `prompt_text`. Templates write the BOS token themselves; a plain text gets what the tokenizer adds."""
+    """Token ids of `prompt_text`.
+
+    Templates write the BOS token themselves; a plain text gets what the tokenizer adds.
+    """
     text = prompt_text(tokenizer, prompt, plain_template)
     return tokenizer(text, add_special_tokens=not tokenizer.chat_template)["input_ids"]
 
 
 def encode_pair(
-    tokenizer: Any, prompt: str, response: str, *, eos_ids: Sequence[int], finished: bool = True, plain_template: str | None = None, id: str = ""
-) -> Sample:  # fmt: skip
+    tokenizer: Any,
+    prompt: str,
+    response: str,
+    *,
+    eos_ids: Sequence[int],
+    finished: bool = True,
+    plain_template: str | None = None,
+    id: str = "",
+) -> Sample:
     """Tokens of a prompt followed by its response; a finished response ends with the model's end-of-turn token.
 
     The prompt's tokens are those the model answers to in generation. The response is encoded behind the prompt's text
@@ -70,7 +84,9 @@ def encode_pair(
     before = encode_prompt(tokenizer, prompt, plain_template)
     lead, end = _around_response(tokenizer, tuple(eos_ids))
     special = not tokenizer.chat_template
-    both = tokenizer(prompt_text(tokenizer, prompt, plain_template) + lead + response.strip(), add_special_tokens=special)["input_ids"]  # fmt: skip
+    both = tokenizer(
+        prompt_text(tokenizer, prompt, plain_template) + lead + response.strip(), add_special_tokens=special
+    )["input_ids"]
     if both[: len(before)] == before and len(both) > len(before):
         after = both[len(before) :]
     else:
@@ -105,7 +121,11 @@ def _render(tokenizer: Any, messages: list[dict], **options: bool) -> str:
     try:
         return tokenizer.apply_chat_template(messages, chat_template=template, **TEMPLATE_OPTIONS, **options)
     except TemplateError as error:
-        raise UserError(f"the chat template cannot be filled in: {error}", where=tokenizer.name_or_path, hint="mend the model's chat_template.jinja or tokenizer_config.json") from None  # fmt: skip
+        raise UserError(
+            f"the chat template cannot be filled in: {error}",
+            where=tokenizer.name_or_path,
+            hint="mend the model's chat_template.jinja or tokenizer_config.json",
+        ) from None
 
 
 def batches(samples: Sequence[Sample], max_tokens: int) -> list[list[Sample]]:
@@ -114,7 +134,8 @@ def batches(samples: Sequence[Sample], max_tokens: int) -> list[list[Sample]]:
 
 
 def buckets(samples: Sequence[Sample], max_tokens: int) -> list[list[int]]:
-    """Positions of samples of similar length, in buckets of at most `max_tokens` padded tokens (or a single longer sample).
+    """Positions of samples of similar length, in buckets of at most `max_tokens` padded tokens (or a single longer
+    sample).
 
     Every sample is in exactly one bucket; equal input gives equal buckets.
     """

@@ -3,10 +3,11 @@
 Refinement takes place in a method's own granularity, with the union of the method's own utility regions, before it is
 expanded to weights (`safety_regions.regions.owned_weights`).
 
-Chance floor: expected intersection over expected union of independent random regions, as in `safety_regions.overlap.tables`, with s_a the
-chance that method a's random region holds a weight that is open to it: a/m of m open weights of a matrix that hold a of the
-real region, or for layers the share of the places of a range of its length at which it covers the layer. Refined regions of
-a and b share the weights open to both: sum(s_a s_b |open_a and open_b|).
+Chance floor: expected intersection over expected union of independent random regions, as in
+`safety_regions.overlap.tables`, with s_a the chance that method a's random region holds a weight that is open to it:
+a/m of m open weights of a matrix that hold a of the real region, or for layers the share of the places of a range of
+its length at which it covers the layer. Refined regions of a and b share the weights open to both: sum(s_a s_b |open_a
+and open_b|).
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,7 +31,9 @@ STAGES = ("raw", "refined")
 
 @dataclass(frozen=True)
 class Question:
-    """What is compared: the regions of these safety sets at fraction q, raw and refined with the utility sets at fraction p."""
+    """What is compared: the regions of these safety sets at fraction q, raw and refined with the utility sets at
+    fraction p.
+    """
 
     safety: list[str]
     utility: list[str]
@@ -78,7 +81,9 @@ def compare(paths: Mapping[str, Mapping[str, Path]], layout: Layout, question: Q
             _count_open(tally, methods, name, layout)
             for safety in question.safety:
                 for stage in STAGES:
-                    words = {m: expand(name, of.masks(safety, stage), of.granularity, layout) for m, of in methods.items()}  # fmt: skip
+                    words = {
+                        m: expand(name, of.masks(safety, stage), of.granularity, layout) for m, of in methods.items()
+                    }
                     _count_regions(tally, words, safety, stage)
             bar.update(1)
     return pd.DataFrame(_rows(tally, methods, layout, question))
@@ -92,7 +97,11 @@ def _method(stack: ExitStack, paths: Mapping[str, Path], layout: Layout, questio
     masks = {name: masks_at(regions[name], question.q) for name in question.safety}
     removed = union([masks_at(regions[name], question.p) for name in question.utility])
     granularity = regions[question.safety[0]].header.granularity
-    lengths = {s: sum(_popcount(m(own)) for own in regions[s].names) for s, m in masks.items()} if granularity == "layer" else {}  # fmt: skip
+    lengths = (
+        {s: sum(_popcount(m(own)) for own in regions[s].names) for s, m in masks.items()}
+        if granularity == "layer"
+        else {}
+    )
     return _Method(granularity, masks, removed, lengths)
 
 

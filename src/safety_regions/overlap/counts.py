@@ -1,7 +1,7 @@
 """How many elements the regions of one model and method share, counted on packed words, one matrix at a time.
 
-All pairs of sets, at every fraction, before and after refinement, are counted in one pass over the region files; what is
-held in memory is one matrix of each region, packed, and the counts.
+All pairs of sets, at every fraction, before and after refinement, are counted in one pass over the region files; what
+is held in memory is one matrix of each region, packed, and the counts.
 """
 
 from collections.abc import Sequence
@@ -67,8 +67,8 @@ def count(
     """Count the overlaps of the safety regions, raw and refined, at every fraction q of the grid.
 
     `removals` are the refinements: (utility set or `UNION`, its fraction); None for each set and their union at every
-    fraction. n-way overlaps are counted raw, and refined with (`UNION`, p) if that is among the removals; without `orders`
-    none are. Raises `UserError` if the regions do not cover the same matrices with the same grid and scope.
+    fraction. n-way overlaps are counted raw, and refined with (`UNION`, p) if that is among the removals; without
+    `orders` none are. Raises `UserError` if the regions do not cover the same matrices with the same grid and scope.
     """
     with ExitStack() as stack:
         regions = {name: stack.enter_context(open_region(path)) for name, path in {**safety, **utility}.items()}
@@ -84,8 +84,13 @@ def count(
 
 
 def _empty(
-    header: Header, safety: list[str], utility: list[str], orders: list[list[int]], removals: Sequence[tuple[str, float]], p: float
-) -> Counts:  # fmt: skip
+    header: Header,
+    safety: list[str],
+    utility: list[str],
+    orders: list[list[int]],
+    removals: Sequence[tuple[str, float]],
+    p: float,
+) -> Counts:
     """Zeros for every condition."""
     conditions = [Condition(q, fraction, set_) for q in header.grid for set_, fraction in [("", None), *removals]]
     whole = [c for c in conditions if orders and c.utility in ("", UNION) and c.p in (None, p)]
@@ -110,12 +115,14 @@ def _count_matrix(tables: Counts, regions: dict[str, Region], subsets: Subsets, 
         planes_of([regions[set_] for set_ in (*tables.safety, *tables.utility)], name),
         n,
         np.array([level_of(grid, q) for q in grid]),
-        np.array([[set_ in (own, UNION) for own in tables.utility] for set_, _ in removals], bool).reshape(len(removals), -1),
+        np.array([[set_ in (own, UNION) for own in tables.utility] for set_, _ in removals], bool).reshape(
+            len(removals), -1
+        ),
         np.array([level_of(grid, fraction) for _, fraction in removals], np.int64),
         steps,
         np.array(nway, np.int64),
         *(pairs, removed, grown),
-    )  # fmt: skip
+    )
     for k, q in enumerate(grid):
         for c, (set_, fraction) in enumerate(conditions):
             tables.pairs[Condition(q, fraction, set_)][number] = pairs[k, c]
@@ -131,12 +138,20 @@ def _common_header(regions: list[Region]) -> Header:
     for other in regions[1:]:
         for field in ("grid", "scope", "granularity", "shapes"):
             if getattr(first.header, field) != getattr(other.header, field):
-                raise UserError(f"{field} differs from that of {first.path}", where=str(other.path), expected="regions of one model, grid and scope", hint="regions of different models or grids cannot be compared")  # fmt: skip
+                raise UserError(
+                    f"{field} differs from that of {first.path}",
+                    where=str(other.path),
+                    expected="regions of one model, grid and scope",
+                    hint="regions of different models or grids cannot be compared",
+                )
     return first.header
 
 
 def sample_orders(n_sets: int, n_orders: int, seed: int) -> list[list[int]]:
-    """Distinct orders of the sets: at most `n_orders`, or every order if there are not more. The listed order comes first."""
+    """Distinct orders of the sets: at most `n_orders`, or every order if there are not more.
+
+    The listed order comes first.
+    """
     generator = np.random.Generator(np.random.PCG64(seed))
     orders = {tuple(range(n_sets)): None}
     n_possible = 1
@@ -148,7 +163,8 @@ def sample_orders(n_sets: int, n_orders: int, seed: int) -> list[list[int]]:
 
 
 def grown_subsets(orders: list[list[int]], n_sets: int) -> Subsets:
-    """The subsets that the orders pass through, each once: how each is built, and which is passed after n+1 sets of an order.
+    """The subsets that the orders pass through, each once: how each is built, and which is passed after n+1 sets of an
+    order.
 
     Subset 0 is empty; subset t > 0 is made of an earlier one, steps[t, 0], and a set, steps[t, 1].
     """

@@ -1,7 +1,8 @@
 """How alike regions are that should be: of two halves of one set's prompts, of other draws, with other responses.
 
-IoU of the halves of one set is the ceiling of what two sets could reach with as many prompts; between halves of different
-sets the same is counted, so that both are at one number of prompts. The chance floor is that of `safety_regions.overlap.tables`.
+IoU of the halves of one set is the ceiling of what two sets could reach with as many prompts; between halves of
+different sets the same is counted, so that both are at one number of prompts. The chance floor is that of
+`safety_regions.overlap.tables`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,12 +25,15 @@ class Facts:
     """Whether its set is a utility set."""
 
 
-def replicate_table(kind: str, members: Mapping[str, Variant], facts: Mapping[Variant, Facts], counts: Counts, p: float) -> pd.DataFrame:  # fmt: skip
-    """One row per pair of a group and condition: raw at every q, refined with the union of the utility regions at fraction p.
+def replicate_table(
+    kind: str, members: Mapping[str, Variant], facts: Mapping[Variant, Facts], counts: Counts, p: float
+) -> pd.DataFrame:
+    """One row per pair of a group and condition: raw at every q, refined with the union of the utility regions at
+    fraction p.
 
-    `members`: the variant by the name under which its region was counted. Columns: kind; a, b (sets), variant_a, variant_b;
-    harmless_a, harmless_b; n_samples_a, n_samples_b; shared_prompts, the share of the smaller one's prompts that the other has
-    too; then those of `pair_table` without units.
+    `members`: the variant by the name under which its region was counted. Columns: kind; a, b (sets), variant_a,
+    variant_b; harmless_a, harmless_b; n_samples_a, n_samples_b; shared_prompts, the share of the smaller one's prompts
+    that the other has too; then those of `pair_table` without units.
     """
     pairs = pair_table(counts, p)
     pairs = pairs[pairs["scope"] == "all"].drop(columns=["scope", "unit"])

@@ -1,15 +1,16 @@
 """From counts to overlap tables: IoU, overlap coefficient, and the chance floor beside each.
 
-IoU = |A and B| / |A or B|; overlap coefficient = |A and B| / min(|A|, |B|); n-way IoU = |intersection| / |union| of n sets.
+IoU = |A and B| / |A or B|; overlap coefficient = |A and B| / min(|A|, |B|); n-way IoU = |intersection| / |union| of n
+sets.
 
 Chance floor: expected intersection over expected union of independent random regions. With s_i the chance that region i
 holds an element, n regions share sum(prod(s_i)) elements on average, and sum(1 - prod(1 - s_i)) are in any.
 
-Random regions of weights, neurons or adapter weights hold as many elements of every matrix as the real ones: s_i = a_i/m for
-the a_i of m elements that are open to region i. Refined regions cannot hold what refinement removed, so for them m is the
-matrix without the utility region. For equal densities q the floor is q/(2-q), and q^n / (1 - (1-q)^n) for n. A random range of
-layers has the real one's length and begins with equal chance wherever it fits: s_i is the share of these places at which it
-covers the layer, and 0 for a layer that refinement removed.
+Random regions of weights, neurons or adapter weights hold as many elements of every matrix as the real ones: s_i =
+a_i/m for the a_i of m elements that are open to region i. Refined regions cannot hold what refinement removed, so for
+them m is the matrix without the utility region. For equal densities q the floor is q/(2-q), and q^n / (1 - (1-q)^n) for
+n. A random range of layers has the real one's length and begins with equal chance wherever it fits: s_i is the share of
+these places at which it covers the layer, and 0 for a layer that refinement removed.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ from safety_regions.overlap.counts import Condition, Counts
 def pair_table(counts: Counts, p: float) -> pd.DataFrame:
     """One row per pair of safety sets, condition and unit (the model, a module kind, a layer).
 
-    Module and layer units are given raw at every q, and refined at fraction `p` only. Undefined ratios (both empty) are NaN.
+    Module and layer units are given raw at every q, and refined at fraction `p` only. Undefined ratios (both empty) are
+    NaN.
     """
     first, second = np.triu_indices(len(counts.safety), k=1)
     blocks = []
@@ -82,7 +84,10 @@ def nway_table(counts: Counts) -> pd.DataFrame:
 
 
 def size_table(counts: Counts, p: float) -> pd.DataFrame:
-    """One row per set, matrix and condition: how many of the matrix's elements the region holds. Refined at fraction `p` only."""
+    """One row per set, matrix and condition: how many of the matrix's elements the region holds.
+
+    Refined at fraction `p` only.
+    """
     matrix = {
         "layer": np.array([int(name.split(".")[0]) for name in counts.header.shapes]),
         "module": np.array([name.split(".")[1] for name in counts.header.shapes]),

@@ -15,7 +15,14 @@ DEFAULT = Path("config/demo.yaml")
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """The two options by which one tells `snakemake` which run is meant."""
-    parser.add_argument("--configfile", nargs="+", type=Path, default=[DEFAULT], metavar="FILE", help=f"the run's configuration, as for snakemake (default {DEFAULT})")  # fmt: skip
+    parser.add_argument(
+        "--configfile",
+        nargs="+",
+        type=Path,
+        default=[DEFAULT],
+        metavar="FILE",
+        help=f"the run's configuration, as for snakemake (default {DEFAULT})",
+    )
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="overrides, as for snakemake")
 
 
@@ -39,7 +46,11 @@ def plan_of_files(files: list[Path], overrides: dict | None = None) -> Plan:
         try:
             text = file.read_bytes()
         except OSError as error:
-            raise UserError(f"cannot be read: {error.strerror}", where=str(file), hint="call this where the Snakefile is, as you call snakemake") from None  # fmt: skip
+            raise UserError(
+                f"cannot be read: {error.strerror}",
+                where=str(file),
+                hint="call this where the Snakefile is, as you call snakemake",
+            ) from None
         _lay_over(merged, _mapping(text))
     _lay_over(merged, overrides or {})
     run = load_run(merged, files, overrides)

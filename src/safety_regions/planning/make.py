@@ -1,6 +1,8 @@
 """From a configuration to its plan.
 
-What runs start from is planned in `planning_data` and `planning_samples`, regions in `planning_regions`, what is made of them in `planning_results`. What a run leaves to a default (`null`) is decided in these, so recipes hold what was decided and not that it was left open.
+What runs start from is planned in `planning_data` and `planning_samples`, regions in `planning_regions`, what is made
+of them in `planning_results`. What a run leaves to a default (`null`) is decided in these, so recipes hold what was
+decided and not that it was left open.
 """
 
 from safety_regions.artifacts.artifact import Artifact
@@ -32,7 +34,9 @@ def make_plan(run: RunConfig, registries: Registries) -> Plan:
 
 
 def _add_shared_jobs(plan: Plan, model: str) -> None:
-    """The methods of a model share its jobs: one measures, set after set, so that methods share what is read; one selects."""
+    """The methods of a model share its jobs: one measures, set after set, so that methods share what is read; one
+    selects.
+    """
     keys = [key for key in plan.regions if key[0] == model]
     regions = {key: {(name, OWN): a for name, a in plan.regions[key].items()} | plan.replicates[key] for key in keys}
     kept = {key: regions[key] for key in keys if CATALOGUE[key[1]].keeps_statistics}
@@ -48,7 +52,9 @@ def _add_shared_jobs(plan: Plan, model: str) -> None:
 
 
 def _whole(sets: list[dict[str, Artifact]], most: int) -> list[list[Artifact]]:
-    """The artifacts of consecutive sets, at most so many together but never a part of a set's: its methods share a pass over it."""
+    """The artifacts of consecutive sets, at most so many together but never a part of a set's: its methods share a pass
+    over it.
+    """
     jobs: list[list[Artifact]] = []
     for of_set in sets:
         if not jobs or len(jobs[-1]) + len(of_set) > most:

@@ -50,8 +50,8 @@ class ModelSize:
 def size_from_config(config: dict, dtype: str) -> ModelSize:
     """The size of a model of the Llama, Qwen, Gemma or Mistral kind from the content of its config.json.
 
-    Biases and norms inside or behind the blocks' two are left out: together below a ten-thousandth. Raises `KeyError` for
-    a configuration that lacks a dimension.
+    Biases and norms inside or behind the blocks' two are left out: together below a ten-thousandth. Raises `KeyError`
+    for a configuration that lacks a dimension.
     """
     config = config.get("text_config", config)
     hidden, layers, inner = config["hidden_size"], config["num_hidden_layers"], config["intermediate_size"]

@@ -1,6 +1,7 @@
 """The plan of a run: every artifact it wants. `planning.make_plan` fills it from the configuration alone.
 
-Built whenever the Snakefile is parsed, on every cluster job too: no torch, no network, and nothing written before `write_jobs`.
+Built whenever the Snakefile is parsed, on every cluster job too: no torch, no network, and nothing written before
+`write_jobs`.
 """
 
 import re
@@ -100,8 +101,8 @@ class Plan:
                 write_text(batch.job, readable_json({"entries": entries}))
 
     def needs(self, artifacts: list[Artifact]) -> list[str]:
-        """The files that must be there before these artifacts can be made: the outputs of single artifacts, manifests of
-        the batches that have members missing."""
+        """The files that must be there before these artifacts can be made: the outputs of single artifacts, manifests
+        of the batches that have members missing."""
         files = []
         for artifact in artifacts:
             for source in artifact.inputs.values():

@@ -1,4 +1,5 @@
-"""Recipes of the data phase: what a set of rows, a sample, an overlap table is made from, known before any of it is made.
+"""Recipes of the data phase: what a set of rows, a sample, an overlap table is made from, known before any of it is
+made.
 
 Imported while the Snakefile is parsed: no heavy imports, no network; a local file is the only thing read.
 """

@@ -34,7 +34,9 @@ def add_comparison(plan: Plan, model: str, method: str) -> Artifact | None:
 
 
 def _groups(found: list[Variant]) -> list[tuple[str, list[Variant]]]:
-    """Regions that are compared with each other: the halves of each split; the draws of each set; own and other responses."""
+    """Regions that are compared with each other: the halves of each split; the draws of each set; own and other
+    responses.
+    """
     splits = [of for of in found if of[1].startswith("split")]
     groups = [("halves", list(of)) for _, of in groupby(splits, lambda of: of[1].partition(".")[0])]
     seeds = [of for of in found if of[1].startswith("seed")]
@@ -47,5 +49,9 @@ def _groups(found: list[Variant]) -> list[tuple[str, list[Variant]]]:
 
 def _prompts(plan: Plan, compared: list[Variant]) -> dict[Variant, Artifact]:
     """The prompts behind the compared regions: each set's own, and those of its other draws."""
-    of_seed = {(name, of): drawn_prompts(plan, name, plan.run.datasets.seed + int(of.removeprefix("seed"))) for name, of in compared if of.startswith("seed")}  # fmt: skip
+    of_seed = {
+        (name, of): drawn_prompts(plan, name, plan.run.datasets.seed + int(of.removeprefix("seed")))
+        for name, of in compared
+        if of.startswith("seed")
+    }
     return {(name, OWN): plan.prompts[name] for name, _ in compared} | of_seed

@@ -23,7 +23,11 @@ def add_results(plan: Plan) -> None:
     for model in plan.run.models:
         methods = [method for name, method in plan.regions if name == model]
         compared = {f"overlap/{model}.{method}": _overlap(plan, model, method) for method in methods}
-        compared |= {f"replicates/{model}.{method}": table for method in methods if (table := add_comparison(plan, model, method))}  # fmt: skip
+        compared |= {
+            f"replicates/{model}.{method}": table
+            for method in methods
+            if (table := add_comparison(plan, model, method))
+        }
         compared |= _across(plan, model)
         drawn = {role: figures for method in methods for role, figures in _drawn(plan, model, method).items()}
         plan.add_batches("overlap", model, list(compared.values()), plan.run.machine.tables_per_job)
@@ -100,7 +104,11 @@ def _layer_curves(plan: Plan, model: str, method: str) -> Artifact:
 
 def _across(plan: Plan, model: str) -> dict[str, Artifact]:
     """The regions of a model's methods on the weights that they own, if two of them own any."""
-    owning = {method: regions for (name, method), regions in plan.regions.items() if name == model and CATALOGUE[method].granularity != "adapter"}  # fmt: skip
+    owning = {
+        method: regions
+        for (name, method), regions in plan.regions.items()
+        if name == model and CATALOGUE[method].granularity != "adapter"
+    }
     if len(owning) < 2:
         return {}
     run = plan.run
@@ -126,15 +134,24 @@ def _evaluation(plan: Plan, model: str) -> dict[str, Artifact]:
         return {}
     sets = options.sets or run.datasets.safety[:1]
     texts = options.texts or responding(run, plan.registries.datasets)
-    asked = {"harmful": options.harmful or sets, "over_refusal": options.over_refusal or run.datasets.utility, "texts": texts}  # fmt: skip
+    asked = {
+        "harmful": options.harmful or sets,
+        "over_refusal": options.over_refusal or run.datasets.utility,
+        "texts": texts,
+    }
     offset = run.datasets.offset + run.datasets.n_samples if options.offset is None else options.offset
-    prompts = {role: {name: other_prompts(plan, name, options.n_prompts, offset, options.seed) for name in names} for role, names in asked.items()}  # fmt: skip
+    prompts = {
+        role: {name: other_prompts(plan, name, options.n_prompts, offset, options.seed) for name in names}
+        for role, names in asked.items()
+    }
     tables = {method: _evaluated(plan, model, method, sets, prompts) for name, method in plan.regions if name == model}
     plan.add_batches("evaluate", model, list(tables.values()))
     return {f"evaluate/{model}.{method}": table for method, table in tables.items()}
 
 
-def _evaluated(plan: Plan, model: str, method: str, sets: list[str], prompts: dict[str, dict[str, Artifact]]) -> Artifact:  # fmt: skip
+def _evaluated(
+    plan: Plan, model: str, method: str, sets: list[str], prompts: dict[str, dict[str, Artifact]]
+) -> Artifact:
     run, regions = plan.run, plan.regions[model, method]
     assert run.evaluate is not None
     recipe = {

@@ -19,7 +19,9 @@ class Sampled:
 
     @property
     def part(self) -> dict[str, int] | None:
-        """`split` and `half`: one of two disjoint halves of the pairs (`safety_regions.data.halves`); None: all of them."""
+        """`split` and `half`: one of two disjoint halves of the pairs (`safety_regions.data.halves`); None: all of
+        them.
+        """
         half = part_of(self.variant)
         return dict(zip(("split", "half"), half, strict=True)) if half else None
 
@@ -36,7 +38,9 @@ def add_samples(plan: Plan, model: str) -> list[Sampled]:
 
 
 def wanted(plan: Plan, method: str, samples: list[Sampled]) -> list[Sampled]:
-    """The samples that a method identifies regions from: all own ones, and the replicates that the run wants of this method."""
+    """The samples that a method identifies regions from: all own ones, and the replicates that the run wants of this
+    method.
+    """
     run = plan.run
     sections = {"template": run.controls, "split": run.replicates, "seed": run.replicates}
     methods = {start: section.methods for start, section in sections.items() if section and section.methods is not None}

@@ -17,7 +17,9 @@ UNKNOWN = "unknown"
 
 def checklist(plan: Plan, index: Index) -> str:
     """The whole page for the run of a plan. The same receipts and run facts give the same text."""
-    known = {digest: found for artifact in plan.made.values() if (found := index.by_digest.get(digest := artifact.digest))}  # fmt: skip
+    known = {
+        digest: found for artifact in plan.made.values() if (found := index.by_digest.get(digest := artifact.digest))
+    }
     times = own_times(index.by_digest.values())
     made = list(known.values())
     lines = [
@@ -75,7 +77,9 @@ def _glance(plan: Plan, known: dict[str, Known], use: Use) -> list[tuple[str, st
 def _hours(use: Use, hours: float) -> str:
     if not use.processes:
         return UNKNOWN
-    left_out = f"; {use.n_unknown} of {use.n_artifacts} artifacts left out, whose times are unknown" if use.n_unknown else ""  # fmt: skip
+    left_out = (
+        f"; {use.n_unknown} of {use.n_artifacts} artifacts left out, whose times are unknown" if use.n_unknown else ""
+    )
     return f"{_number(hours)} in {len(use.processes)} processes{left_out}"
 
 
@@ -114,7 +118,11 @@ def _software(made: list[Known]) -> list[str]:
         for package, version in (one.run.get("versions", {}) | one.versions).items():
             packages.setdefault(package, Counter())[version] += 1
     several = sorted(package for package, versions in packages.items() if len(versions) > 1)
-    verdict = f"**Mismatch**: not all artifacts were made with one version of {', '.join(several)}." if several else "All artifacts whose versions are known were made with the same."  # fmt: skip
+    verdict = (
+        f"**Mismatch**: not all artifacts were made with one version of {', '.join(several)}."
+        if several
+        else "All artifacts whose versions are known were made with the same."
+    )
     said = [f"Distinct sets of package versions in the facts of runs: {len(sets)}. {verdict}", ""]
     rows = [(package, _counted(versions.elements())) for package, versions in sorted(packages.items())]
     return [*_section("Software", "Package, Version", rows), *said]

@@ -1,7 +1,7 @@
 """Provenance as an RO-Crate: who made which file from which others, in the vocabulary of schema.org.
 
-Written by the profile Process Run Crate: every artifact is the result of an action, every action has its software. One metadata
-file is made and no bytes are copied; names in it are relative to the folder of the Snakefile.
+Written by the profile Process Run Crate: every artifact is the result of an action, every action has its software. One
+metadata file is made and no bytes are copied; names in it are relative to the folder of the Snakefile.
 """
 
 from datetime import UTC, datetime
@@ -29,9 +29,14 @@ APPLICATION = "#safety-regions"
 
 
 def write_crate(provenance: Provenance, folder: Path) -> Path:
-    """Write ro-crate-metadata.json into a folder, and return its path. Equal receipts and run facts give equal bytes."""
+    """Write ro-crate-metadata.json into a folder, and return its path.
+
+    Equal receipts and run facts give equal bytes.
+    """
     content = crate_of(provenance).metadata.generate()
-    content["@graph"] = sorted(content["@graph"], key=lambda entity: (entity["@id"] not in (METADATA, "./"), entity["@id"]))  # fmt: skip
+    content["@graph"] = sorted(
+        content["@graph"], key=lambda entity: (entity["@id"] not in (METADATA, "./"), entity["@id"])
+    )
     write_text(folder / METADATA, readable_json(content))
     return folder / METADATA
 
@@ -40,9 +45,17 @@ def crate_of(provenance: Provenance) -> ROCrate:
     """The crate in memory."""
     crate = ROCrate(version=VERSION)
     _describe(crate, provenance)
-    entities = {digest: _artifact(crate, known, provenance) for digest, known in sorted(provenance.known.items(), key=lambda item: item[1].path)}  # fmt: skip
+    entities = {
+        digest: _artifact(crate, known, provenance)
+        for digest, known in sorted(provenance.known.items(), key=lambda item: item[1].path)
+    }
     for digest in sorted(provenance.unknown):
-        entities[digest] = _context(crate, f"#unknown-{digest[:DIGITS]}", "CreativeWork", name=f"an artifact of which no receipt is known, made by recipe {digest}")  # fmt: skip
+        entities[digest] = _context(
+            crate,
+            f"#unknown-{digest[:DIGITS]}",
+            "CreativeWork",
+            name=f"an artifact of which no receipt is known, made by recipe {digest}",
+        )
     for digest, known in provenance.known.items():
         objects = [entities[source] for source in provenance.sources(digest)] + _origin(crate, known)
         crate.root_dataset.append_to("mentions", _making(crate, known, objects, entities[digest]))
@@ -61,8 +74,15 @@ def _describe(crate: ROCrate, provenance: Provenance) -> None:
     )
     ends = [end for known in provenance.known.values() if (end := _time(known, finished=True))]
     crate.datePublished = max(ends, default=datetime.now(UTC).isoformat(timespec="seconds"))
-    crate.license = _context(crate, "#licences", "CreativeWork", name="As the data and models allow from which it was made; each has its licence beside it")  # fmt: skip
-    crate.root_dataset["conformsTo"] = _context(crate, PROFILE, "CreativeWork", name="Process Run Crate", version=PROFILE.rpartition("/")[2])  # fmt: skip
+    crate.license = _context(
+        crate,
+        "#licences",
+        "CreativeWork",
+        name="As the data and models allow from which it was made; each has its licence beside it",
+    )
+    crate.root_dataset["conformsTo"] = _context(
+        crate, PROFILE, "CreativeWork", name="Process Run Crate", version=PROFILE.rpartition("/")[2]
+    )
 
 
 def _artifact(crate: ROCrate, known: Known, provenance: Provenance) -> Entity:
@@ -72,13 +92,27 @@ def _artifact(crate: ROCrate, known: Known, provenance: Provenance) -> Entity:
     about |= {"citation": rights["citation"]} if "citation" in rights else {}
     files = provenance.files if known.digest == provenance.start.known.digest else known.receipt.files
     paths = receipts.paths_of(known.path, known.receipt)
-    parts = [crate.add_file(dest_path=paths[name], properties={"name": name, "sha256": sha256, **about}) for name, sha256 in sorted(files.items())]  # fmt: skip
+    parts = [
+        crate.add_file(dest_path=paths[name], properties={"name": name, "sha256": sha256, **about})
+        for name, sha256 in sorted(files.items())
+    ]
     alone = [paths[name] for name in known.receipt.files] == [Path(known.path)]
-    whole = parts[0] if alone else crate.add_dataset(dest_path=known.path, properties={"name": known.name, "hasPart": parts, **about})  # fmt: skip
+    whole = (
+        parts[0]
+        if alone
+        else crate.add_dataset(dest_path=known.path, properties={"name": known.name, "hasPart": parts, **about})
+    )
     whole["identifier"] = f"recipe {known.digest}"
     receipt = receipts.receipt_path(known.path)
     if not known.rebuilt:
-        whole["subjectOf"] = crate.add_file(dest_path=receipt, properties={"name": receipt.name, "encodingFormat": "application/json", "description": "Receipt: the recipe, and the sha256 of each file"})  # fmt: skip
+        whole["subjectOf"] = crate.add_file(
+            dest_path=receipt,
+            properties={
+                "name": receipt.name,
+                "encodingFormat": "application/json",
+                "description": "Receipt: the recipe, and the sha256 of each file",
+            },
+        )
     return whole
 
 
@@ -126,7 +160,9 @@ def _software(crate: ROCrate, known: Known) -> Entity:
 
 def _application(crate: ROCrate, identifier: str, need: str) -> Entity:
     name, _, version = need.partition(" ")
-    return crate.get(identifier) or crate.add(SoftwareApplication(crate, identifier, {"name": name, "softwareVersion": version}))  # fmt: skip
+    return crate.get(identifier) or crate.add(
+        SoftwareApplication(crate, identifier, {"name": name, "softwareVersion": version})
+    )
 
 
 def _context(crate: ROCrate, identifier: str, type_: str, **properties: Any) -> Entity:

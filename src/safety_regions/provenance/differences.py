@@ -34,7 +34,10 @@ def differences(a: Path | str, b: Path | str) -> list[Difference]:
             raise UserError("another grid or other matrices", where=str(other.path), expected=f"those of {one.path}")
         n = len(one.header.grid)
         counts = sum((_counts(one, other, name, n) for name in one.names), np.zeros((n, 2), np.int64))
-    return [Difference(fraction, int(only), int(both)) for fraction, (only, both) in zip(one.header.grid, counts, strict=True)]  # fmt: skip
+    return [
+        Difference(fraction, int(only), int(both))
+        for fraction, (only, both) in zip(one.header.grid, counts, strict=True)
+    ]
 
 
 def _counts(one: Region, other: Region, name: str, n: int) -> np.ndarray:

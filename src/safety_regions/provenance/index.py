@@ -1,4 +1,6 @@
-"""What receipts below `results/` tell, without the bytes: which artifacts are known, and from which others each was made."""
+"""What receipts below `results/` tell, without the bytes: which artifacts are known, and from which others each was
+made.
+"""
 
 import json
 import re
@@ -104,7 +106,10 @@ def scan(root: Path | str = RESULTS) -> Index:
 
 
 def made_from(recipe: dict) -> list[tuple[str, str]]:
-    """The role and digest of every artifact that a recipe names. A role is the way to it in the recipe: `regions/snip/jbb`."""
+    """The role and digest of every artifact that a recipe names.
+
+    A role is the way to it in the recipe: `regions/snip/jbb`.
+    """
     return [(role, digest) for role, digest in _digests(recipe, ()) if role.rpartition("/")[2] not in CONTENT]
 
 

@@ -53,13 +53,21 @@ def _dataset(recipe: dict) -> Origin:
 def _model(source: dict) -> Origin:
     match source["kind"]:
         case "hub":
-            return Origin(f"{source['id']} at commit {source['revision']}", f"{HUB}/{source['id']}/tree/{source['revision']}")  # fmt: skip
+            return Origin(
+                f"{source['id']} at commit {source['revision']}", f"{HUB}/{source['id']}/tree/{source['revision']}"
+            )
         case "package":
             wheels = ", ".join(f"{part['package']} {part['version']}" for part in source["parts"])
             return Origin(f"GGUF file in {wheels}, sha256 {source['sha256']}", sha256=source["sha256"])
         case "tiny":
-            return Origin(f"trained here: {source['family']}, {source['layers']} layers of width {source['hidden_size']}, {source['steps']} steps, seed {source['seed']}", made_here=True)  # fmt: skip
+            return Origin(
+                f"trained here: {source['family']}, {source['layers']} layers of width {source['hidden_size']}, {source['steps']} steps, seed {source['seed']}",
+                made_here=True,
+            )
         case "aligned":
-            return Origin(f"{source['base']} with a LoRA adapter trained here: rank {source['rank']}, {source['steps']} steps, seed {source['seed']}", made_here=True)  # fmt: skip
+            return Origin(
+                f"{source['base']} with a LoRA adapter trained here: rank {source['rank']}, {source['steps']} steps, seed {source['seed']}",
+                made_here=True,
+            )
         case _:
             return Origin(f"local folder, digest {source['sha256']}", sha256=source["sha256"])

@@ -56,10 +56,11 @@ class Again:
 
 
 def recompute(plan: Plan, artifact: Artifact, folder: Path, places: Places | None = None) -> Again:
-    """Make an artifact again inside `folder`, by the script that the Snakefile calls, from the inputs that are in place.
+    """Make an artifact again inside `folder`, by the script that the Snakefile calls, from the inputs that are in
+    place.
 
-    `places`: where inputs lie instead, by role. Raises `UserError` for a kind that is not made again this way, without a
-    receipt to compare with, for inputs that are not here, and if the script fails.
+    `places`: where inputs lie instead, by role. Raises `UserError` for a kind that is not made again this way, without
+    a receipt to compare with, for inputs that are not here, and if the script fails.
     """
     published = _published(artifact)
     paths = {role: source.path for role, source in artifact.inputs.items()} | (places or {})
@@ -69,12 +70,17 @@ def recompute(plan: Plan, artifact: Artifact, folder: Path, places: Places | Non
     began = time.monotonic()
     done = subprocess.run([sys.executable, *command], env=os.environ | JOB | OFFLINE, check=False)
     if done.returncode:
-        raise UserError(f"scripts/{Path(command[0]).name} ended with exit code {done.returncode}; what it said stands above", where=artifact.path)  # fmt: skip
+        raise UserError(
+            f"scripts/{Path(command[0]).name} ended with exit code {done.returncode}; what it said stands above",
+            where=artifact.path,
+        )
     return Again(artifact, path, published, receipts.check(path, artifact.digest).files, time.monotonic() - began)
 
 
 def recompute_all(plan: Plan, artifact: Artifact, folder: Path, measure: bool) -> list[Again]:
-    """The artifact made again; with `measure` the statistic that a region follows from too, and the region from the new one."""
+    """The artifact made again; with `measure` the statistic that a region follows from too, and the region from the new
+    one.
+    """
     statistics = artifact.inputs.get("statistics") if measure else None
     if statistics is None:
         return [recompute(plan, artifact, folder / "again")]
@@ -94,9 +100,16 @@ def find(plan: Plan, name: str) -> Artifact:
     digits = name if len(name) >= LEAST_DIGITS else None
     found = [a for a in plan.made.values() if a.path in inside or (digits and a.digest.startswith(digits))]
     if not found:
-        raise UserError("no artifact of this run's plan", where=name, expected="a path below results/, or the first digits of a digest", hint=_nearest(plan, name) or "an artifact of another run needs its --configfile")  # fmt: skip
+        raise UserError(
+            "no artifact of this run's plan",
+            where=name,
+            expected="a path below results/, or the first digits of a digest",
+            hint=_nearest(plan, name) or "an artifact of another run needs its --configfile",
+        )
     if len(found) > 1:
-        raise UserError(f"{len(found)} artifacts begin with these digits", where=name, expected=", ".join(a.path for a in found))  # fmt: skip
+        raise UserError(
+            f"{len(found)} artifacts begin with these digits", where=name, expected=", ".join(a.path for a in found)
+        )
     return found[0]
 
 
@@ -107,10 +120,16 @@ def _nearest(plan: Plan, name: str) -> str:
 
 def _published(artifact: Artifact) -> dict[str, str]:
     if not Path(artifact.receipt).is_file():
-        raise UserError("never made: there is no receipt to compare with", where=artifact.receipt, hint="pull the receipts with git, or make it: snakemake")  # fmt: skip
+        raise UserError(
+            "never made: there is no receipt to compare with",
+            where=artifact.receipt,
+            hint="pull the receipts with git, or make it: snakemake",
+        )
     receipt = receipts.read(artifact.path)
     if receipt.digest != artifact.digest:
-        raise UserError(f"made by recipe {receipt.digest[:12]}", where=artifact.receipt, expected=f"recipe {artifact.digest[:12]}")  # fmt: skip
+        raise UserError(
+            f"made by recipe {receipt.digest[:12]}", where=artifact.receipt, expected=f"recipe {artifact.digest[:12]}"
+        )
     return receipt.files
 
 
@@ -130,7 +149,12 @@ def _refuse_missing(plan: Plan, inputs: list[Artifact]) -> None:
 
 def _command(artifact: Artifact, job: Job) -> Words:
     if artifact.kind not in MAKERS:
-        raise UserError(f"artifacts of kind {artifact.kind} are not made again this way", where=artifact.path, expected=f"one of {', '.join(MAKERS)}", hint="delete it with its receipt in a copy of the repository, and run snakemake there")  # fmt: skip
+        raise UserError(
+            f"artifacts of kind {artifact.kind} are not made again this way",
+            where=artifact.path,
+            expected=f"one of {', '.join(MAKERS)}",
+            hint="delete it with its receipt in a copy of the repository, and run snakemake there",
+        )
     return MAKERS[artifact.kind](artifact, job)
 
 
@@ -141,7 +165,9 @@ def _batched(script: str, *options: str) -> Maker:
         entries = [{"path": str(job.output), "recipe": artifact.recipe, "inputs": job.paths}]
         file = job.output.with_name("job.json")
         write_text(file, canonical_json({"entries": entries}))
-        machine = [word for option in options for word in (f"--{option.replace('_', '-')}", str(getattr(job.machine, option)))]  # fmt: skip
+        machine = [
+            word for option in options for word in (f"--{option.replace('_', '-')}", str(getattr(job.machine, option)))
+        ]
         return [f"scripts/{script}", "--job", f"@{file}", "--manifest", str(file.with_name("manifest.json")), *machine]
 
     return command

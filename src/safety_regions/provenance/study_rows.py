@@ -42,7 +42,15 @@ def data_rows(plan: Plan, known: dict[str, Known]) -> list[list[str]]:
     for name, artifact in plan.datasets.items():
         uses = [use for use in ("safety", "utility") if name in getattr(plan.run.datasets, use)] or ["other prompts"]
         counts = [_n_rows(one, known) if one else "none" for one in (artifact, plan.prompts.get(name))]
-        rows.append([name, ", ".join(uses), _origin(artifact), *counts, *_rights(artifact, plan.registries.datasets[name], known)])  # fmt: skip
+        rows.append(
+            [
+                name,
+                ", ".join(uses),
+                _origin(artifact),
+                *counts,
+                *_rights(artifact, plan.registries.datasets[name], known),
+            ]
+        )
     return rows
 
 
@@ -70,7 +78,9 @@ def method_rows(plan: Plan) -> list[list[str]]:
     rows: dict[tuple[str, str], list[str]] = {}
     for (model, method), regions in plan.regions.items():
         rows.setdefault((method, _options(next(iter(regions.values())))), []).append(model)
-    return [[method, str(CATALOGUE[method].version), text, ", ".join(models)] for (method, text), models in rows.items()]  # fmt: skip
+    return [
+        [method, str(CATALOGUE[method].version), text, ", ".join(models)] for (method, text), models in rows.items()
+    ]
 
 
 def _options(region: Artifact) -> str:
@@ -84,7 +94,9 @@ def _options(region: Artifact) -> str:
         if role == "adapter" and artifact.kind == "adapter":
             parts.append(f"adapter ({text_of(options_of(artifact.recipe))})")
         elif artifact.kind == "prompts":
-            parts.append(f"{role.partition('/')[0]} {artifact.recipe['dataset']} ({text_of(options_of(artifact.recipe))})")  # fmt: skip
+            parts.append(
+                f"{role.partition('/')[0]} {artifact.recipe['dataset']} ({text_of(options_of(artifact.recipe))})"
+            )
     return "; ".join(parts)
 
 

@@ -103,10 +103,11 @@ def _rebuilt(known: Known, role: str, digest: str) -> Known | None:
 
 
 def locate(file: Path, index: Index) -> Start:
-    """The artifact that a path belongs to: one below `results/`, one below `figures/<run>/`, or a copy with the same bytes.
+    """The artifact that a path belongs to: one below `results/`, one below `figures/<run>/`, or a copy with the same
+    bytes.
 
-    The path may be of a receipt, of run facts, or of a DVC pointer, and its bytes need not be here. Raises `UserError` if it
-    belongs to no known artifact, or if the bytes that are here are not those of the receipt.
+    The path may be of a receipt, of run facts, or of a DVC pointer, and its bytes need not be here. Raises `UserError`
+    if it belongs to no known artifact, or if the bytes that are here are not those of the receipt.
     """
     name = _artifact_name(file)
     for folder in [name, *Path(name).parents]:
@@ -139,7 +140,12 @@ def _checked(known: Known, name: str) -> Start:
     files = paths_of(known.path, known.receipt)
     if name != ".":
         if name not in files:
-            raise UserError(f"no file of that name in the receipt of {known.path}", where=f"{known.path}/{name}", expected="one of " + ", ".join(sorted(files)), hint="files that were put beside an artifact by hand have no provenance")  # fmt: skip
+            raise UserError(
+                f"no file of that name in the receipt of {known.path}",
+                where=f"{known.path}/{name}",
+                expected="one of " + ", ".join(sorted(files)),
+                hint="files that were put beside an artifact by hand have no provenance",
+            )
         files = {name: files[name]}
     for file, path in files.items():
         if path.is_file():
@@ -150,7 +156,12 @@ def _checked(known: Known, name: str) -> Start:
 def _refuse_altered(path: Path, receipt: Receipt, name: str) -> None:
     found = sha256_of_file(path)
     if found != receipt.files[name]:
-        raise UserError(f"sha256 {found}: altered since it was made, so its receipt says nothing about it", where=str(path), expected=f"sha256 {receipt.files[name]}", hint="restore it: git checkout, safety-regions pull, or delete artifact and receipt and run snakemake again")  # fmt: skip
+        raise UserError(
+            f"sha256 {found}: altered since it was made, so its receipt says nothing about it",
+            where=str(path),
+            expected=f"sha256 {receipt.files[name]}",
+            hint="restore it: git checkout, safety-regions pull, or delete artifact and receipt and run snakemake again",
+        )
 
 
 def _copy_of(file: Path, index: Index) -> Start:
@@ -162,8 +173,17 @@ def _copy_of(file: Path, index: Index) -> Start:
                 if recorded == sha256:
                     return Start(known, None if len(known.receipt.files) == 1 else name)
     elif not file.exists():
-        raise UserError("no such file, and no receipt of one", where=str(file), hint="call this where the Snakefile is, with a path below results/ or figures/")  # fmt: skip
-    raise UserError("no receipt knows this file, nor its bytes", where=str(file), expected="a file below results/ or figures/<run>/, or a copy of one", hint=_unreadable(index))  # fmt: skip
+        raise UserError(
+            "no such file, and no receipt of one",
+            where=str(file),
+            hint="call this where the Snakefile is, with a path below results/ or figures/",
+        )
+    raise UserError(
+        "no receipt knows this file, nor its bytes",
+        where=str(file),
+        expected="a file below results/ or figures/<run>/, or a copy of one",
+        hint=_unreadable(index),
+    )
 
 
 def _unreadable(index: Index) -> str:

@@ -92,12 +92,21 @@ class _Tree:
         elif options:
             self._line(f"({options})", depth, hanging=4)
         if first.rebuilt:
-            self._line("its receipt is not shared; the recipe follows from the report's, and has its digest", depth, hanging=4)  # fmt: skip
+            self._line(
+                "its receipt is not shared; the recipe follows from the report's, and has its digest", depth, hanging=4
+            )
 
     def _line(self, text: str, depth: int, hanging: int = 0) -> None:
         indent = "  " * depth + " " * hanging
         more = indent if hanging else indent + "    "
-        self.lines += textwrap.wrap(text, max(WIDTH, len(indent) + 60), initial_indent=indent, subsequent_indent=more, break_long_words=False, break_on_hyphens=False)  # fmt: skip
+        self.lines += textwrap.wrap(
+            text,
+            max(WIDTH, len(indent) + 60),
+            initial_indent=indent,
+            subsequent_indent=more,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
 
 def _title(members: list[Known]) -> str:
@@ -172,17 +181,33 @@ def made_with(known: list[Known]) -> list[str]:
             packages.setdefault(package, Counter())[version] += 1
     for package, versions in sorted(packages.items()):
         several = len(versions) > 1
-        lines.append(f"  {package} " + ", ".join(f"{v} ({n} artifacts)" if several else v for v, n in sorted(versions.items())))  # fmt: skip
+        lines.append(
+            f"  {package} " + ", ".join(f"{v} ({n} artifacts)" if several else v for v, n in sorted(versions.items()))
+        )
     changed = Counter(module for one in receipts for module in one.changed)
     coded = sum(bool(one.receipt.code) for one in receipts)
-    lines.append(f"  code: {coded} of {len(receipts)} receipts name modules; " + (f"changed since: {', '.join(f'{m} ({n})' for m, n in sorted(changed.items()))}" if changed else "none has changed since"))  # fmt: skip
+    lines.append(
+        f"  code: {coded} of {len(receipts)} receipts name modules; "
+        + (
+            f"changed since: {', '.join(f'{m} ({n})' for m, n in sorted(changed.items()))}"
+            if changed
+            else "none has changed since"
+        )
+    )
     return [*lines, *_runs(receipts)]
 
 
 def _runs(known: list[Known]) -> list[str]:
     runs = [one.run for one in known if one.run]
     hosts = Counter(f"{run.get('host', 'unknown')}{', ' + run['gpu'] if run.get('gpu') else ''}" for run in runs)
-    commits = Counter(f"{run['commit']}{' with changes' if run.get('dirty') else ''}" if run.get("commit") else "unknown" for run in runs)  # fmt: skip
-    lines = [f"  {what}: {', '.join(f'{name} ({n} artifacts)' for name, n in sorted(found.items()))}" for what, found in (("machines", hosts), ("commits", commits)) if found]  # fmt: skip
+    commits = Counter(
+        f"{run['commit']}{' with changes' if run.get('dirty') else ''}" if run.get("commit") else "unknown"
+        for run in runs
+    )
+    lines = [
+        f"  {what}: {', '.join(f'{name} ({n} artifacts)' for name, n in sorted(found.items()))}"
+        for what, found in (("machines", hosts), ("commits", commits))
+        if found
+    ]
     missing = len(known) - len(runs)
     return lines + ([f"  artifacts without facts of their run: {missing}"] if missing else [])

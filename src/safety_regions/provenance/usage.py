@@ -1,7 +1,7 @@
 """What a set of artifacts took to make: hours, memory, machines, each process counted once.
 
-An artifact's run facts hold the times of its process since that began, and one process makes many artifacts: what one of them
-took is the difference to the one before it.
+An artifact's run facts hold the times of its process since that began, and one process makes many artifacts: what one
+of them took is the difference to the one before it.
 """
 
 from collections.abc import Iterable
@@ -46,7 +46,8 @@ class Use:
 def own_times(known: Iterable[Known]) -> dict[str, dict[str, float]]:
     """By digest the seconds, wall and CPU, that each artifact took by itself.
 
-    Give it all artifacts that are known, and not those of one run only: another run's may have been made by the same process.
+    Give it all artifacts that are known, and not those of one run only: another run's may have been made by the same
+    process.
     """
     processes: dict[str, list[Known]] = {}
     for one in known:

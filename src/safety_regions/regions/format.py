@@ -1,7 +1,7 @@
 """The region file: nested masks of every matrix as compressed bit planes in one safetensors file.
 
-The format is written down in docs/region-format.md. A region never sits in memory as bools: `Region.mask` gives the mask of
-one matrix at one level as packed 64-bit words.
+The format is written down in docs/region-format.md. A region never sits in memory as bools: `Region.mask` gives the
+mask of one matrix at one level as packed 64-bit words.
 """
 
 import re
@@ -27,7 +27,8 @@ MOST_FRACTIONS = 15
 """Of a grid: levels have four bits at most."""
 FORMAT, VERSION, COMPRESSION_LEVEL = "safety-regions/region", 1, 1
 MOST_PER_BYTE = 2**15
-"""Bytes that one of zstd can stand for: a block of at most 128 KiB takes at least four. A frame that claims more is refused unread."""
+"""Bytes that one of zstd can stand for: a block of at most 128 KiB takes at least four. A frame that claims more is
+refused unread."""
 Words = UInt64[np.ndarray, " words"]
 
 
@@ -58,14 +59,21 @@ class Header:
 
 
 def pack(bits: np.ndarray) -> Words:
-    """Bits in row-major order as 64-bit little-endian words: element i is bit i % 64 of word i // 64; zeros behind the last."""
+    """Bits in row-major order as 64-bit little-endian words: element i is bit i % 64 of word i // 64; zeros behind the
+    last.
+    """
     octets = np.packbits(bits.reshape(-1), bitorder="little")
     return np.pad(octets, (0, -len(octets) % 8)).view("<u8")
 
 
 def write_region(
-    path: Path | str, levels: Iterable[tuple[str, UInt8[np.ndarray, "out in"]]], *, recipe_digest: str, cut: Cut, granularity: str = "weight"
-) -> Header:  # fmt: skip
+    path: Path | str,
+    levels: Iterable[tuple[str, UInt8[np.ndarray, "out in"]]],
+    *,
+    recipe_digest: str,
+    cut: Cut,
+    granularity: str = "weight",
+) -> Header:
     """Write the levels of all matrices, one at a time, atomically; equal input gives equal bytes."""
     compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
     n_levels = len(cut.grid)
@@ -101,7 +109,9 @@ class Region:
         """The compressed planes of a matrix, which can hold what they should. Raises `UserError` if one does not."""
         return [self._frame(name, number, 8 * self.header.n_words(name)) for number in range(self.header.n_planes)]
 
-    def fill(self, name: str, frames: list[UInt8[np.ndarray, " _"]], planes: UInt64[np.ndarray, "planes words"]) -> None:  # fmt: skip
+    def fill(
+        self, name: str, frames: list[UInt8[np.ndarray, " _"]], planes: UInt64[np.ndarray, "planes words"]
+    ) -> None:
         """Write what the frames of a matrix hold into `planes`. Raises `UserError` if it is damaged."""
         decompressor = zstandard.ZstdDecompressor()
         for number, (plane, frame) in enumerate(zip(planes, frames, strict=True)):
@@ -235,7 +245,11 @@ def _number(value: Any) -> float:
 
 
 def _check_header(header: Header, tensors: set[str]) -> None:
-    if not 1 <= len(header.grid) <= MOST_FRACTIONS or list(header.grid) != sorted(set(header.grid)) or not 0 < header.grid[0] <= header.grid[-1] <= 1:  # fmt: skip
+    if (
+        not 1 <= len(header.grid) <= MOST_FRACTIONS
+        or list(header.grid) != sorted(set(header.grid))
+        or not 0 < header.grid[0] <= header.grid[-1] <= 1
+    ):
         raise ValueError(f"grid {list(header.grid)}")
     if header.scope not in SCOPES or not re.fullmatch("[0-9a-f]{64}", header.recipe_digest):
         raise ValueError(f"scope {header.scope!r}, recipe digest {header.recipe_digest!r}")
@@ -265,4 +279,8 @@ def _to_json(header: Header) -> dict:
 
 
 def _damaged(path: Path, reason: str) -> UserError:
-    return UserError(f"not a sound region file: {reason}", where=str(path), hint="restore it from where it was published, or delete it with its receipt and run snakemake again")  # fmt: skip
+    return UserError(
+        f"not a sound region file: {reason}",
+        where=str(path),
+        hint="restore it from where it was published, or delete it with its receipt and run snakemake again",
+    )

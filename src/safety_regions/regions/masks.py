@@ -1,8 +1,8 @@
 """Masks of regions: at a fraction, united, and refined.
 
-refine(S(q), U(p)) = S(q) \\ U(p), Wei et al. 2024, arXiv 2402.05162, eq. 4: the part of a safety region that is not also a utility
-region. On packed words this is one AND NOT, cheaper than reading its result back, so no refined mask is ever stored: whoever needs
-one makes it from the two regions.
+refine(S(q), U(p)) = S(q) \\ U(p), Wei et al. 2024, arXiv 2402.05162, eq. 4: the part of a safety region that is not
+also a utility region. On packed words this is one AND NOT, cheaper than reading its result back, so no refined mask is
+ever stored: whoever needs one makes it from the two regions.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,10 @@ def refine(
 
 
 def masks_at(region: Region, fraction: float) -> Masks:
-    """The region's masks at a fraction of its grid. The last one is kept, since the same is asked for again and again."""
+    """The region's masks at a fraction of its grid.
+
+    The last one is kept, since the same is asked for again and again.
+    """
     level = level_of(region.header.grid, fraction)
     return lru_cache(maxsize=1)(lambda own: at_least(region.planes(own), level))
 

@@ -1,8 +1,8 @@
 """From a region of any granularity to the weights it owns, one matrix at a time, on packed words.
 
-What an element owns: a weight, itself; a neuron `<layer>.q` or `<layer>.k`, its row of W_q or W_k; `<layer>.v`, its row of W_v and
-the columns of W_o that it feeds, one for every query head of its group; `<layer>.ffn`, its rows of W_gate and W_up and its
-column of W_down; a layer, all seven matrices. Weights of an adapter own no weights of the model.
+What an element owns: a weight, itself; a neuron `<layer>.q` or `<layer>.k`, its row of W_q or W_k; `<layer>.v`, its row
+of W_v and the columns of W_o that it feeds, one for every query head of its group; `<layer>.ffn`, its rows of W_gate
+and W_up and its column of W_down; a layer, all seven matrices. Weights of an adapter own no weights of the model.
 """
 
 from dataclasses import dataclass
@@ -47,16 +47,29 @@ def own_shapes(granularity: str, layout: Layout) -> dict[str, tuple[int, int]]:
     if granularity == "layer":
         return {f"{layer}.layer": (1, 1) for layer in range(layout.n_layers)}
     rows = {"q": "q", "k": "k", "v": "v", "ffn": "gate"}
-    return {f"{layer}.{kind}": (1, layout.shapes[f"{layer}.{rows[kind]}"][0]) for layer in range(layout.n_layers) for kind in rows}  # fmt: skip
+    return {
+        f"{layer}.{kind}": (1, layout.shapes[f"{layer}.{rows[kind]}"][0])
+        for layer in range(layout.n_layers)
+        for kind in rows
+    }
 
 
 def check_fits(region: Region, layout: Layout) -> None:
     """Raise `UserError` if a region owns no weights, or has other matrices than a region of this model has."""
     granularity = region.header.granularity
     if granularity == "adapter":
-        raise UserError("a region of adapter weights owns no weights of the model", where=str(region.path), expected="a region of weights, neurons or layers")  # fmt: skip
+        raise UserError(
+            "a region of adapter weights owns no weights of the model",
+            where=str(region.path),
+            expected="a region of weights, neurons or layers",
+        )
     if region.header.shapes != own_shapes(granularity, layout):
-        raise UserError("its matrices are not those of this model", where=str(region.path), expected=f"{len(layout.shapes)} matrices' {granularity}s", hint="regions of different models cannot be compared")  # fmt: skip
+        raise UserError(
+            "its matrices are not those of this model",
+            where=str(region.path),
+            expected=f"{len(layout.shapes)} matrices' {granularity}s",
+            hint="regions of different models cannot be compared",
+        )
 
 
 def expand(name: str, masks: Masks, granularity: str, layout: Layout) -> Words:
@@ -77,7 +90,8 @@ def _owned(name: str, masks: Masks, granularity: str, layout: Layout) -> Bool[np
     if kind == "down":
         return np.broadcast_to(unpack(masks(f"{layer}.ffn"), (1, shape[1])), shape)
     neurons = unpack(masks(f"{layer}.v"), (layout.n_kv_heads, layout.head_dim))
-    # Query head h reads key and value head h // group, so each value head's neurons stand behind one another group times.
+    # Query head h reads key and value head h // group, so each value head's neurons stand behind one another group
+    # times.
     columns = np.repeat(neurons, layout.n_heads // layout.n_kv_heads, axis=0).reshape(1, -1)
     return np.broadcast_to(columns, shape)
 

@@ -2,7 +2,8 @@
 
 level 0 = outside all fractions, level k = inside the k-th fraction counted from the largest; so the mask at any grid
 fraction is `level >= level_of(grid, fraction)`. A unit of the scope (a row, a matrix, a layer, the model) holds exactly
-round(fraction * size) elements, halves to even; ties at the cut go to the lower index (row-major; earlier matrix first).
+round(fraction * size) elements, halves to even; ties at the cut go to the lower index (row-major; earlier matrix
+first).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -34,8 +35,8 @@ def select(
 ) -> Iterator[tuple[str, UInt8[np.ndarray, "out in"]]]:
     """Levels of each named matrix, in order. Raises `UserError` naming a matrix whose scores are NaN.
 
-    `score` is asked for one matrix at a time. For scopes wider than a matrix it is asked up to five times for the same one,
-    so that the scores of a layer or of a model need not be in memory together: it must give the same each time.
+    `score` is asked for one matrix at a time. For scopes wider than a matrix it is asked up to five times for the same
+    one, so that the scores of a layer or of a model need not be in memory together: it must give the same each time.
     """
     from safety_regions.regions import top_fractions
 

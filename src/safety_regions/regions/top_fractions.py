@@ -1,6 +1,8 @@
-"""The exact top fractions of scores, of one matrix or of several together, found by their bits (`safety_regions.kernels.ranks`).
+"""The exact top fractions of scores, of one matrix or of several together, found by their bits
+(`safety_regions.kernels.ranks`).
 
-Beside one matrix's scores and levels, memory is needed for histograms alone, of a size that does not grow with the scores.
+Beside one matrix's scores and levels, memory is needed for histograms alone, of a size that does not grow with the
+scores.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -100,7 +102,9 @@ class _Part:
 
 
 class _Scored:
-    """The scores and levels of matrices: kept while they are small together, beyond that those of the last one asked for."""
+    """The scores and levels of matrices: kept while they are small together, beyond that those of the last one asked
+    for.
+    """
 
     def __init__(self, score: Callable[[str], np.ndarray]):
         self.score = score
@@ -142,7 +146,10 @@ class _Scored:
             bits = _bits(scores)
             levels = np.empty(-(-bits.size // 8) * 8, np.uint8)
             levels[bits.size :] = 0
-            self.classified[name] = levels, _mapped(lambda i: _classified(bits, levels, i, self.table), range(0, bits.size, PART))  # fmt: skip
+            self.classified[name] = (
+                levels,
+                _mapped(lambda i: _classified(bits, levels, i, self.table), range(0, bits.size, PART)),
+            )
         return self.classified[name][1]
 
     def levels(self, name: str) -> UInt8[np.ndarray, "out in"]:
@@ -190,4 +197,8 @@ def _mapped(function: Callable, items: Sequence) -> list:
 
 def _refuse_nan(name: str, n: int) -> None:
     if n:
-        raise UserError(f"{n} scores are NaN", where=f"matrix {name}", hint="look for NaN or infinite weights, or use dtype float32 or bfloat16 for this model")  # fmt: skip
+        raise UserError(
+            f"{n} scores are NaN",
+            where=f"matrix {name}",
+            hint="look for NaN or infinite weights, or use dtype float32 or bfloat16 for this model",
+        )

@@ -1,4 +1,6 @@
-"""What DVC shows of a report and compares across git revisions: metrics.json, tables to plot, and the dvc.yaml that names them."""
+"""What DVC shows of a report and compares across git revisions: metrics.json, tables to plot, and the dvc.yaml that
+names them.
+"""
 
 import math
 from pathlib import Path
@@ -21,11 +23,13 @@ HEADING = "# What DVC shows of this report: dvc metrics show, dvc metrics diff, 
 Metrics = dict[str, dict[str, dict[str, float]]]
 
 
-def write_metrics(config: dict[str, Any], headline: pd.DataFrame, pairs: pd.DataFrame, evaluated: pd.DataFrame, output: Path) -> None:  # fmt: skip
+def write_metrics(
+    config: dict[str, Any], headline: pd.DataFrame, pairs: pd.DataFrame, evaluated: pd.DataFrame, output: Path
+) -> None:
     """Write metrics.json, iou_bars.csv, `<model>.<method>.iou_curves.csv` and dvc.yaml.
 
-    `headline` has one row per model and method; `pairs` the pairs of sets over whole models at every q, refined at p = q;
-    `evaluated` the evaluation tables one below another, or nothing.
+    `headline` has one row per model and method; `pairs` the pairs of sets over whole models at every q, refined at p =
+    q; `evaluated` the evaluation tables one below another, or nothing.
     """
     write_text(output / METRICS, readable_json(metrics(headline, evaluated)))
     names = headline["model"] + "." + headline["method"]
@@ -37,8 +41,8 @@ def write_metrics(config: dict[str, Any], headline: pd.DataFrame, pairs: pd.Data
 
 
 def metrics(headline: pd.DataFrame, evaluated: pd.DataFrame) -> Metrics:
-    """By model and method: the numbers of the headline, and the share of harmful prompts refused with nothing, the region, or
-    random regions taken out, means over sets and random regions. What is undefined or infinite is left out.
+    """By model and method: the numbers of the headline, and the share of harmful prompts refused with nothing, the
+    region, or random regions taken out, means over sets and random regions. What is undefined or infinite is left out.
     """
     found: Metrics = {}
     columns = [column for column in headline_columns() if column not in ("model", "method")]

@@ -15,7 +15,10 @@ from safety_regions.overlap.counts import UNION
 
 @dataclass(frozen=True)
 class Gathered:
-    """What a report is made of. `parts`: the folder or file of each by its role, `<kind>/<model>` or `<kind>/<model>.<method>`."""
+    """What a report is made of.
+
+    `parts`: the folder or file of each by its role, `<kind>/<model>` or `<kind>/<model>.<method>`.
+    """
 
     config: dict
     parts: dict[str, Path]
@@ -32,12 +35,17 @@ class Gathered:
     @cached_property
     def overlaps(self) -> dict[str, dict[str, pd.DataFrame]]:
         """Pairs and n-way overlaps of each model and method."""
-        return {name: {table: pd.read_parquet(folder / f"{table}.parquet") for table in ("pairs", "nway")} for name, folder in self.named("overlap").items()}  # fmt: skip
+        return {
+            name: {table: pd.read_parquet(folder / f"{table}.parquet") for table in ("pairs", "nway")}
+            for name, folder in self.named("overlap").items()
+        }
 
     @cached_property
     def replicates(self) -> dict[str, pd.DataFrame]:
         """Replicate regions of each model and method that has them."""
-        return {name: pd.read_parquet(folder / "replicates.parquet") for name, folder in self.named("replicates").items()}  # fmt: skip
+        return {
+            name: pd.read_parquet(folder / "replicates.parquet") for name, folder in self.named("replicates").items()
+        }
 
     @cached_property
     def sets(self) -> dict[str, dict[str, dict]]:
@@ -66,8 +74,8 @@ class Gathered:
 
     @cached_property
     def headline(self) -> pd.DataFrame:
-        """One row per model and method: mean IoU over pairs of safety sets and IoU of all of them, with the chance floors,
-        raw at fraction q and refined with the union of the utility regions at fraction p.
+        """One row per model and method: mean IoU over pairs of safety sets and IoU of all of them, with the chance
+        floors, raw at fraction q and refined with the union of the utility regions at fraction p.
         """
         q, p = (self.config["thresholds"][name] for name in ("q", "p"))
         rows = []
@@ -102,6 +110,8 @@ def _together(folders: dict[str, Path], file: str, columns: list[str]) -> pd.Dat
 
 def _whole(name: str, pairs: pd.DataFrame) -> pd.DataFrame:
     model, method = name.split(".")
-    wanted = (pairs["scope"] == "all") & ((pairs["stage"] == "raw") | ((pairs["utility"] == UNION) & (pairs["p"] == pairs["q"])))  # fmt: skip
+    wanted = (pairs["scope"] == "all") & (
+        (pairs["stage"] == "raw") | ((pairs["utility"] == UNION) & (pairs["p"] == pairs["q"]))
+    )
     columns = {"model": model, "method": method}
     return pd.concat([pd.DataFrame([columns] * int(wanted.sum())), pairs[wanted].reset_index(drop=True)], axis=1)

@@ -40,7 +40,9 @@ def with_interval(value: Any, low: Any, high: Any) -> str:
     """`0.514 [0.402, 0.622]`, without the brackets where there is no interval."""
     if pd.isna(value):
         return UNDEFINED
-    return words(float(value)) + ("" if pd.isna(low) or pd.isna(high) else f" [{words(float(low))}, {words(float(high))}]")  # fmt: skip
+    return words(float(value)) + (
+        "" if pd.isna(low) or pd.isna(high) else f" [{words(float(low))}, {words(float(high))}]"
+    )
 
 
 def percent(fraction: float) -> str:

@@ -23,8 +23,17 @@ LEGEND = (
 )
 
 
-def summary(config: dict, headline: pd.DataFrame, across: pd.DataFrame, evaluated: pd.DataFrame, sets: dict[str, dict], assessment: Assessment) -> str:  # fmt: skip
-    """The page in Markdown: the claims, overlap within each method, across methods, what regions are worth, and what was refused."""
+def summary(
+    config: dict,
+    headline: pd.DataFrame,
+    across: pd.DataFrame,
+    evaluated: pd.DataFrame,
+    sets: dict[str, dict],
+    assessment: Assessment,
+) -> str:
+    """The page in Markdown: the claims, overlap within each method, across methods, what regions are worth, and what
+    was refused.
+    """
     datasets = config["datasets"]
     lines = [
         f"# Safety regions: {config['name']}",
@@ -87,7 +96,10 @@ def _place(estimates: pd.DataFrame) -> list[str]:
         "|---|---|---|---|---|---|---|",
     ]
     for row in known.to_dict("records"):
-        cells = [f"{_number(row[name])} ({_number(row[f'{name}_low'])} to {_number(row[f'{name}_high'])})" for name in ("iou", "ceiling", "place")]  # fmt: skip
+        cells = [
+            f"{_number(row[name])} ({_number(row[f'{name}_low'])} to {_number(row[f'{name}_high'])})"
+            for name in ("iou", "ceiling", "place")
+        ]
         lines.append(
             f"| {row['model']} | {row['method']} | {row['stage']} | {' | '.join(cells)} | {_number(row['size_matched_iou'])} |"
         )
@@ -105,7 +117,7 @@ def _across(table: pd.DataFrame) -> list[str]:
         "| model | methods | IoU before | coefficient | IoU after | coefficient |",
         "|---|---|---|---|---|---|",
     ]
-    means = table.groupby(["model", "a", "b", "stage"], sort=False)[["iou", "floor_iou", "overlap_coefficient"]].mean()  # fmt: skip
+    means = table.groupby(["model", "a", "b", "stage"], sort=False)[["iou", "floor_iou", "overlap_coefficient"]].mean()
     for model, a, b in dict.fromkeys(key[:3] for key in means.index):
         cells = []
         for stage in ("raw", "refined"):
@@ -130,9 +142,15 @@ def _evaluation(table: pd.DataFrame) -> list[str]:
         for condition in ("intact", "raw", "refined"):
             (row,) = rows[rows["condition"] == condition].to_dict("records")
             controls = rows[rows["condition"] == f"random_{condition}"]
-            cells = [_beside(row, controls, "refusal_rate", "{:.2f}"), _beside(row, controls, "over_refusal_rate", "{:.2f}"), _beside(row, controls, "perplexity", "{:.3g}")]  # fmt: skip
+            cells = [
+                _beside(row, controls, "refusal_rate", "{:.2f}"),
+                _beside(row, controls, "over_refusal_rate", "{:.2f}"),
+                _beside(row, controls, "perplexity", "{:.3g}"),
+            ]
             share = "" if pd.isna(row["share_of_weights"]) else f"{row['share_of_weights']:.3f}"
-            verdict = "" if condition == "intact" else "yes" if row["removes_more_than_random"] in (True, "True") else "no"  # fmt: skip
+            verdict = (
+                "" if condition == "intact" else "yes" if row["removes_more_than_random"] in (True, "True") else "no"
+            )
             lines.append(f"| {model} | {method} | {name} | {condition} | {share} | {' | '.join(cells)} | {verdict} |")
     return [*lines, ""]
 
@@ -157,10 +175,15 @@ def _cut(sets: dict[str, dict]) -> list[str]:
     """How many responses were cut at the length limit, empty, or left out, over the sets of each model."""
     lines = []
     for model, of in {name.split(".")[0]: of for name, of in sets.items()}.items():
-        n, n_cut, n_empty, n_out = (sum(facts.get(key, 0) for facts in of.values()) for key in ("n_samples", "n_cut", "n_empty", "n_left_out"))  # fmt: skip
+        n, n_cut, n_empty, n_out = (
+            sum(facts.get(key, 0) for facts in of.values()) for key in ("n_samples", "n_cut", "n_empty", "n_left_out")
+        )
         left_out = f", of which {n_out}, without a token, were left out" if n_out else ""
-        # A response that the model ended has a token at least, so those left out were cut as well; `n_cut` is of the others.
-        lines.append(f"{model}: of {n + n_out} responses {n_cut + n_out} were cut at the length limit, {n_empty} empty{left_out}.  ")  # fmt: skip
+        # A response that the model ended has a token at least, so those left out were cut as well; `n_cut` is of the
+        # others.
+        lines.append(
+            f"{model}: of {n + n_out} responses {n_cut + n_out} were cut at the length limit, {n_empty} empty{left_out}.  "
+        )
     return lines
 
 

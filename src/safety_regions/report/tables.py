@@ -39,10 +39,36 @@ def estimates_table(table: pd.DataFrame) -> Table:
     rows: list[list[str | Bar]] = []
     for row in table.to_dict("records"):
         place = [row["place"], row["place_low"], row["place_high"]]
-        texts = [with_interval(*(row[f"{name}{end}"] for end in ("", "_low", "_high"))) for name in ("iou", "ceiling", "place")]  # fmt: skip
+        texts = [
+            with_interval(*(row[f"{name}{end}"] for end in ("", "_low", "_high")))
+            for name in ("iou", "ceiling", "place")
+        ]
         other = [words(row.get("seeds_iou")), words(row.get("size_matched_iou"))]
-        rows.append([*_about(row), texts[0], words(row["floor"]), texts[1], texts[2], _bar(*place), *other, words(row["n_sets"])])  # fmt: skip
-    columns = ("model", "method", "refinement", "IoU between sets", "floor", "ceiling", "place", "0 to 1", "IoU of two seeds", "raw IoU at that size", "sets")  # fmt: skip
+        rows.append(
+            [
+                *_about(row),
+                texts[0],
+                words(row["floor"]),
+                texts[1],
+                texts[2],
+                _bar(*place),
+                *other,
+                words(row["n_sets"]),
+            ]
+        )
+    columns = (
+        "model",
+        "method",
+        "refinement",
+        "IoU between sets",
+        "floor",
+        "ceiling",
+        "place",
+        "0 to 1",
+        "IoU of two seeds",
+        "raw IoU at that size",
+        "sets",
+    )
     caption = (
         "IoU between sets and what it lies between: the floor is chance (random regions of the same sizes), the ceiling the IoU of "
         "two disjoint halves of one set. Place 0: as alike as chance; 1: as alike as two samples of one set. In brackets 95% intervals."
@@ -52,15 +78,29 @@ def estimates_table(table: pd.DataFrame) -> Table:
 
 def confounds_table(table: pd.DataFrame) -> Table:
     """Rank correlation of IoU with what pairs of sets have in common."""
-    rows = [[*_about(row), str(row["covariate"]), words(row["rho"]), words(row["p_value"]), words(row["n_pairs"])] for row in table.to_dict("records")]  # fmt: skip
-    columns = ("model", "method", "refinement", "what pairs share or differ in", "rank correlation", "p (permuted sets)", "pairs")  # fmt: skip
+    rows = [
+        [*_about(row), str(row["covariate"]), words(row["rho"]), words(row["p_value"]), words(row["n_pairs"])]
+        for row in table.to_dict("records")
+    ]
+    columns = (
+        "model",
+        "method",
+        "refinement",
+        "what pairs share or differ in",
+        "rank correlation",
+        "p (permuted sets)",
+        "pairs",
+    )
     caption = "Does something else than harm move the IoU? Spearman's correlation over pairs of sets, p by permuting the sets' labels."
     return Table("confounds", caption, columns, rows, 4, "confounds.csv")
 
 
 def responses_table(table: pd.DataFrame) -> Table:
     """IoU where only prompts or only responses change."""
-    rows = [[*_about(row), str(row["comparison"]), words(row["iou"]), words(row["floor"]), words(row["n_pairs"])] for row in table.to_dict("records")]  # fmt: skip
+    rows = [
+        [*_about(row), str(row["comparison"]), words(row["iou"]), words(row["floor"]), words(row["n_pairs"])]
+        for row in table.to_dict("records")
+    ]
     columns = ("model", "method", "refinement", "comparison", "IoU", "floor", "pairs")
     caption = "Do regions follow the prompts or the responses? Mean IoU of regions that have one of them in common."
     return Table("responses", caption, columns, rows, 4, "responses.csv")
@@ -69,7 +109,10 @@ def responses_table(table: pd.DataFrame) -> Table:
 def headline_rows(table: pd.DataFrame) -> Table:
     """Mean IoU over pairs and of all sets together, with the floor of each."""
     cells = [(f"{n}iou_{stage}", f"{n}floor_{stage}") for n in ("", "nway_") for stage in STAGES]
-    rows = [[row["model"], row["method"], *(_beside_floor(row[iou], row[floor]) for iou, floor in cells)] for row in table.to_dict("records")]  # fmt: skip
+    rows = [
+        [row["model"], row["method"], *(_beside_floor(row[iou], row[floor]) for iou, floor in cells)]
+        for row in table.to_dict("records")
+    ]
     columns = ("model", "method", "pairs, before", "pairs, after", "all sets, before", "all sets, after")
     caption = "Mean IoU over pairs of safety sets, and IoU of all of them together; in brackets the chance floor."
     return Table("headline", caption, columns, rows, 2, "headline.csv")
@@ -82,11 +125,24 @@ def evaluation_rows(table: pd.DataFrame) -> Table:
         for row in of[of["condition"].isin(WHAT)].to_dict("records"):
             condition = row["condition"]
             controls = of[of["condition"] == f"random_{condition}"]
-            cells = [_beside_random(row[column], controls[column]) for column in ("refusal_rate", "over_refusal_rate", "perplexity")]  # fmt: skip
+            cells = [
+                _beside_random(row[column], controls[column])
+                for column in ("refusal_rate", "over_refusal_rate", "perplexity")
+            ]
             share = "" if pd.isna(row["share_of_weights"]) else percent(row["share_of_weights"])
             more = "" if condition == "intact" else "yes" if str(row["removes_more_than_random"]) == "True" else "no"
             rows.append([model, method, name, WHAT[condition], share, *cells, more])
-    columns = ("model", "method", "set", "region taken out", "share of weights", "harmful refused", "harmless refused", "perplexity", "more than random")  # fmt: skip
+    columns = (
+        "model",
+        "method",
+        "set",
+        "region taken out",
+        "share of weights",
+        "harmful refused",
+        "harmless refused",
+        "perplexity",
+        "more than random",
+    )
     caption = (
         "Share of held-out harmful and of harmless prompts refused, and perplexity, of the model without the region; in brackets the "
         "range over random regions of the same size in every matrix. Last: whether it removes more refusals than any of these."
@@ -105,7 +161,7 @@ def across_rows(table: pd.DataFrame) -> Table:
             cells += [_beside_floor(row["iou"], row["floor_iou"]), words(float(row["overlap_coefficient"]))]
         rows.append([model, f"{a}, {b}", *cells])
     columns = ("model", "methods", "IoU before", "coefficient before", "IoU after", "coefficient after")
-    caption = "Regions of different methods on the same set, by the weights they own: mean IoU over the safety sets, in brackets the chance floor, and the overlap coefficient."  # fmt: skip
+    caption = "Regions of different methods on the same set, by the weights they own: mean IoU over the safety sets, in brackets the chance floor, and the overlap coefficient."
     return Table("across", caption, columns, rows, 2, "across.csv")
 
 

@@ -53,7 +53,10 @@ class Content:
 
 
 def contents(artifacts: Iterable[str]) -> dict[str, Content]:
-    """What is on disk of each artifact, by path; of one that is not, or of an empty folder, nothing. Everything is read."""
+    """What is on disk of each artifact, by path; of one that is not, or of an empty folder, nothing.
+
+    Everything is read.
+    """
     names = {artifact: files_of(artifact) for artifact in artifacts}
     every = [file for files in names.values() for file in files.values()]
     digests = dict(zip(every, _digests_of_all(every), strict=True))

@@ -15,7 +15,9 @@ TOLD_LINES = 15
 def dvc(*words: str, targets: Sequence[str]) -> None:
     """Run a DVC command on targets. Raises `UserError` with what DVC said if it fails."""
     if said := dvc_complaint(*words, targets=targets):
-        raise UserError(f"dvc {words[0]} failed", where=said, hint="mend what DVC says and call this again: what is done stays done")  # fmt: skip
+        raise UserError(
+            f"dvc {words[0]} failed", where=said, hint="mend what DVC says and call this again: what is done stays done"
+        )
 
 
 def dvc_complaint(*words: str, targets: Sequence[str]) -> str:

@@ -13,11 +13,12 @@ from safety_regions.planning.plan import Plan
 
 
 def export_report(plan: Plan) -> list[Path]:
-    """Copy the run's report to `figures/<run>/` and its receipt beside it, and return these files; none if it is not in place.
+    """Copy the run's report to `figures/<run>/` and its receipt beside it, and return these files; none if it is not in
+    place.
 
-    PNGs of single models and methods are left out: their PDFs say the same. What the report copied before had and this one has
-    not is removed; other files there are left alone, and named on stderr. Raises `UserError` if the report does not agree with
-    its receipt, or if a file to be replaced was changed by hand.
+    PNGs of single models and methods are left out: their PDFs say the same. What the report copied before had and this
+    one has not is removed; other files there are left alone, and named on stderr. Raises `UserError` if the report does
+    not agree with its receipt, or if a file to be replaced was changed by hand.
     """
     (report,) = plan.targets
     if not report.exists():
@@ -51,13 +52,20 @@ def _exported_before(folder: Path) -> dict[str, str]:
     try:
         return receipts.read(folder).files
     except UserError as error:
-        raise UserError(error.found, where=error.where, hint=f"delete {folder} and its receipt and call this again: both are copies") from None  # fmt: skip
+        raise UserError(
+            error.found, where=error.where, hint=f"delete {folder} and its receipt and call this again: both are copies"
+        ) from None
 
 
 def _refuse_edited(folder: Path, found: dict[str, str], wanted: dict[str, str], known: dict[str, str]) -> None:
     for name, sha256 in found.items():
         if name in wanted and sha256 not in (wanted[name], known.get(name)):
-            raise UserError("changed by hand since it was copied from a report", where=str(folder / name), expected="a copy of the report's file", hint="move it away or delete it, and call this again")  # fmt: skip
+            raise UserError(
+                "changed by hand since it was copied from a report",
+                where=str(folder / name),
+                expected="a copy of the report's file",
+                hint="move it away or delete it, and call this again",
+            )
 
 
 def _put(source: Path, target: Path) -> None:

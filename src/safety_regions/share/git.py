@@ -8,7 +8,10 @@ from safety_regions.errors import UserError
 
 
 def git(*words: str, paths: Iterable[str] | None = None) -> str:
-    """Run a git command and return its stdout; `paths` are taken as they are, however many. Raises `UserError` if it fails."""
+    """Run a git command and return its stdout; `paths` are taken as they are, however many.
+
+    Raises `UserError` if it fails.
+    """
     given = {} if paths is None else {"input": "\0".join(paths)}
     options = [] if paths is None else ["--pathspec-from-file=-", "--pathspec-file-nul"]
     environment = os.environ | ({} if paths is None else {"GIT_LITERAL_PATHSPECS": "1"})
@@ -26,7 +29,12 @@ def require_repository() -> None:
     try:
         git("rev-parse", "--is-inside-work-tree")
     except UserError as error:
-        raise UserError("no git repository here", where=error.where or error.found, expected="a clone of the repository in which results are shared", hint="git clone it, or git init, and call this where the Snakefile is") from None  # fmt: skip
+        raise UserError(
+            "no git repository here",
+            where=error.where or error.found,
+            expected="a clone of the repository in which results are shared",
+            hint="git clone it, or git init, and call this where the Snakefile is",
+        ) from None
 
 
 def tracked(folder: str) -> set[str]:

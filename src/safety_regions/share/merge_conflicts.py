@@ -1,4 +1,6 @@
-"""Pointers and receipts that are not as committed: a merge in which two people disagree, an edit, a deletion, half a file."""
+"""Pointers and receipts that are not as committed: a merge in which two people disagree, an edit, a deletion, half a
+file.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,14 +22,22 @@ def refuse_disputed(artifacts: Iterable[Artifact]) -> None:
         both = f"{artifact.pointer} {artifact.receipt}"
         pointer, receipt = letters.get(artifact.pointer, "  "), letters.get(artifact.receipt, "  ")
         if _is_unmerged(pointer) or _is_unmerged(receipt):
-            rows.append([artifact.path, "not merged", f"keep one of two: git checkout --ours (or --theirs) -- {both}; git add {both}"])  # fmt: skip
+            rows.append(
+                [
+                    artifact.path,
+                    "not merged",
+                    f"keep one of two: git checkout --ours (or --theirs) -- {both}; git add {both}",
+                ]
+            )
         elif "M" in pointer or "T" in pointer:
             rows.append([artifact.path, "pointer edited", f"git checkout HEAD -- {artifact.pointer}"])
         elif pointer[1] == "D":
             rows.append([artifact.path, "pointer deleted", f"git checkout HEAD -- {artifact.pointer}"])
     if rows:
         shown = first(rows, "git status")
-        raise UserError(f"pointers say what was published and never change:\n{table(['artifact', 'found', 'what to do'], shown)}")  # fmt: skip
+        raise UserError(
+            f"pointers say what was published and never change:\n{table(['artifact', 'found', 'what to do'], shown)}"
+        )
 
 
 def remove_broken(artifacts: Iterable[Artifact], known: set[str]) -> None:

@@ -81,7 +81,9 @@ def delete(found: Iterable[Leftover]) -> None:
 
 
 def stage_removed(kept: set[str]) -> list[str]:
-    """Stage files below `results/` that are gone and have none of these keys; all of them, also if an earlier call removed them."""
+    """Stage files below `results/` that are gone and have none of these keys; all of them, also if an earlier call
+    removed them.
+    """
     gone = [path for path, letters in _letters().items() if letters[1] == "D" and not kept & set(KEY.findall(path))]
     git.stage(gone)
     return gone
@@ -101,7 +103,10 @@ def _plan(file: Path) -> Plan:
     try:
         return plan_of_files([file])
     except UserError as error:
-        raise UserError(f"nothing is pruned: {file} has no plan, so what it refers to is unknown\n{error}", hint="mend it, or name the configurations to keep: --keep FILE ...") from None  # fmt: skip
+        raise UserError(
+            f"nothing is pruned: {file} has no plan, so what it refers to is unknown\n{error}",
+            hint="mend it, or name the configurations to keep: --keep FILE ...",
+        ) from None
 
 
 def _letters() -> dict[str, str]:
@@ -120,7 +125,9 @@ def _is_committed(path: str, intact: set[str]) -> bool:
 
 
 def _is_of(finding: Finding) -> bool:
-    """Whether the bytes here are those of receipt and pointer, or some of them: a call that was killed removed the others."""
+    """Whether the bytes here are those of receipt and pointer, or some of them: a call that was killed removed the
+    others.
+    """
     receipt, pointer, content = finding.receipt, finding.pointer, finding.content
     if receipt is None or pointer is None or content is None:
         return False

@@ -47,8 +47,9 @@ class Published:
 def publish(plan: Plan) -> Published:
     """Check, add, push and stage what is in place of a plan.
 
-    Raises `UserError` before anything is done if there is no git, DVC or remote that is verified, if a pointer was edited or is
-    not merged, or if an artifact is not as its receipt or its pointer says; and later if DVC fails, or the remote lacks bytes.
+    Raises `UserError` before anything is done if there is no git, DVC or remote that is verified, if a pointer was
+    edited or is not merged, or if an artifact is not as its receipt or its pointer says; and later if DVC fails, or the
+    remote lacks bytes.
     """
     git.require_repository()
     _refuse_link()
@@ -83,25 +84,40 @@ def publish(plan: Plan) -> Published:
 
 def _refuse_link() -> None:
     if Path(RESULTS).is_symlink():
-        raise UserError("a symbolic link", where=RESULTS, expected="a folder: neither git nor DVC follows links", hint="keep results/ here and put DVC's cache where there is space: dvc cache dir FOLDER; dvc config cache.type symlink")  # fmt: skip
+        raise UserError(
+            "a symbolic link",
+            where=RESULTS,
+            expected="a folder: neither git nor DVC follows links",
+            hint="keep results/ here and put DVC's cache where there is space: dvc cache dir FOLDER; dvc config cache.type symlink",
+        )
 
 
 def _require_verified(storage: Storage) -> None:
     if not storage.verify:
-        raise UserError(f"the remote `{storage.remote}` is not verified: DVC would hand on damaged bytes without a word", where=".dvc/config", hint=f"dvc remote modify {storage.remote} verify true")  # fmt: skip
+        raise UserError(
+            f"the remote `{storage.remote}` is not verified: DVC would hand on damaged bytes without a word",
+            where=".dvc/config",
+            hint=f"dvc remote modify {storage.remote} verify true",
+        )
 
 
 def _refuse(findings: Sequence[Finding], known: set[str]) -> None:
     bad = [finding for finding in findings if finding.state != OK]
     unknown = [f.path for f in bad if f.state == DISAGREES and f.path + POINTER not in known]
     if unknown:
-        raise UserError(f"{len(unknown)} artifacts were made again after a publish that did not end, with other bytes", where=", ".join(unknown[:5]), hint="their pointers were never committed: delete those (the files with .dvc behind these names) and publish again")  # fmt: skip
+        raise UserError(
+            f"{len(unknown)} artifacts were made again after a publish that did not end, with other bytes",
+            where=", ".join(unknown[:5]),
+            hint="their pointers were never committed: delete those (the files with .dvc behind these names) and publish again",
+        )
     if bad:
         raise refusal("of this run are not as their receipts or pointers say; nothing was published", bad)
 
 
 def _store(findings: Sequence[Finding], storage: Storage) -> tuple[list[str], list[str]]:
-    """Bring the bytes of artifacts to the remote: paths of those added, and of those that were added before and pushed now."""
+    """Bring the bytes of artifacts to the remote: paths of those added, and of those that were added before and pushed
+    now.
+    """
     new = [finding for finding in findings if finding.pointer is None]
     lacking = [finding for finding in findings if finding.pointer and storage.lacks(finding.pointer.md5)]
     # Also what neither remote nor cache have: it is in place and checked, so its pointer stays as it is.
@@ -120,7 +136,11 @@ def _refuse_changed(added: Sequence[Finding]) -> None:
     for finding in added:
         assert finding.content is not None
         if read_pointer(finding.path + POINTER).md5 != finding.content.md5:
-            raise UserError("changed while it was published, or DVC's memory of it is wrong", where=finding.path, hint=f"rm {finding.path}{POINTER}; run nothing else meanwhile, and publish again")  # fmt: skip
+            raise UserError(
+                "changed while it was published, or DVC's memory of it is wrong",
+                where=finding.path,
+                hint=f"rm {finding.path}{POINTER}; run nothing else meanwhile, and publish again",
+            )
 
 
 def _require_pushed(pushed: Sequence[Finding]) -> None:
@@ -131,8 +151,16 @@ def _require_pushed(pushed: Sequence[Finding]) -> None:
         return
     # DVC takes a remote that has the list of a folder to have its files too.
     lists = [place(storage.url, digest) for digest in lacking.values() if digest not in storage.absent]
-    hint = f"it lost files of folders, and DVC does not see it: delete {', '.join(lists)} there, and publish again" if lists else "publish again"  # fmt: skip
-    raise UserError(f"the remote `{storage.remote}` lacks bytes of {len(lacking)} artifacts after the push", where=", ".join(lacking), hint=hint)  # fmt: skip
+    hint = (
+        f"it lost files of folders, and DVC does not see it: delete {', '.join(lists)} there, and publish again"
+        if lists
+        else "publish again"
+    )
+    raise UserError(
+        f"the remote `{storage.remote}` lacks bytes of {len(lacking)} artifacts after the push",
+        where=", ".join(lacking),
+        hint=hint,
+    )
 
 
 def _small_files(here: Iterable[Artifact]) -> list[str]:

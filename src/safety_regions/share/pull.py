@@ -41,19 +41,27 @@ def asking_for_published(plan: Plan) -> Plan:
 
 
 def named(paths: Iterable[str]) -> list[str]:
-    """The artifacts that are meant by paths of them or of their pointers. Raises `UserError` if one was not published."""
+    """The artifacts that are meant by paths of them or of their pointers.
+
+    Raises `UserError` if one was not published.
+    """
     found = [os.path.normpath(path).removesuffix(POINTER) for path in paths]
     for path in found:
         if not Path(path + POINTER).exists():
-            raise UserError("nothing published", where=path, expected=f"a pointer, {path}{POINTER}", hint="git pull, or look for it in results/")  # fmt: skip
+            raise UserError(
+                "nothing published",
+                where=path,
+                expected=f"a pointer, {path}{POINTER}",
+                hint="git pull, or look for it in results/",
+            )
     return found
 
 
 def pull(artifacts: Sequence[str]) -> Pulled:
     """Bring published artifacts and check them.
 
-    Bytes that do not match because the cache here is damaged are fetched once more. Raises `UserError` that names what did not
-    come, or came with other bytes than its receipt says.
+    Bytes that do not match because the cache here is damaged are fetched once more. Raises `UserError` that names what
+    did not come, or came with other bytes than its receipt says.
     """
     findings = {finding.path: finding for finding in _bring(artifacts)}
     mended = [finding.path for finding in _drop_damaged(findings.values())]
@@ -77,7 +85,10 @@ def _is_in_part(artifact: Artifact) -> bool:
 
 
 def _bring(artifacts: Sequence[str]) -> list[Finding]:
-    """Have DVC pull artifacts, and read them. Raises `UserError` if some did not come, or if there is no remote to ask."""
+    """Have DVC pull artifacts, and read them.
+
+    Raises `UserError` if some did not come, or if there is no remote to ask.
+    """
     pointers = [path + POINTER for path in artifacts]
     complaint = dvc_complaint("pull", targets=pointers)
     # Asked first: it says why if there is no remote, or none within reach.
@@ -89,7 +100,9 @@ def _bring(artifacts: Sequence[str]) -> list[Finding]:
     if lost := [finding for finding in findings if finding.state == NOT_PULLED]:
         raise _lost(lost, complaint, storage)
     if complaint and any(finding.state != OK for finding in findings):
-        raise UserError("dvc pull failed", where=complaint, hint="mend what DVC says and call this again: what is done stays done")  # fmt: skip
+        raise UserError(
+            "dvc pull failed", where=complaint, hint="mend what DVC says and call this again: what is done stays done"
+        )
     return findings
 
 
@@ -107,9 +120,9 @@ def _lost(lost: Sequence[Finding], complaint: str, storage: Storage | None) -> U
     lacking = {name for digest in digests.values() for name in storage.objects(digest) if name in storage.uncached}
     objects = {*digests.values(), *lacking}
     places = sorted(place(storage.url, digest) for digest in objects)
-    found = f"{len(digests)} artifacts did not come whole from the remote `{storage.remote}`, which has them: damaged there, or out of reach"  # fmt: skip
+    found = f"{len(digests)} artifacts did not come whole from the remote `{storage.remote}`, which has them: damaged there, or out of reach"
     where = _some(list(digests)) + (f"\n            {complaint}" if complaint else "")
-    hint = f"call this again; if that does not help, delete from the remote {_some(places)}, and let who published them ({who}) do so again: safety-regions publish"  # fmt: skip
+    hint = f"call this again; if that does not help, delete from the remote {_some(places)}, and let who published them ({who}) do so again: safety-regions publish"
     return UserError(found, where=where, hint=hint)
 
 
@@ -118,7 +131,8 @@ def _some(paths: Sequence[str]) -> str:
 
 
 def _drop_damaged(findings: Iterable[Finding]) -> list[Finding]:
-    """Remove artifacts whose bytes are other than their pointer says, with the objects of the cache from which they came.
+    """Remove artifacts whose bytes are other than their pointer says, with the objects of the cache from which they
+    came.
 
     Those stay whose objects are sound: to fetch them again would not help.
     """
@@ -150,5 +164,9 @@ def _drop_objects(storage: Storage, digest: str) -> bool:
 def _told(finding: Finding) -> Finding:
     """The same finding, told of bytes that are those of the pointer."""
     if finding.pointer and finding.content and finding.content.md5 == finding.pointer.md5:
-        return replace(finding, state=DISAGREES, detail="its receipt and its pointer are of different bytes: take both from one commit")  # fmt: skip
+        return replace(
+            finding,
+            state=DISAGREES,
+            detail="its receipt and its pointer are of different bytes: take both from one commit",
+        )
     return finding

@@ -1,6 +1,7 @@
 """Which bytes DVC's default remote and cache have.
 
-DVC's commands trust that a remote which has the list of a folder has its files too; here each object is asked for. It runs as a process of its own, under DVC's lock: `python -m safety_regions.share.storage`, one object a line.
+DVC's commands trust that a remote which has the list of a folder has its files too; here each object is asked for. It
+runs as a process of its own, under DVC's lock: `python -m safety_regions.share.storage`, one object a line.
 """
 
 import hashlib
@@ -56,8 +57,9 @@ class Storage:
 def look(objects: Iterable[str] = ()) -> Storage:
     """The default remote and cache of the DVC project here, and what they lack of these files and folders.
 
-    `objects`: as pointers have them, md5 of a file, or of a folder's list with `.dir` behind it. Raises `UserError` if there is
-    no DVC, no project, no default remote, if the remote cannot be reached, or if another DVC process is at work here.
+    `objects`: as pointers have them, md5 of a file, or of a folder's list with `.dir` behind it. Raises `UserError` if
+    there is no DVC, no project, no default remote, if the remote cannot be reached, or if another DVC process is at
+    work here.
     """
     if find_spec("dvc") is None:
         raise UserError("DVC is not installed", hint="pip install dvc")

@@ -44,7 +44,8 @@ class Verified:
 def verify(root: Path = Path(RESULTS), remote: bool = False) -> list[Verified]:
     """Compare every artifact with its receipt and its pointer; every byte is read.
 
-    `remote`: ask DVC's default remote too whether it has what the pointers say. Raises `UserError` if it cannot be asked.
+    `remote`: ask DVC's default remote too whether it has what the pointers say. Raises `UserError` if it cannot be
+    asked.
     """
     findings = inspect(artifacts_below(root))
     known = git.tracked(str(root))

@@ -1,6 +1,7 @@
 """A LoRA safety adapter for a model that has none of its own: one per model, whatever is then identified with it.
 
-Adapters have a rotation freedom (B A = (B R)(R^-1 A)), so regions on their weights compare only under one fixed adapter.
+Adapters have a rotation freedom (B A = (B R)(R^-1 A)), so regions on their weights compare only under one fixed
+adapter.
 """
 
 from pathlib import Path

@@ -10,7 +10,8 @@ from safety_regions.files import canonical_json, load_json
 
 
 class Given(dict):
-    """A mapping, nested ones too, in which a key that is asked for and not there is a mistake of whoever wrote it, told as `UserError`.
+    """A mapping, nested ones too, in which a key that is asked for and not there is a mistake of whoever wrote it, told
+    as `UserError`.
 
     `what` names it in words, as in "the recipe"; `where` is where it was given.
     """
@@ -24,7 +25,11 @@ class Given(dict):
 
     def __missing__(self, key: Any) -> Any:
         there = ", ".join(map(str, self)) or "none at all"
-        raise UserError(f"no {key!r} in the {self.what}", where=self.where, hint=f"its keys are: {there}; snakemake and receipts have whole ones")  # fmt: skip
+        raise UserError(
+            f"no {key!r} in the {self.what}",
+            where=self.where,
+            hint=f"its keys are: {there}; snakemake and receipts have whole ones",
+        )
 
 
 def read_recipe(text: str, kind: str) -> dict:

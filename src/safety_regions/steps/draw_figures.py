@@ -45,8 +45,8 @@ def draw_figures(entry: Entry) -> None:
 def draw_layer_curves(entry: Entry) -> None:
     """Write the figures `gap` and `sweep` as PDF, PNG and CSV, and the folder's receipt.
 
-    Inputs by role: the region of each set by the set's name. Raises `UserError` for one that is missing, altered, or not the one
-    that the recipe names.
+    Inputs by role: the region of each set by the set's name. Raises `UserError` for one that is missing, altered, or
+    not the one that the recipe names.
     """
     context = Context(**entry.recipe["context"])
     arrays = {name: _curves(entry, name, digest) for name, digest in entry.recipe["regions"]}

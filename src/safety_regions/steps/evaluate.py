@@ -32,9 +32,10 @@ VERSIONS = ("torch", "transformers", "tokenizers", "numpy", "pandas")
 def evaluate_regions(entry: Entry, device: str, known: dict[str, dict] | None = None) -> None:
     """Write evaluate.csv and the folder's receipt, whose facts say which regions hold more refusals than random ones.
 
-    Inputs by role: `model`, `region/<set>`, `harmful/<set>`, `over_refusal/<set>`, `texts/<set>`, and for a method on adapters
-    `adapter`, which may be the model itself. `known` is what intact models were found to do; a job's entries share it, so
-    the same model is asked the same but once. Raises `UserError` for inputs that are missing, damaged, or not the recipe's.
+    Inputs by role: `model`, `region/<set>`, `harmful/<set>`, `over_refusal/<set>`, `texts/<set>`, and for a method on
+    adapters `adapter`, which may be the model itself. `known` is what intact models were found to do; a job's entries
+    share it, so the same model is asked the same but once. Raises `UserError` for inputs that are missing, damaged, or
+    not the recipe's.
     """
     recipe, inputs = entry.recipe, entry.inputs
     loaded = load_once(given(inputs, "model", "--job"), device, recipe["model"])
@@ -66,7 +67,11 @@ def _intact(recipe: dict, subject: Subject, known: dict[str, dict]) -> dict:
 def _subject(recipe: dict, inputs: dict[str, Path], loaded: LoadedModel, regions: list[Region]) -> Subject:
     options = Evaluate.model_validate(recipe["options"])
     header, matrices = regions[0].header, projections(loaded.model)
-    remove = _from_adapter(recipe, inputs, loaded, regions, options) if header.granularity == "adapter" else _from_weights(loaded, regions, options)  # fmt: skip
+    remove = (
+        _from_adapter(recipe, inputs, loaded, regions, options)
+        if header.granularity == "adapter"
+        else _from_weights(loaded, regions, options)
+    )
     n_weights = sum(rows * columns for rows, columns in (p.shape for p in matrices))
     return Subject(loaded, _questions(recipe, inputs, loaded), options, remove, header, n_weights)
 
@@ -92,7 +97,11 @@ def _from_adapter(
     adapter = load_adapter(inputs["adapter"], loaded.model)
     for region in regions:
         if region.header.shapes != _factor_shapes(adapter):
-            raise UserError("its matrices are not those of the adapter", where=str(region.path), expected=f"the factors of {inputs['adapter']}")  # fmt: skip
+            raise UserError(
+                "its matrices are not those of the adapter",
+                where=str(region.path),
+                expected=f"the factors of {inputs['adapter']}",
+            )
     merged = recipe["adapter"] == recipe["model"]
 
     def remove(masks: Masks | None) -> AbstractContextManager[int | None]:
@@ -104,12 +113,19 @@ def _from_adapter(
 
 
 def _factor_shapes(adapter: LoraAdapter) -> dict[str, tuple[int, int]]:
-    return {f"{name}_{factor}": tuple(x.shape) for name, pair in adapter.factors.items() for factor, x in zip("ab", pair, strict=True)}  # type: ignore[misc] # fmt: skip
+    return {
+        f"{name}_{factor}": tuple(x.shape)
+        for name, pair in adapter.factors.items()
+        for factor, x in zip("ab", pair, strict=True)
+    }  # type: ignore[misc]
 
 
 def _questions(recipe: dict, inputs: dict[str, Path], loaded: LoadedModel) -> Questions:
     texts = [_text(row, loaded, path) for path, rows in _prompts(recipe, inputs, "texts") for row in rows]
-    asked = {role: [row["prompt"] for _, rows in _prompts(recipe, inputs, role) for row in rows] for role in ("harmful", "over_refusal")}  # fmt: skip
+    asked = {
+        role: [row["prompt"] for _, rows in _prompts(recipe, inputs, role) for row in rows]
+        for role in ("harmful", "over_refusal")
+    }
     return Questions(asked["harmful"], asked["over_refusal"], texts)
 
 
@@ -122,5 +138,17 @@ def _prompts(recipe: dict, inputs: dict[str, Path], role: str) -> Iterator[tuple
 
 def _text(row: dict, loaded: LoadedModel, path: Path) -> Sample:
     if not row["response"]:
-        raise UserError("no response of the set's own", where=f"{path}, row {row['id']}", expected="a `response` column in the dataset registry, for evaluate.utility", hint="name other sets in evaluate.utility")  # fmt: skip
-    return encode_pair(loaded.tokenizer, row["prompt"], row["response"], eos_ids=loaded.eos_ids, plain_template=loaded.plain_template, id=row["id"])  # fmt: skip
+        raise UserError(
+            "no response of the set's own",
+            where=f"{path}, row {row['id']}",
+            expected="a `response` column in the dataset registry, for evaluate.utility",
+            hint="name other sets in evaluate.utility",
+        )
+    return encode_pair(
+        loaded.tokenizer,
+        row["prompt"],
+        row["response"],
+        eos_ids=loaded.eos_ids,
+        plain_template=loaded.plain_template,
+        id=row["id"],
+    )

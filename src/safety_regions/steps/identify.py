@@ -1,7 +1,7 @@
 """(prompt, response) pairs and a model in, a region out: measure a statistic, score, select, store.
 
-`measure` and `select_region` are two jobs for a method whose statistic is small and kept; for one whose statistic is as large as
-the weights `measure` does both.
+`measure` and `select_region` are two jobs for a method whose statistic is small and kept; for one whose statistic is as
+large as the weights `measure` does both.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +45,9 @@ MODULES = tuple(
 
 
 def by_sample(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """Entries grouped by what the model reads for them, in the order of the first of each group: the same model and pairs, or half of them."""
+    """Entries grouped by what the model reads for them, in the order of the first of each group: the same model and
+    pairs, or half of them.
+    """
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         of = [entry.recipe["model"], entry.recipe["pairs"], entry.recipe.get("part")]
@@ -54,7 +56,8 @@ def by_sample(entries: Sequence[Entry]) -> list[list[Entry]]:
 
 
 def measure(entries: Sequence[Entry], machine: Machine) -> None:
-    """Write the statistics, or the regions of methods that keep none, of entries on one sample (`by_sample`), each with its receipt.
+    """Write the statistics, or the regions of methods that keep none, of entries on one sample (`by_sample`), each with
+    its receipt.
 
     Methods that can share a pass over the samples do; it changes none of their bytes.
     """
@@ -100,7 +103,10 @@ def _measured(
     entries: Sequence[Entry], loaded: LoadedModel, samples: list[Sample], machine: Machine
 ) -> Iterator[tuple[Entry, dict[str, Tensor]]]:
     """The statistics of each entry, in one pass; a single entry is measured by its method."""
-    asked = [(method(e.recipe["method"]), options_of(e.recipe["method"], e.recipe["options"]), method_inputs(e, loaded)) for e in entries]  # fmt: skip
+    asked = [
+        (method(e.recipe["method"]), options_of(e.recipe["method"], e.recipe["options"]), method_inputs(e, loaded))
+        for e in entries
+    ]
     limit = {"batch_tokens": machine.batch_tokens}
     if len(entries) == 1:
         [(of, options, needs)] = asked
@@ -121,10 +127,20 @@ def _write_statistics(entry: Entry, statistics: Mapping[str, Tensor], facts: dic
 def _check_version(entry: Entry) -> None:
     """A recipe of another version of the method asks for bytes that this code does not make."""
     if (name := entry.recipe["method"]) not in CATALOGUE:
-        raise UserError(f"no method {name!r}", where=str(entry.path), expected=f"one of: {', '.join(CATALOGUE)}", hint=did_you_mean(name, CATALOGUE))  # fmt: skip
+        raise UserError(
+            f"no method {name!r}",
+            where=str(entry.path),
+            expected=f"one of: {', '.join(CATALOGUE)}",
+            hint=did_you_mean(name, CATALOGUE),
+        )
     version = CATALOGUE[name].version
     if entry.recipe["version"] != version:
-        raise UserError(f"version {entry.recipe['version']} of {entry.recipe['method']}", where=str(entry.path), expected=f"version {version}, which this code has", hint="run snakemake with this code's plan, or use the code of that version")  # fmt: skip
+        raise UserError(
+            f"version {entry.recipe['version']} of {entry.recipe['method']}",
+            where=str(entry.path),
+            expected=f"version {version}, which this code has",
+            hint="run snakemake with this code's plan, or use the code of that version",
+        )
 
 
 def _write_region(entry: Entry, loaded: LoadedModel, statistics: Mapping[str, Tensor], facts: dict) -> None:
@@ -144,7 +160,9 @@ def _cut(entry: Entry) -> Cut:
     grid, scope = entry.recipe["grid"], entry.recipe["scope"]
     numbers = isinstance(grid, list) and all(isinstance(f, float | int) and 0 < f <= 1 for f in grid)
     if not numbers or not 1 <= len(grid) <= MOST_FRACTIONS or grid != sorted(set(grid)):
-        raise UserError(f"grid {grid}", where=str(entry.path), expected=f"1 to {MOST_FRACTIONS} fractions in (0, 1] that ascend")  # fmt: skip
+        raise UserError(
+            f"grid {grid}", where=str(entry.path), expected=f"1 to {MOST_FRACTIONS} fractions in (0, 1] that ascend"
+        )
     if scope not in SCOPES:
         raise UserError(f"scope {scope!r}", where=str(entry.path), expected=f"one of: {', '.join(SCOPES)}")
     return Cut(tuple(grid), scope)

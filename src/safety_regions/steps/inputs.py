@@ -20,5 +20,10 @@ def checked_region(path: Path, digest: str) -> Path:
     warn_if_changed(str(path), receipts.check(path, digest).code)
     with open_region(path) as region:
         if region.header.recipe_digest != digest:
-            raise UserError(f"this file says it was made by recipe {region.header.recipe_digest[:12]}", where=str(path), expected=f"recipe {digest[:12]}", hint="delete it with its receipt and run snakemake again")  # fmt: skip
+            raise UserError(
+                f"this file says it was made by recipe {region.header.recipe_digest[:12]}",
+                where=str(path),
+                expected=f"recipe {digest[:12]}",
+                hint="delete it with its receipt and run snakemake again",
+            )
     return path

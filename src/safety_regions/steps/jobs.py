@@ -56,7 +56,12 @@ def read_job(text: str) -> list[Entry]:
         content = load_json(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
         return [_entry(entry["path"], entry["recipe"], entry["inputs"]) for entry in content["entries"]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"not a job: {error!r}", where="--job", expected='{"entries": [{"path": ..., "recipe": ..., "inputs": ...}]} or @FILE', hint="snakemake writes logs/jobs/ as it starts; --no-hooks keeps it from that") from None  # fmt: skip
+        raise UserError(
+            f"not a job: {error!r}",
+            where="--job",
+            expected='{"entries": [{"path": ..., "recipe": ..., "inputs": ...}]} or @FILE',
+            hint="snakemake writes logs/jobs/ as it starts; --no-hooks keeps it from that",
+        ) from None
 
 
 def _entry(path: str, recipe: dict, inputs: dict) -> Entry:
@@ -68,7 +73,10 @@ def _entry(path: str, recipe: dict, inputs: dict) -> Entry:
 
 
 def by_kind(makers: Mapping[str, Callable[[Entry], Any]]) -> Callable[[Entry], None]:
-    """What makes entries of several kinds. It raises `UserError` for another kind, or a version that this code does not make."""
+    """What makes entries of several kinds.
+
+    It raises `UserError` for another kind, or a version that this code does not make.
+    """
 
     def make(entry: Entry) -> None:
         refuse_others(entry.recipe, makers, "--job")
@@ -80,8 +88,8 @@ def by_kind(makers: Mapping[str, Callable[[Entry], Any]]) -> Callable[[Entry], N
 def run_entries(entries: Sequence[Entry], make: Callable[[Entry], Any], manifest: Path | str) -> None:
     """Make the artifacts that are not in place, each with its receipt, then write the manifest.
 
-    A killed job has lost at most the artifact it was at: started again, it finds the others made and goes on. An artifact
-    that is in place but damaged raises `UserError`: it is never made again without a word.
+    A killed job has lost at most the artifact it was at: started again, it finds the others made and goes on. An
+    artifact that is in place but damaged raises `UserError`: it is never made again without a word.
     """
     run_groups([[entry] for entry in entries], lambda group: make(group[0]), manifest)
 

@@ -11,10 +11,11 @@ from safety_regions.steps.jobs import Entry
 
 
 def overlap(entry: Entry) -> None:
-    """Write pairs.parquet, nway.parquet and sizes.parquet (see `safety_regions.overlap.tables`) and the folder's receipt.
+    """Write pairs.parquet, nway.parquet and sizes.parquet (see `safety_regions.overlap.tables`) and the folder's
+    receipt.
 
-    Inputs by role: the region of each set by the set's name. Raises `UserError` for those that are missing, damaged, or not the
-    recipe's.
+    Inputs by role: the region of each set by the set's name. Raises `UserError` for those that are missing, damaged, or
+    not the recipe's.
     """
     recipe = entry.recipe
     safety = {name: _checked(entry, name, digest) for name, digest in recipe["safety"]}
@@ -36,7 +37,11 @@ def _facts(regions: dict[str, Path]) -> dict:
     keys = ("n_samples", "share_refused", "n_cut", "n_empty", "mean_response_tokens", "n_elements")
     facts = {name: receipts.read(path).facts for name, path in regions.items()}
     # Receipts from before anything was left out do not say so.
-    return {"sets": {name: {key: of[key] for key in keys} | {"n_left_out": of.get("n_left_out", 0)} for name, of in facts.items()}}  # fmt: skip
+    return {
+        "sets": {
+            name: {key: of[key] for key in keys} | {"n_left_out": of.get("n_left_out", 0)} for name, of in facts.items()
+        }
+    }
 
 
 def _checked(entry: Entry, name: str, digest: str) -> Path:

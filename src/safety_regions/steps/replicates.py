@@ -17,16 +17,22 @@ from safety_regions.steps.jobs import Entry
 def replicates(entry: Entry) -> None:
     """Write replicates.parquet (see `safety_regions.overlap.replicates`) and the folder's receipt.
 
-    Inputs by role: `region/SET/VARIANT`, `prompts/SET/VARIANT`. Raises `UserError` for those that are missing, damaged, or not the
-    recipe's.
+    Inputs by role: `region/SET/VARIANT`, `prompts/SET/VARIANT`. Raises `UserError` for those that are missing, damaged,
+    or not the recipe's.
     """
     recipe = entry.recipe
-    removed = {name: checked_region(given(entry.inputs, role("region", (name, OWN)), "--job"), digest) for name, digest in recipe["utility"]}  # fmt: skip
+    removed = {
+        name: checked_region(given(entry.inputs, role("region", (name, OWN)), "--job"), digest)
+        for name, digest in recipe["utility"]
+    }
     facts = _facts(entry, list(removed))
     tables = []
     for kind, listed in recipe["groups"]:
         members = {f"{name}/{which}": (name, which) for name, which, _ in listed}
-        paths = {f"{name}/{which}": checked_region(given(entry.inputs, role("region", (name, which)), "--job"), digest) for name, which, digest in listed}  # fmt: skip
+        paths = {
+            f"{name}/{which}": checked_region(given(entry.inputs, role("region", (name, which)), "--job"), digest)
+            for name, which, digest in listed
+        }
         p = recipe["p"]
         # A utility region may be compared, too, so the removed ones have names of their own.
         counts = count(paths, {f"removed/{name}": path for name, path in removed.items()}, p, [], removals=[(UNION, p)])

@@ -1,4 +1,6 @@
-"""Figures and tables of all models and methods in, one folder to look at out: report.html and summary.md first, everything beside them."""
+"""Figures and tables of all models and methods in, one folder to look at out: report.html and summary.md first,
+everything beside them.
+"""
 
 import json
 import shutil
@@ -31,13 +33,15 @@ FIGURE_KINDS = ("figures", "curves")
 
 
 def write_report(recipe: dict, parts: dict[str, Path], output: Path) -> None:
-    """Write report.html, appendix.pdf, summary.md, every table and figure of the whole run, what DVC shows, and copies of all other
-    figures. Raises `UserError` for parts that are missing, damaged, or not the recipe's.
+    """Write report.html, appendix.pdf, summary.md, every table and figure of the whole run, what DVC shows, and copies
+    of all other figures. Raises `UserError` for parts that are missing, damaged, or not the recipe's.
     """
     for role, path in parts.items():
         receipts.check(path, recipe["parts"][role])
     config, gathered = recipe["config"], Gathered.of(recipe["config"], parts)
-    assessment = assess(config, gathered.overlaps, gathered.replicates, gathered.evaluated, gathered.prompt_overlap, gathered.sets)  # fmt: skip
+    assessment = assess(
+        config, gathered.overlaps, gathered.replicates, gathered.evaluated, gathered.prompt_overlap, gathered.sets
+    )
     sources = pd.json_normalize(recipe["sources"])
     _write_tables(gathered, sources, output)
     _write_assessment(gathered, assessment, output)
@@ -110,7 +114,9 @@ def _write_page(recipe: dict, gathered: Gathered, assessment: Assessment, source
 def _sets_table(sets: dict[str, dict[str, dict]]) -> pd.DataFrame:
     """One row per model and set; responses are the same for all its methods."""
     by_model = {name.split(".")[0]: of for name, of in sets.items()}
-    return pd.DataFrame([{"model": model, "set": name, **facts} for model, of in by_model.items() for name, facts in of.items()])  # fmt: skip
+    return pd.DataFrame(
+        [{"model": model, "set": name, **facts} for model, of in by_model.items() for name, facts in of.items()]
+    )
 
 
 def _copy_figures(parts: dict[str, Path], output: Path) -> None:

@@ -12,13 +12,22 @@ from safety_regions.steps.jobs import Entry
 
 
 def respond(entry: Entry, device: str) -> None:
-    """Write the pairs of one set and their receipt. Raises `UserError` if the set has no responses of its own to give."""
+    """Write the pairs of one set and their receipt.
+
+    Raises `UserError` if the set has no responses of its own to give.
+    """
     prompts = read_jsonl(entry.checked("prompts"))
     answers = _answers(entry, prompts, device)
     rows = [
-        {"id": row["id"], "prompt": row["prompt"], "response": a.text, "finished": a.finished, "refused": is_refusal(a.text)}
+        {
+            "id": row["id"],
+            "prompt": row["prompt"],
+            "response": a.text,
+            "finished": a.finished,
+            "refused": is_refusal(a.text),
+        }
         for row, a in zip(prompts, answers, strict=True)
-    ]  # fmt: skip
+    ]
     write_jsonl(entry.path, rows)
     receipts.write(entry.path, entry.recipe, _facts(rows), versions=("torch", "transformers", "tokenizers"))
 
@@ -37,7 +46,12 @@ def _answers(entry: Entry, prompts: list[dict], device: str) -> list[Answer]:
 
 def _own_response(entry: Entry, row: dict) -> str:
     if not row["response"]:
-        raise UserError("no response of the set's own", where=f"{entry.inputs['prompts']}, row {row['id']}", expected="a `response` column in the dataset registry, for responses.policy: dataset", hint="use responses.policy: model or template")  # fmt: skip
+        raise UserError(
+            "no response of the set's own",
+            where=f"{entry.inputs['prompts']}, row {row['id']}",
+            expected="a `response` column in the dataset registry, for responses.policy: dataset",
+            hint="use responses.policy: model or template",
+        )
     return row["response"]
 
 

@@ -50,7 +50,12 @@ def _report_left_out(ids: list[str], of: int, where: str) -> None:
         f"{len(ids)} of {of} responses without a single token: {', '.join(ids[:5])}{', ...' if len(ids) > 5 else ''}"
     )
     if len(ids) > MOST_LEFT_OUT * of:
-        raise UserError(found, where=where, expected=f"no more than {MOST_LEFT_OUT:.0%}, which are left out", hint="raise responses.max_new_tokens, or use responses.policy: template")  # fmt: skip
+        raise UserError(
+            found,
+            where=where,
+            expected=f"no more than {MOST_LEFT_OUT:.0%}, which are left out",
+            hint="raise responses.max_new_tokens, or use responses.policy: template",
+        )
     print(f"warning: {where}: {found}; left out", file=sys.stderr)
 
 

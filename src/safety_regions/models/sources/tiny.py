@@ -22,7 +22,8 @@ CHAT_TEMPLATE = (
 HEADS = {"llama": (4, 2), "qwen2": (4, 4), "gemma2": (4, 2), "mistral": (4, 1)}
 """Family -> (query heads, key and value heads)."""
 WINDOW = 24
-"""Positions that a local attention layer of mistral and gemma2 looks back on: within the length of a chat here, so it acts."""
+"""Positions that a local attention layer of mistral and gemma2 looks back on: within the length of a chat here, so it
+acts."""
 LEARNING_RATE = 5e-3
 BATCH_SIZE = 32
 MAX_NEW_TOKENS = 24
@@ -41,7 +42,12 @@ def make_tiny(source: TinyModel, folder: Path) -> dict:
         ends = eos_ids(model, tokenizer)
         pairs = synthetic.training_pairs()
         samples = [encode_pair(tokenizer, e.prompt, e.response, eos_ids=ends, id=e.dataset) for e in pairs]
-        losses = train(model, samples, Schedule(LEARNING_RATE, source.steps, BATCH_SIZE, source.seed), f"training tiny {source.family}")  # fmt: skip
+        losses = train(
+            model,
+            samples,
+            Schedule(LEARNING_RATE, source.steps, BATCH_SIZE, source.seed),
+            f"training tiny {source.family}",
+        )
         facts = {"parameters": model.num_parameters(), "final_loss": round(losses[-1], 4)}
         facts |= gate(LoadedModel(model, tokenizer, None, ends), source)
     save(model, tokenizer, folder)
@@ -49,7 +55,9 @@ def make_tiny(source: TinyModel, folder: Path) -> dict:
 
 
 def build_tokenizer() -> Any:
-    """A byte-level BPE tokenizer trained on the corpus, so any text encodes (as NFC), with a chat template and an end token."""
+    """A byte-level BPE tokenizer trained on the corpus, so any text encodes (as NFC), with a chat template and an end
+    token.
+    """
     from tokenizers import pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast, Qwen2Tokenizer
 
@@ -59,11 +67,13 @@ def build_tokenizer() -> Any:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    # Whatever rules a tokenizer beside a qwen2 model was saved with, AutoTokenizer loads it with that family's rules for
-    # cutting text into words; so these rules are trained with, for all families alike.
+    # Whatever rules a tokenizer beside a qwen2 model was saved with, AutoTokenizer loads it with that family's rules
+    # for cutting text into words; so these rules are trained with, for all families alike.
     bpe = Qwen2Tokenizer().backend_tokenizer
     bpe.train_from_iterator([f"{e.prompt}\n{e.response}" for e in synthetic.training_pairs()], trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token=END, pad_token=END, additional_special_tokens=[USER, ASSISTANT])  # fmt: skip
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe, eos_token=END, pad_token=END, additional_special_tokens=[USER, ASSISTANT]
+    )
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
 
@@ -103,7 +113,10 @@ def _config(source: TinyModel, vocabulary: int) -> Any:
 
 
 def gate(loaded: LoadedModel, source: TinyModel) -> dict:
-    """What `answers_to_held_out` says for seen and unseen wordings. Raises `UserError` if the seen fall short of `GATE`."""
+    """What `answers_to_held_out` says for seen and unseen wordings.
+
+    Raises `UserError` if the seen fall short of `GATE`.
+    """
     seen = answers_to_held_out(loaded, "seen")
     if min(seen["harmful_refused"], seen["harmless_helped"]) < GATE:
         raise UserError(

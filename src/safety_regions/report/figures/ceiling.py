@@ -1,4 +1,6 @@
-"""What an IoU is worth, for all models and methods: between chance and what two samples of one set give, and its place there."""
+"""What an IoU is worth, for all models and methods: between chance and what two samples of one set give, and its place
+there.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -33,14 +35,17 @@ GROUND: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
 
 
 def write_ceiling(estimates: pd.DataFrame, config: dict[str, Any], output: Path) -> None:
-    """Write ceiling.pdf, .png and .csv: the numbers of estimates.csv, one row per model, method and stage, that are drawn."""
+    """Write ceiling.pdf, .png and .csv: the numbers of estimates.csv, one row per model, method and stage, that are
+    drawn.
+    """
     drawn = estimates[COLUMNS]
     save(draw_ceiling(drawn, config), drawn, output, "ceiling")
 
 
 @paper_style
 def draw_ceiling(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
-    """One line per model and method: left a bar from chance to ceiling with the IoU between sets in it, right its place there.
+    """One line per model and method: left a bar from chance to ceiling with the IoU between sets in it, right its place
+    there.
 
     Before refinement above, after it below; whiskers are 95% intervals.
     """
@@ -59,7 +64,9 @@ def draw_ceiling(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
     iou.set_ylim(max(heights.values(), default=0) + 0.7, min(heights.values(), default=0) - 0.7)
     _scale_place(place, table)
     iou.plot([], [], color="0.75", linewidth=4.5, label="From chance to two halves of one set")
-    figure.legend(*iou.get_legend_handles_labels(), loc="outside upper left", ncols=5, columnspacing=1.2, borderaxespad=0.3)  # fmt: skip
+    figure.legend(
+        *iou.get_legend_handles_labels(), loc="outside upper left", ncols=5, columnspacing=1.2, borderaxespad=0.3
+    )
     add_footer(
         figure,
         f"{run_footer(config)}; all from halves of these prompts; whiskers: 95% intervals; {UNDEFINED}: not defined",
@@ -71,7 +78,10 @@ def _heights(table: pd.DataFrame) -> dict[tuple[str, str], float]:
     """The height of each model's and method's line; a gap stands between models."""
     lines = table[["model", "method"]].drop_duplicates()
     group = (lines["model"] != lines["model"].shift()).cumsum()
-    return {(model, method): row + 0.5 * int(of) for row, (model, method, of) in enumerate(zip(lines["model"], lines["method"], group, strict=True))}  # fmt: skip
+    return {
+        (model, method): row + 0.5 * int(of)
+        for row, (model, method, of) in enumerate(zip(lines["model"], lines["method"], group, strict=True))
+    }
 
 
 def _draw_iou(axis: Axes, rows: pd.DataFrame, at: np.ndarray, stage: str) -> None:
@@ -80,7 +90,16 @@ def _draw_iou(axis: Axes, rows: pd.DataFrame, at: np.ndarray, stage: str) -> Non
     axis.hlines(at, rows["ceiling_low"], rows["ceiling_high"], color=colour, linewidth=0.8, zorder=2)
     ends: dict[str, Any] = {"color": colour, "linestyle": "none", "marker": "|", "clip_on": False}
     axis.hlines(at, rows["between_low"], rows["between_high"], color=colour, linewidth=1.2, zorder=3)
-    axis.plot(rows["between"], at, color=colour, linestyle="none", label=TITLES[stage], zorder=4, clip_on=False, **MARKERS[stage])  # fmt: skip
+    axis.plot(
+        rows["between"],
+        at,
+        color=colour,
+        linestyle="none",
+        label=TITLES[stage],
+        zorder=4,
+        clip_on=False,
+        **MARKERS[stage],
+    )
     axis.plot(rows["floor"], at, markersize=4.5, markeredgewidth=0.8, zorder=2, **ends)
     axis.plot(rows["ceiling"], at, markersize=7, markeredgewidth=1.6, zorder=2, **ends)
     for height, value in zip(at, rows["between"], strict=True):
@@ -90,13 +109,31 @@ def _draw_iou(axis: Axes, rows: pd.DataFrame, at: np.ndarray, stage: str) -> Non
 
 def _draw_place(axis: Axes, rows: pd.DataFrame, at: np.ndarray, stage: str) -> None:
     colour = COLOURS[stage]
-    axis.hlines(at, rows["place_low"].clip(*WIDEST_PLACE), rows["place_high"].clip(*WIDEST_PLACE), color=colour, linewidth=1.2, zorder=3)  # fmt: skip
+    axis.hlines(
+        at,
+        rows["place_low"].clip(*WIDEST_PLACE),
+        rows["place_high"].clip(*WIDEST_PLACE),
+        color=colour,
+        linewidth=1.2,
+        zorder=3,
+    )
     inside = rows["place"].between(*WIDEST_PLACE).to_numpy()
     axis.plot(rows["place"][inside], at[inside], color=colour, linestyle="none", zorder=4, **MARKERS[stage])
     for height, value in zip(at[~inside], rows["place"][~inside], strict=True):
         low = value < 0
         words = UNDEFINED if pd.isna(value) else f"← {value:.1f}" if low else f"{value:.1f} →"
-        axis.text(0.0 if low else 1.0, height, words, transform=axis.get_yaxis_transform(), ha="left" if low else "right", va="center", fontsize=6.5, color=colour, bbox=GROUND, zorder=5)  # fmt: skip
+        axis.text(
+            0.0 if low else 1.0,
+            height,
+            words,
+            transform=axis.get_yaxis_transform(),
+            ha="left" if low else "right",
+            va="center",
+            fontsize=6.5,
+            color=colour,
+            bbox=GROUND,
+            zorder=5,
+        )
 
 
 def _scale_place(axis: Axes, table: pd.DataFrame) -> None:

@@ -31,21 +31,30 @@ FEW = 0.05
 """The p value below which the figure counts a correlation where it shows several models together."""
 
 
-def pair_rows(model: str, method: str, pairs: pd.DataFrame, sets: list[str], covariates: Mapping[str, Float64[np.ndarray, "sets sets"]]) -> pd.DataFrame:  # fmt: skip
+def pair_rows(
+    model: str,
+    method: str,
+    pairs: pd.DataFrame,
+    sets: list[str],
+    covariates: Mapping[str, Float64[np.ndarray, "sets sets"]],
+) -> pd.DataFrame:
     """The long table of one model and method: one row for each row of `pairs` (stage, a, b, iou) and covariate.
 
     `covariates`: by name, what each pair of `sets` has in common.
     """
     first, second = (pairs[name].map(sets.index).to_numpy(int) for name in ("a", "b"))
-    tables = [pairs.assign(model=model, method=method, covariate=name, value=values[first, second]) for name, values in covariates.items()]  # fmt: skip
+    tables = [
+        pairs.assign(model=model, method=method, covariate=name, value=values[first, second])
+        for name, values in covariates.items()
+    ]
     return pd.concat(tables, ignore_index=True)[COLUMNS] if tables else pd.DataFrame(columns=COLUMNS)
 
 
 def write_confounds(pairs: pd.DataFrame, tests: pd.DataFrame, config: dict[str, Any], output: Path) -> None:
     """Write confounds_pairs.pdf, .png and .csv.
 
-    `pairs`: one row per model, method, stage, pair (a, b) of safety sets and covariate, with iou and the covariate's value.
-    `tests`: the rows of confounds.csv: rho and p_value for each model, method, stage and covariate.
+    `pairs`: one row per model, method, stage, pair (a, b) of safety sets and covariate, with iou and the covariate's
+    value. `tests`: the rows of confounds.csv: rho and p_value for each model, method, stage and covariate.
     """
     drawn = pairs[COLUMNS]
     save(draw_confounds(drawn, tests, config), drawn, output, "confounds_pairs")
@@ -98,7 +107,15 @@ def _draw_panel(axis: Axes, pairs: pd.DataFrame, tests: pd.DataFrame) -> None:
         style: dict[str, Any] = {**MARKERS[stage], "markersize": size, "markeredgewidth": 0.7, "linestyle": "none"}
         axis.plot(rows["value"], rows["iou"], color=COLOURS[stage], **style)
         words = correlation(tests[tests["stage"] == stage])
-        axis.annotate(words, (0, 1), (0, 12 - 7.5 * line), xycoords="axes fraction", textcoords="offset points", fontsize=5.8, color=COLOURS[stage])  # fmt: skip
+        axis.annotate(
+            words,
+            (0, 1),
+            (0, 12 - 7.5 * line),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=5.8,
+            color=COLOURS[stage],
+        )
     if not len(defined):
         axis.text(0.5, 0.5, UNDEFINED, transform=axis.transAxes, ha="center", va="center", color="0.4")
     axis.xaxis.set_major_locator(MaxNLocator(3))

@@ -44,12 +44,14 @@ def draw_curves(axis: Axes, table: pd.DataFrame, x: str) -> None:
         axis.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.18, linewidth=0)
         axis.plot(rows[x], rows["iou"], color=colour, label=name, zorder=3, clip_on=False, **MARKERS[stage])
         dashes = FLOOR_DASHES[stage]
-        axis.plot(rows[x], rows["floor_iou"], color=colour, linestyle=dashes, linewidth=1, label=CHANCE[stage])  # fmt: skip
+        axis.plot(rows[x], rows["floor_iou"], color=colour, linestyle=dashes, linewidth=1, label=CHANCE[stage])
 
 
 def add_legend(figure: Figure, axis: Axes) -> None:
     """The legend above the axes, out of the data's way."""
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=2, columnspacing=1.2, borderaxespad=0.3)  # fmt: skip
+    figure.legend(
+        *axis.get_legend_handles_labels(), loc="outside upper left", ncols=2, columnspacing=1.2, borderaxespad=0.3
+    )
 
 
 def scale_iou(axis: Axes, table: pd.DataFrame) -> None:

@@ -1,4 +1,6 @@
-"""Do regions matter: refusals, over-refusals and perplexity without them, beside random regions, for all models and methods."""
+"""Do regions matter: refusals, over-refusals and perplexity without them, beside random regions, for all models and
+methods.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -51,9 +53,11 @@ def write_evaluation(table: pd.DataFrame, output: Path) -> None:
 
 
 def drawn_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Means over the sets: one row per model, method, condition, and seed of a random region; perplexity divided by the intact
-    model's too."""
-    means = table.groupby(KEYS, sort=False, dropna=False, as_index=False)[["share", "share_of_weights", "refusal_rate", "over_refusal_rate", "perplexity"]].mean()  # fmt: skip
+    """Means over the sets: one row per model, method, condition, and seed of a random region; perplexity divided by the
+    intact model's too."""
+    means = table.groupby(KEYS, sort=False, dropna=False, as_index=False)[
+        ["share", "share_of_weights", "refusal_rate", "over_refusal_rate", "perplexity"]
+    ].mean()
     intact = means[means["condition"] == "intact"].set_index(["model", "method"])["perplexity"]
     own = intact.reindex(pd.MultiIndex.from_frame(means[["model", "method"]])).to_numpy()
     return means.assign(perplexity_ratio=means["perplexity"] / own)
@@ -61,8 +65,9 @@ def drawn_table(table: pd.DataFrame) -> pd.DataFrame:
 
 @paper_style
 def draw_evaluation(drawn: pd.DataFrame, table: pd.DataFrame) -> Figure:
-    """A dot plot, one line per model and method: intact, without the region before and after refinement, and without each
-    random region of the same sizes as ticks of the same colour. `table` is what `drawn` was made of, for the footer.
+    """A dot plot, one line per model and method: intact, without the region before and after refinement, and without
+    each random region of the same sizes as ticks of the same colour. `table` is what `drawn` was made of, for the
+    footer.
     """
     lines = drawn[["model", "method"]].drop_duplicates().reset_index(drop=True)
     figure = new_figure(TWO_COLUMNS, 1.0 + 0.19 * len(lines) + 0.1 * lines["model"].nunique())

@@ -26,7 +26,11 @@ PANELS = {"": "pairs of safety sets (mean)", "nway_": "all {n} safety sets toget
 
 def headline_columns() -> list[str]:
     """The columns drawn: for pairs, and (`nway_`) for all sets together, IoU and chance floor before and after."""
-    return ["model", "method", *(f"{panel}{what}_{stage}" for panel in PANELS for stage in STAGES for what in ("iou", "floor"))]  # fmt: skip
+    return [
+        "model",
+        "method",
+        *(f"{panel}{what}_{stage}" for panel in PANELS for stage in STAGES for what in ("iou", "floor")),
+    ]
 
 
 def write_headline(table: pd.DataFrame, config: dict[str, Any], output: Path) -> None:
@@ -40,7 +44,9 @@ def write_headline(table: pd.DataFrame, config: dict[str, Any], output: Path) ->
 
 @paper_style
 def draw_headline(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
-    """A dot plot, one line per model and method: before and after refinement, chance floors as ticks of the same colour."""
+    """A dot plot, one line per model and method: before and after refinement, chance floors as ticks of the same
+    colour.
+    """
     figure = new_figure(TWO_COLUMNS, 0.95 + 0.19 * len(table) + 0.1 * table["model"].nunique())
     axes = figure.subplots(1, len(PANELS), sharey=True)
     rows = _rows(table)

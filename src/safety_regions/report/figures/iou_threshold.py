@@ -33,5 +33,8 @@ def draw_iou_threshold(table: pd.DataFrame, context: Context) -> Figure:
     axis.set_xlabel("Fraction q of the elements in a region (refined: p = q)")
     axis.set_ylabel("IoU of two safety sets")
     add_legend(figure, axis)
-    add_footer(figure, f"{context.footer(q=False, p=False)}; mean and 10–90% band over pairs, grey line at q = {percent(context.q)}")  # fmt: skip
+    add_footer(
+        figure,
+        f"{context.footer(q=False, p=False)}; mean and 10–90% band over pairs, grey line at q = {percent(context.q)}",
+    )
     return figure

@@ -1,4 +1,6 @@
-"""What SafeLayer's ranges of layers follow from: the gap between prompts by layer, and refusals while layers are scaled."""
+"""What SafeLayer's ranges of layers follow from: the gap between prompts by layer, and refusals while layers are
+scaled.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,8 +41,8 @@ def gap_table(statistics: Statistics, context: Context) -> pd.DataFrame:
 
 
 def sweep_table(statistics: Statistics, context: Context) -> pd.DataFrame:
-    """One row per set, bound (upper, lower) and layer tried: prompts refused, their share and that of the unscaled model, the
-    scale alpha, and 1 for the bound chosen. A set without a gap was not tried and has no rows."""
+    """One row per set, bound (upper, lower) and layer tried: prompts refused, their share and that of the unscaled
+    model, the scale alpha, and 1 for the bound chosen. A set without a gap was not tried and has no rows."""
     rows: list[tuple] = []
     for name in _ordered(statistics, context):
         of = statistics[name]
@@ -71,7 +73,10 @@ def draw_gap(table: pd.DataFrame, context: Context) -> Figure:
     below.tick_params(axis="y", length=0)
     _label_layers(below, table, "Layer")
     _add_roles(figure, table)
-    add_footer(figure, f"{_about(context)}; gap to harmless prompts; markers and bars: range found; thin lines: onset of the gap to its first smoothing")  # fmt: skip
+    add_footer(
+        figure,
+        f"{_about(context)}; gap to harmless prompts; markers and bars: range found; thin lines: onset of the gap to its first smoothing",
+    )
     return figure
 
 
@@ -85,7 +90,9 @@ def draw_sweep(table: pd.DataFrame, context: Context) -> Figure:
             legend = f"{shorten(name)}, α = {rows['alpha'].iloc[0]:g}"
             _draw_curve(axis, rows, rows["share"], colours[name], rows["chosen"], legend)
         if len(table):
-            axis.axhline(table["baseline"].iloc[0], color="0.3", linewidth=0.8, linestyle=(0, (1.2, 1.4)), label="Unscaled")  # fmt: skip
+            axis.axhline(
+                table["baseline"].iloc[0], color="0.3", linewidth=0.8, linestyle=(0, (1.2, 1.4)), label="Unscaled"
+            )
             _label_layers(axis, table, label)
         else:
             axis.text(0.5, 0.5, "No set has a gap", transform=axis.transAxes, ha="center", va="center")
@@ -99,10 +106,14 @@ def draw_sweep(table: pd.DataFrame, context: Context) -> Figure:
     return figure
 
 
-def _draw_curve(axis: Axes, rows: pd.DataFrame, y: pd.Series, colour: Any, marked: pd.Series, label: str | None = None) -> None:  # fmt: skip
+def _draw_curve(
+    axis: Axes, rows: pd.DataFrame, y: pd.Series, colour: Any, marked: pd.Series, label: str | None = None
+) -> None:
     role = rows["role"].iloc[0]
     style = {**LINES[role], **MARKERS[role], "markersize": 3}
-    axis.plot(rows["layer"], y, color=colour, label=label, markevery=np.flatnonzero(marked).tolist(), clip_on=False, **style)  # fmt: skip
+    axis.plot(
+        rows["layer"], y, color=colour, label=label, markevery=np.flatnonzero(marked).tolist(), clip_on=False, **style
+    )
 
 
 def _draw_range(axis: Axes, rows: pd.DataFrame, row: int, colour: Any) -> None:

@@ -25,9 +25,11 @@ MOST_LAYERS_WITH_NUMBERS = 16
 
 
 def location_table(sizes: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """One row per stage, layer and module: mean over safety sets of size / (n_elements * q); 1 is the density asked for.
+    """One row per stage, layer and module: mean over safety sets of size / (n_elements * q); 1 is the density asked
+    for.
 
-    For a method whose regions are ranges of layers, whatever q, it is size / n_elements: the share of the sets whose range has the layer.
+    For a method whose regions are ranges of layers, whatever q, it is size / n_elements: the share of the sets whose
+    range has the layer.
     """
     safety = sizes[sizes["role"] == "safety"]
     rows = pd.concat([at_fractions(safety, stage, context.q, context.p) for stage in STAGES])
@@ -70,7 +72,9 @@ def _draw_stage(axis: Axes, rows: pd.DataFrame, top: float) -> AxesImage:
         colours = text_colours(image, grid.to_numpy())
         for (row, column), value in np.ndenumerate(grid.to_numpy()):
             text = f"{value:.2g}" if value >= 0.995 else cell(value)
-            axis.text(column, row, text, ha="center", va="center", fontsize=5.2, color=colours[row, column], in_layout=False)  # fmt: skip
+            axis.text(
+                column, row, text, ha="center", va="center", fontsize=5.2, color=colours[row, column], in_layout=False
+            )
     axis.set_xticks(range(len(modules)), modules)
     axis.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
     axis.tick_params(length=0)

@@ -30,11 +30,12 @@ UNION_COLUMNS = ["union", "union_low", "union_high", "floor_union", "union_chang
 def nway_table(nway: pd.DataFrame, sizes: pd.DataFrame, context: Context) -> pd.DataFrame:
     """One row per stage and n at the context's q and p.
 
-    `iou`, its 10% and 90% quantiles over orders of the sets, `floor_iou`: of n regions together, from n = 2. `union`, `union_low`,
-    `union_high`: the share of all elements that is in any of n regions, from n = 1, and `floor_union`, the same for random
-    regions that hold as many elements of every matrix: sum over matrices of W (1 - prod (1 - s_i)) with W the elements a region
-    could hold and s_i the share of them that the i-th does. `union_change`, `floor_union_change`: its growth with the n-th set,
-    relative to n - 1; it nears 0 where one more set brings nothing new.
+    `iou`, its 10% and 90% quantiles over orders of the sets, `floor_iou`: of n regions together, from n = 2. `union`,
+    `union_low`, `union_high`: the share of all elements that is in any of n regions, from n = 1, and `floor_union`, the
+    same for random regions that hold as many elements of every matrix: sum over matrices of W (1 - prod (1 - s_i)) with
+    W the elements a region could hold and s_i the share of them that the i-th does. `union_change`,
+    `floor_union_change`: its growth with the n-th set, relative to n - 1; it nears 0 where one more set brings nothing
+    new.
     """
     rows = pd.concat([at_fractions(nway, stage, context.q, context.p) for stage in STAGES])
     grown = pd.concat([_union_table(nway, sizes, stage, context) for stage in STAGES])
@@ -82,9 +83,11 @@ def _elements(sizes: pd.DataFrame) -> pd.Series:
 def _chances(
     sizes: pd.DataFrame, regions: pd.DataFrame, stage: str, context: Context
 ) -> tuple[Float64[np.ndarray, " matrices"], Float64[np.ndarray, "matrices sets"]]:
-    """Elements of each matrix that a region could hold, and the chance with which a random one in a set's place holds each.
+    """Elements of each matrix that a region could hold, and the chance with which a random one in a set's place holds
+    each.
 
-    As the floors of `safety_regions.overlap.tables`: equal sizes in every matrix, or a range of layers of equal length anywhere.
+    As the floors of `safety_regions.overlap.tables`: equal sizes in every matrix, or a range of layers of equal length
+    anywhere.
     """
     weights = _elements(sizes).reindex(regions.index)
     if stage == "refined":
@@ -101,14 +104,18 @@ def _chances(
 
 @paper_style
 def draw_nway(table: pd.DataFrame, context: Context) -> Figure:
-    """Draw `nway_table`: lines, bands over orders and dashed floors; at the end of each union its growth with the last set."""
+    """Draw `nway_table`: lines, bands over orders and dashed floors; at the end of each union its growth with the last
+    set.
+    """
     figure = new_figure(TWO_COLUMNS, 2.55)
     together, grown = figure.subplots(1, 2)
     shared = table[table["n"] >= 2]
     draw_curves(together, shared, "n")
     scale_iou(together, shared)
     together.set_ylabel("IoU of n sets")
-    unions = table.drop(columns=["iou", "low", "high", "floor_iou"]).rename(columns={"union": "iou", "union_low": "low", "union_high": "high", "floor_union": "floor_iou"})  # fmt: skip
+    unions = table.drop(columns=["iou", "low", "high", "floor_iou"]).rename(
+        columns={"union": "iou", "union_low": "low", "union_high": "high", "floor_union": "floor_iou"}
+    )
     draw_curves(grown, unions, "n")
     top = unions[["iou", "high", "floor_iou"]].to_numpy(float)
     grown.set_ylim(0, min(1.0, 1.08 * np.nanmax(np.append(top, 1e-3))))
@@ -121,17 +128,29 @@ def draw_nway(table: pd.DataFrame, context: Context) -> Figure:
         axis.set_xlabel("Number n of safety sets")
         axis.set_title(title)
     _say_growth(grown, table)
-    figure.legend(*together.get_legend_handles_labels(), loc="outside upper left", ncols=4, columnspacing=1.2, borderaxespad=0.3)  # fmt: skip
+    figure.legend(
+        *together.get_legend_handles_labels(), loc="outside upper left", ncols=4, columnspacing=1.2, borderaxespad=0.3
+    )
     add_footer(figure, f"{context.footer()}; mean and 10–90% band over orders of the sets")
     return figure
 
 
 def _say_growth(axis: Axes, table: pd.DataFrame) -> None:
-    """In words, above left, where no union begins: how much the last set adds to the union, and how much it would by chance."""
+    """In words, above left, where no union begins: how much the last set adds to the union, and how much it would by
+    chance.
+    """
     last = table["n"].max()
     for line, row in enumerate(table[table["n"] == last].to_dict("records")):
         words = f"Set {last} adds {_growth(row['union_change'])} (chance {_growth(row['floor_union_change'])})"
-        axis.text(0.03, 0.97 - 0.085 * line, words, transform=axis.transAxes, va="top", fontsize=6.5, color=COLOURS[row["stage"]])  # fmt: skip
+        axis.text(
+            0.03,
+            0.97 - 0.085 * line,
+            words,
+            transform=axis.transAxes,
+            va="top",
+            fontsize=6.5,
+            color=COLOURS[row["stage"]],
+        )
 
 
 def _growth(change: float) -> str:

@@ -1,4 +1,6 @@
-"""What regions follow, prompts or responses: IoU with the one or the other kept, beside chance and two halves of one set."""
+"""What regions follow, prompts or responses: IoU with the one or the other kept, beside chance and two halves of one
+set.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -29,20 +31,23 @@ HALVES = "two halves of one set, own responses"
 
 
 def write_responses(responses: pd.DataFrame, estimates: pd.DataFrame, config: dict[str, Any], output: Path) -> None:
-    """Write responses.pdf, .png and .csv: the rows of `responses` (model, method, stage, comparison, iou, floor, n_pairs), with the
-    ceiling of estimates.csv beside each."""
+    """Write responses.pdf, .png and .csv: the rows of `responses` (model, method, stage, comparison, iou, floor,
+    n_pairs), with the ceiling of estimates.csv beside each."""
     drawn = responses_table(responses, estimates)
     save(draw_responses(drawn, config), drawn, output, "responses")
 
 
 def responses_table(responses: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFrame:
-    """`responses` and, as `ceiling`, the IoU of two halves of one set of the same model, method and stage; NaN if not known."""
+    """`responses` and, as `ceiling`, the IoU of two halves of one set of the same model, method and stage; NaN if not
+    known.
+    """
     return responses.merge(estimates[[*KEYS, "ceiling"]], on=KEYS, how="left")
 
 
 @paper_style
 def draw_responses(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
-    """One panel per method, one line per comparison, the largest IoU before refinement on top, and the ceiling as the last line.
+    """One panel per method, one line per comparison, the largest IoU before refinement on top, and the ceiling as the
+    last line.
 
     A dot per model and stage, its chance floor as a tick of the same colour.
     """
@@ -61,7 +66,10 @@ def draw_responses(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
     for axis in axes:
         axis.set_xlabel("IoU")
     _add_legend(figure, axes[0])
-    add_footer(figure, f"{run_footer(config)}; {_models(table)}means over pairs of regions; two halves of one set: from half the prompts")  # fmt: skip
+    add_footer(
+        figure,
+        f"{run_footer(config)}; {_models(table)}means over pairs of regions; two halves of one set: from half the prompts",
+    )
     return figure
 
 
@@ -99,7 +107,9 @@ def _add_legend(figure: Figure, axis: Axes) -> None:
         style: dict[str, Any] = {"color": COLOURS[stage], "linestyle": "none"}
         axis.plot([], [], label=TITLES[stage], **MARKERS[stage], **style)
         axis.plot([], [], label=CHANCE[stage], marker="|", markersize=6, markeredgewidth=1.1, **style)
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=4, columnspacing=1.2, borderaxespad=0.3)  # fmt: skip
+    figure.legend(
+        *axis.get_legend_handles_labels(), loc="outside upper left", ncols=4, columnspacing=1.2, borderaxespad=0.3
+    )
 
 
 def _wrap(name: str) -> str:

@@ -33,7 +33,8 @@ TITLES = {"raw": "Before refinement", "refined": "After refinement"}
 CHANCE = {"raw": "Chance before", "refined": "Chance after"}
 STAGES = tuple(TITLES)
 FLOOR_DASHES = {"raw": (0, (4, 2)), "refined": (0, (1.2, 1.4))}
-# Perceptually uniform and ordered in grey; the black end is left out, which would make panels of large shares heavy blocks.
+# Perceptually uniform and ordered in grey; the black end is left out, which would make panels of large shares heavy
+# blocks.
 SHARES = ListedColormap(matplotlib.colormaps["magma_r"](np.linspace(0, 0.86, 256)), name="shares")
 
 # Without these entries matplotlib writes the time and its version into the files.
@@ -105,7 +106,9 @@ def save(figure: Figure, table: pd.DataFrame, folder: Path, name: str) -> None:
 
 
 def _lay_out(figure: Figure) -> None:
-    """Place everything once, by the metrics of the PDF: saving a figure that has a layout engine draws it twice for each file."""
+    """Place everything once, by the metrics of the PDF: saving a figure that has a layout engine draws it twice for
+    each file.
+    """
     FigureCanvasPdf(figure)
     engine = figure.get_layout_engine()
     if engine is not None:
@@ -114,7 +117,8 @@ def _lay_out(figure: Figure) -> None:
 
 
 def at_fractions(table: pd.DataFrame, stage: str, q: float, p: float) -> pd.DataFrame:
-    """The rows of a stage at fraction q; of the refined stage those with the union of the utility regions at fraction p.
+    """The rows of a stage at fraction q; of the refined stage those with the union of the utility regions at fraction
+    p.
 
     Raises `UserError` if there are none.
     """
@@ -123,7 +127,10 @@ def at_fractions(table: pd.DataFrame, stage: str, q: float, p: float) -> pd.Data
         wanted &= table["utility"].eq(UNION).to_numpy() & np.isclose(table["p"], p)
     if not wanted.any():
         at = f"q = {q:g}" + (f", p = {p:g}" if stage == "refined" else "")
-        raise UserError(f"no {stage} rows at {at} in the overlap tables", expected="fractions of the grid with which the tables were made")  # fmt: skip
+        raise UserError(
+            f"no {stage} rows at {at} in the overlap tables",
+            expected="fractions of the grid with which the tables were made",
+        )
     return table[wanted]
 
 

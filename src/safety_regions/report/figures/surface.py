@@ -31,10 +31,10 @@ LEVELS = np.arange(0, 1, 0.1)
 def surface_table(pairs: pd.DataFrame, context: Context) -> pd.DataFrame:
     """One row per (q, p) of the grid, p = 0 for regions before refinement: means over the pairs of sets.
 
-    `iou` and `floor_iou` in [0, 1] over the pairs that have one, which `n_defined` counts; `size`, the mean size of a region as
-    a share of its size before refinement; `taken` = 1 - (iou - floor) / (iou before - floor before), the share of the overlap
-    beyond chance that refinement with the union of the utility regions takes: 1 if it leaves no more than chance, NaN if there
-    was no more than chance before.
+    `iou` and `floor_iou` in [0, 1] over the pairs that have one, which `n_defined` counts; `size`, the mean size of a
+    region as a share of its size before refinement; `taken` = 1 - (iou - floor) / (iou before - floor before), the
+    share of the overlap beyond chance that refinement with the union of the utility regions takes: 1 if it leaves no
+    more than chance, NaN if there was no more than chance before.
     """
     whole = pairs[(pairs["scope"] == "all") & ((pairs["stage"] == "raw") | (pairs["utility"] == UNION))]
     defined = whole["iou"].notna()
@@ -51,7 +51,9 @@ def surface_table(pairs: pd.DataFrame, context: Context) -> pd.DataFrame:
 
 @paper_style
 def draw_surface(table: pd.DataFrame, context: Context) -> Figure:
-    """Draw `surface_table`: two heat maps with contours, every fraction of the grid as wide as any other, the run's marked."""
+    """Draw `surface_table`: two heat maps with contours, every fraction of the grid as wide as any other, the run's
+    marked.
+    """
     side = float(np.clip(0.27 * table["q"].nunique(), 1.6, 2.5))
     figure = new_figure(TWO_COLUMNS, side + 1.15)
     axes = figure.subplots(1, 2, sharey=True)
@@ -60,7 +62,10 @@ def draw_surface(table: pd.DataFrame, context: Context) -> Figure:
         bar = figure.colorbar(image, ax=axis, aspect=25, pad=0.02)
         bar.outline.set_visible(False)
     axes[0].set_ylabel("Fraction p removed with utility regions")
-    add_footer(figure, f"{context.footer()}; means over pairs of {len(context.safety)} safety sets; frame: the run's q and p; {UNDEFINED}: nothing left to compare")  # fmt: skip
+    add_footer(
+        figure,
+        f"{context.footer()}; means over pairs of {len(context.safety)} safety sets; frame: the run's q and p; {UNDEFINED}: nothing left to compare",
+    )
     return figure
 
 
@@ -93,7 +98,8 @@ def _draw_contours(axis: Axes, values: Float64[np.ndarray, "p q"]) -> None:
     if min(refined.shape) < 2 or not len(inside):
         return
     at = (np.arange(values.shape[1]), np.arange(1, values.shape[0]))
-    # Light on dark and dark on light: the black end of the colours is left out, so a line of one colour would vanish somewhere.
+    # Light on dark and dark on light: the black end of the colours is left out, so a line of one colour would vanish
+    # somewhere.
     colours = ["black" if level < 0.55 else "white" for level in inside]
     lines = axis.contour(*at, np.ma.masked_invalid(refined), levels=inside, colors=colours, linewidths=0.7)
     axis.clabel(lines, fmt=signed, fontsize=5.5, inline_spacing=2)

@@ -38,7 +38,9 @@ def write_verdicts(content: dict[str, Any], config: dict[str, Any], output: Path
 
 
 def verdict_table(content: dict[str, Any]) -> pd.DataFrame:
-    """One row per claim, model and method, in the order of the claims; a claim without a verdict has one row without a model."""
+    """One row per claim, model and method, in the order of the claims; a claim without a verdict has one row without a
+    model.
+    """
     claims = pd.DataFrame(content["claims"], columns=["id", "statement", "source"]).rename(columns={"id": "claim"})
     verdicts = pd.DataFrame(
         content["verdicts"], columns=[name for name in COLUMNS if name not in ("statement", "source")]
@@ -49,7 +51,9 @@ def verdict_table(content: dict[str, Any]) -> pd.DataFrame:
 
 @paper_style
 def draw_verdicts(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
-    """A matrix of claims and methods (models above them): mark, word, effect and its interval; many columns: marks alone."""
+    """A matrix of claims and methods (models above them): mark, word, effect and its interval; many columns: marks
+    alone.
+    """
     claims = table.drop_duplicates("claim").reset_index(drop=True)
     columns = [tuple(pair) for pair in table[["model", "method"]].dropna().drop_duplicates().to_numpy().tolist()]
     words = len(columns) <= MOST_WITH_WORDS
@@ -71,7 +75,14 @@ def draw_verdicts(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
     _name_columns(axis, columns, size)
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
-    figure.legend(handles=[Patch(facecolor=FILLS[v], edgecolor="0.6", linewidth=0.4, label=f"{mark}  {v}") for v, mark in MARKS.items()], loc="outside upper left", ncols=3, borderaxespad=0.3)  # fmt: skip
+    figure.legend(
+        handles=[
+            Patch(facecolor=FILLS[v], edgecolor="0.6", linewidth=0.4, label=f"{mark}  {v}") for v, mark in MARKS.items()
+        ],
+        loc="outside upper left",
+        ncols=3,
+        borderaxespad=0.3,
+    )
     add_footer(
         figure,
         f"{run_footer(config)}; {'effect and its 95% interval, as named in brackets' if words else 'in brackets what decides'}",
@@ -90,7 +101,9 @@ def _statement(rows: pd.DataFrame) -> str:
 
 def _fill_cell(axis: Axes, cell: Cell, color: str) -> None:
     column, top, bottom = cell
-    axis.add_patch(Rectangle((column + 0.02, top + 0.015), 0.96, bottom - top - 0.03, facecolor=color, edgecolor="none"))  # fmt: skip
+    axis.add_patch(
+        Rectangle((column + 0.02, top + 0.015), 0.96, bottom - top - 0.03, facecolor=color, edgecolor="none")
+    )
 
 
 def _write_cell(axis: Axes, cell: Cell, row: dict[str, Any], lines: list[tuple[str, float]]) -> None:
@@ -99,7 +112,17 @@ def _write_cell(axis: Axes, cell: Cell, row: dict[str, Any], lines: list[tuple[s
     middle = (top + bottom) / 2 - LEADING * (len(lines) - 1) / 2
     for n, (text, size) in enumerate(lines):
         weight = "bold" if len(lines) > 1 and not n else "normal"
-        axis.text(column + 0.5, middle + LEADING * n, text, fontsize=size, fontweight=weight, ha="center", va="center", color=INK[row["verdict"]], in_layout=False)  # fmt: skip
+        axis.text(
+            column + 0.5,
+            middle + LEADING * n,
+            text,
+            fontsize=size,
+            fontweight=weight,
+            ha="center",
+            va="center",
+            color=INK[row["verdict"]],
+            in_layout=False,
+        )
 
 
 def _lines(row: dict[str, Any], n_columns: int) -> list[tuple[str, float]]:
@@ -140,6 +163,14 @@ def _name_columns(axis: Axes, columns: list[tuple[str, str]], size: float | None
     for model in dict.fromkeys(models):
         first, n = models.index(model), models.count(model)
         at = (first + n * (0.2 if slanted else 0.5), 1)
-        axis.annotate(shorten(model, 24), at, (0, 5 + 6.5 * size if size else 14), xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=6.8, **style)  # fmt: skip
+        axis.annotate(
+            shorten(model, 24),
+            at,
+            (0, 5 + 6.5 * size if size else 14),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            fontsize=6.8,
+            **style,
+        )
         if first:
             axis.axvline(first, color="0.2", linewidth=0.8)

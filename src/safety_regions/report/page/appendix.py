@@ -57,7 +57,10 @@ def write_appendix(config: dict[str, Any], figures: Sequence[Shown], folder: Pat
 
 
 def _draw(writer: PdfWriter, sheet: PageObject, placed: list[Placed]) -> None:
-    """Lay figures over a page. Each stays one object, a form, whose content is not read: that would take a fifth of a second each."""
+    """Lay figures over a page.
+
+    Each stays one object, a form, whose content is not read: that would take a fifth of a second each.
+    """
     forms, commands = DictionaryObject(), []
     for index, item in enumerate(placed):
         forms[NameObject(f"/Figure{index}")] = writer._add_object(_form(writer, item.page))

@@ -1,4 +1,6 @@
-"""What the selectors and sliders of the page choose from: IoU of every pair of sets, compact enough to travel in the page."""
+"""What the selectors and sliders of the page choose from: IoU of every pair of sets, compact enough to travel in the
+page.
+"""
 
 from itertools import combinations
 from typing import Any
@@ -16,9 +18,10 @@ Block = list[list[float | None]]
 def selection(config: dict[str, Any], pairs: pd.DataFrame) -> dict[str, Any]:
     """The content of the page's JSON.
 
-    `pairs` is iou.csv: raw rows for each q, refined rows for each q and one or more p. Of the result, `regions[model][method]`
-    has `raw`: a block for each q, and `refined`: for each q a mapping from the place of p in `grid` to a block. Values have four
-    significant digits; a measure that the table lacks is undefined. `free`: there are refined rows with p other than q, so p is chosen by itself.
+    `pairs` is iou.csv: raw rows for each q, refined rows for each q and one or more p. Of the result,
+    `regions[model][method]` has `raw`: a block for each q, and `refined`: for each q a mapping from the place of p in
+    `grid` to a block. Values have four significant digits; a measure that the table lacks is undefined. `free`: there
+    are refined rows with p other than q, so p is chosen by itself.
     """
     grid = sorted({float(q) for q in pairs["q"]})
     found = dict.fromkeys([*pairs["a"].astype(str), *pairs["b"].astype(str)])

@@ -46,10 +46,11 @@ class Shown:
 
 
 def list_figures(folder: Path, parts: dict[str, Path], digests: dict[str, str], report: tuple[str, str]) -> list[Shown]:
-    """Every figure of which a PDF lies in the report's folder: of the whole run first, then by model and method as in `parts`.
+    """Every figure of which a PDF lies in the report's folder: of the whole run first, then by model and method as in
+    `parts`.
 
-    `parts` and `digests`: path and recipe digest by role, `<kind>/<model>.<method>`, where `<name>.<file>` is the report's copy of a
-    part's figure; `report`: path and digest of the report itself, which made all others.
+    `parts` and `digests`: path and recipe digest by role, `<kind>/<model>.<method>`, where `<name>.<file>` is the
+    report's copy of a part's figure; `report`: path and digest of the report itself, which made all others.
     """
     origins = {
         f"{role.partition('/')[2]}.{file.stem}": (str(part), digests[role])

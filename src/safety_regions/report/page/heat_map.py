@@ -5,7 +5,8 @@ import numpy as np
 from safety_regions.report.figures.style import SHARES
 
 LEVELS = 20
-"""A share in [0, 1] is coloured in so many steps, which are classes of the style sheet: the page allows no inline styles."""
+"""A share in [0, 1] is coloured in so many steps, which are classes of the style sheet: the page allows no inline
+styles."""
 
 
 def level(value: float | None) -> str:

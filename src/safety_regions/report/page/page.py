@@ -1,4 +1,6 @@
-"""report.html: verdicts, IoU of every pair of sets with selectors, estimates, evaluation and figures in one file without a network."""
+"""report.html: verdicts, IoU of every pair of sets with selectors, estimates, evaluation and figures in one file
+without a network.
+"""
 
 import base64
 import hashlib
@@ -20,7 +22,8 @@ from safety_regions.report.page.verdicts import claims
 from safety_regions.report.tables import Table
 
 EMBEDDED_BYTES = 600_000
-"""Pictures of the whole run travel in the page as long as they are no more than this in all; the others lie beside it."""
+"""Pictures of the whole run travel in the page as long as they are no more than this in all; the others lie beside
+it."""
 TABLES: dict[str, Callable[[pd.DataFrame], Table]] = {
     "estimates": tables.estimates_table,
     "headline": tables.headline_rows,
@@ -28,9 +31,13 @@ TABLES: dict[str, Callable[[pd.DataFrame], Table]] = {
     "responses": tables.responses_table,
     "evaluated": tables.evaluation_rows,
     "across": tables.across_rows,
-    "sets": lambda table: tables.plain("sets", "Responses by model and set: how many refuse, and how many were cut at the length limit.", table, 2),
-    "sources": lambda table: tables.plain("sources", "Data and models, with the pin of what was fetched.", table, 2, "sources.csv"),
-}  # fmt: skip
+    "sets": lambda table: tables.plain(
+        "sets", "Responses by model and set: how many refuse, and how many were cut at the length limit.", table, 2
+    ),
+    "sources": lambda table: tables.plain(
+        "sources", "Data and models, with the pin of what was fetched.", table, 2, "sources.csv"
+    ),
+}
 """By the name under which `write_page` gets it: how a table is shown."""
 
 
@@ -44,29 +51,44 @@ class Provenance:
     """sha256 of its recipe."""
 
 
-def write_page(config: dict[str, Any], tables: dict[str, pd.DataFrame], verdicts: dict[str, Any], figures: Sequence[Shown], provenance: Provenance, output: Path) -> None:  # fmt: skip
+def write_page(
+    config: dict[str, Any],
+    tables: dict[str, pd.DataFrame],
+    verdicts: dict[str, Any],
+    figures: Sequence[Shown],
+    provenance: Provenance,
+    output: Path,
+) -> None:
     """Write the page; figures, CSVs and appendix.pdf are linked where they lie, beside it.
 
-    `tables`: `pairs` (iou.csv), and those of `TABLES` that the run has, as their CSVs have them; empty and missing ones are left out.
-    `verdicts`: the content of verdicts.json, or `{}`. The same arguments give the same bytes.
+    `tables`: `pairs` (iou.csv), and those of `TABLES` that the run has, as their CSVs have them; empty and missing ones
+    are left out. `verdicts`: the content of verdicts.json, or `{}`. The same arguments give the same bytes.
     """
     shown = {name: make(tables[name]) for name, make in TABLES.items() if len(tables.get(name, ()))}
     data = selection(config, tables["pairs"]) if len(tables.get("pairs", ())) else None
     style, script = _style(), _resource("script.js")
-    text = _environment().get_template("page.html").render(
-        config=config,
-        claims=claims(verdicts),
-        tables=shown,
-        data=data,
-        start=at_start(data) if data else None,
-        groups=_groups(figures),
-        pictures=_pictures(figures, output.parent),
-        beside=sorted(path.name for path in output.parent.glob("*") if path.suffix in (".csv", ".json", ".md", ".pdf", ".yaml")),
-        provenance=provenance,
-        style=style,
-        script=script,
-        policy=_policy(style, script),
-    )  # fmt: skip
+    text = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            config=config,
+            claims=claims(verdicts),
+            tables=shown,
+            data=data,
+            start=at_start(data) if data else None,
+            groups=_groups(figures),
+            pictures=_pictures(figures, output.parent),
+            beside=sorted(
+                path.name
+                for path in output.parent.glob("*")
+                if path.suffix in (".csv", ".json", ".md", ".pdf", ".yaml")
+            ),
+            provenance=provenance,
+            style=style,
+            script=script,
+            policy=_policy(style, script),
+        )
+    )
     write_text(output, text)
 
 
@@ -96,7 +118,9 @@ def _style() -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """A Content-Security-Policy under which nothing runs but this script, nothing is fetched but pictures beside the page."""
+    """A Content-Security-Policy under which nothing runs but this script, nothing is fetched but pictures beside the
+    page.
+    """
     return (
         f"default-src 'none'; script-src 'sha256-{_sha256(script)}'; style-src 'sha256-{_sha256(style)}'; "
         "img-src 'self' file: data:; base-uri 'none'; form-action 'none'"
@@ -116,7 +140,9 @@ def _groups(figures: Sequence[Shown]) -> dict[str, list[Shown]]:
 
 
 def _pictures(figures: Sequence[Shown], folder: Path) -> dict[str, str]:
-    """What the picture of each figure is read from: its own bytes for figures of the whole run, the PNG beside the page for others."""
+    """What the picture of each figure is read from: its own bytes for figures of the whole run, the PNG beside the page
+    for others.
+    """
     pictures, left = {}, EMBEDDED_BYTES
     for figure in figures:
         name = figure.file("png")

@@ -27,7 +27,9 @@ class Verdict:
     @property
     def why(self) -> str:
         """All that is to be said of it."""
-        return f"{self.model}, {self.method}: {self.verdict}. {self.reason}" + (f" Effect: {self.effect}." if self.effect else "")  # fmt: skip
+        return f"{self.model}, {self.method}: {self.verdict}. {self.reason}" + (
+            f" Effect: {self.effect}." if self.effect else ""
+        )
 
     @property
     def kind(self) -> str:
@@ -77,7 +79,9 @@ def _claim(claim: dict[str, Any], all_verdicts: list[dict[str, Any]]) -> Claim:
 
 def _verdict(row: dict[str, Any]) -> Verdict:
     effect = "" if row.get("effect") is None else with_interval(row["effect"], row.get("low"), row.get("high"))
-    return Verdict(row["model"], row["method"], row["verdict"], " ".join(filter(None, [effect, row.get("what")])), row["reason"])  # fmt: skip
+    return Verdict(
+        row["model"], row["method"], row["verdict"], " ".join(filter(None, [effect, row.get("what")])), row["reason"]
+    )
 
 
 def sentence(cells: list[Verdict]) -> str:
