@@ -52,9 +52,7 @@ def write_regions(n_files: int, n_bytes: int) -> Plan:
     """Files of random bytes with receipts where regions go, and the plan that has them."""
     artifacts = {}
     for number in range(n_files):
-        artifact = Artifact(
-            "region", {"kind": "region", "number": number}, f"regions/model/snip/set{number}", ".safetensors"
-        )
+        artifact = Artifact({"kind": "region", "number": number}, f"model/snip/set{number}")
         path = Path(artifact.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
@@ -62,7 +60,7 @@ def write_regions(n_files: int, n_bytes: int) -> Plan:
                 file.write(os.urandom(2**20))
         receipts.write(path, artifact.recipe, {})
         artifacts[artifact.key] = artifact
-    report = Artifact("report", {"kind": "report"}, "report/bench", "/summary.md")
+    report = Artifact({"kind": "report"}, "bench")
     return Plan(RunConfig(name="bench"), Registries({}, {}), made=artifacts, targets=[report])
 
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safety_regions.artifacts.artifact import Artifact
+from safety_regions.artifacts.kinds import step_of
 from safety_regions.artifacts.receipts import RECEIPT, RUN, recipe_digest
 from safety_regions.cluster.memory import need_of
-from safety_regions.cluster.resources import model_of, step_of
+from safety_regions.cluster.resources import model_of
 from safety_regions.errors import run_main
 from safety_regions.planning.model_size import size_from_config
 
@@ -71,7 +72,7 @@ def jobs_of(results: Path) -> Iterator[Job]:
     jobs: dict[tuple, Job] = {}
     for digest, (path, _) in sorted(paths.items(), key=lambda item: str(item[1][0])):
         artifact = _artifact(digest, paths, artifacts)
-        step, model = step_of(artifact), model_of(artifact)
+        step, model = step_of(artifact.recipe), model_of(artifact)
         facts = path.with_name(path.name + RUN)
         if step and model and facts.is_file():
             run = json.loads(facts.read_text(encoding="utf-8"))
@@ -96,7 +97,7 @@ def _artifact(digest: str, paths: dict[str, tuple[Path, dict]], known: dict[str,
     if digest not in known:
         path, recipe = paths[digest]
         inputs = {role: _artifact(d, paths, known) for role, d in _digests(recipe) if d in paths}
-        known[digest] = Artifact(recipe["kind"], recipe, path.name, "", inputs)
+        known[digest] = Artifact(recipe, path.name, inputs)
     return known[digest]
 
 

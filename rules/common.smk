@@ -12,6 +12,7 @@ from snakemake.settings.types import DeploymentMethod
 from safety_regions.planning import environment
 from safety_regions.cluster.resources import Asking
 from safety_regions.artifacts.kinds import is_trained
+from safety_regions.artifacts.other_code import made_by_other_code
 from safety_regions.cluster.slurm_jobs import accounting_missing, refuse_orphans
 from safety_regions.config.load import load_registries, load_run
 from safety_regions.errors import UserError
@@ -35,6 +36,8 @@ if workflow.is_main_process:
     # Said also when nothing is to be done: it is how one finds the figures again.
     for target in PLAN.targets:
         logger.info(f"Report: {target.path}/ ({'in place' if target.exists() else 'to be made'})")
+    if other_code := made_by_other_code(PLAN.made.values()):
+        logger.warning(str(other_code))
 MACHINE = PLAN.run.machine
 # On one machine a second job on the same card would run out of memory. Said here, since snakemake reads profiles/default beside any
 # other profile: a limit there holds on clusters too, for all their jobs together, and cuts jobs of several GPUs to one.
@@ -110,7 +113,7 @@ def targets(wildcards):
 
 def downloads(wildcards):
     """What a run needs from elsewhere: rows of datasets, and models that are not trained here."""
-    fetched = [*PLAN.datasets.values(), *(made for made in PLAN.models.values() if not is_trained(made))]
+    fetched = [*PLAN.datasets.values(), *(made for made in PLAN.models.values() if not is_trained(made.recipe))]
     return [path for made in fetched for path in made.outputs]
 
 

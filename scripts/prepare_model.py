@@ -37,11 +37,12 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
     if arguments.digest:
-        from safety_regions.models.sources.hub_or_local import folder_digest
+        from safety_regions.models.model_files import folder_digest
 
         print(folder_digest(arguments.digest))
         return
-    from safety_regions.models.prepare import Inputs, prepare_model, read_data
+    from safety_regions.models.prepare import prepare_model, read_data
+    from safety_regions.models.sources import Inputs
     from safety_regions.steps.arguments import read_recipe
 
     inputs = Inputs(arguments.base, read_data(arguments.data), arguments.local, arguments.device)

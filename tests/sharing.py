@@ -26,18 +26,16 @@ def run() -> dict[str, Artifact]:
     """Artifacts of each home: bytes (file and folder), a table, a model that is taken from where it is pinned, the
     report.
     """
-    rows = Artifact("dataset", {"kind": "dataset", "name": "rows"}, "datasets/rows", ".jsonl")
-    tiny = Artifact(
-        "model", {"kind": "model", "source": {"kind": "tiny"}}, "models/tiny", "/config.json", {"rows": rows}
-    )
-    hub = Artifact("model", {"kind": "model", "source": {"kind": "hub"}}, "models/hub", "/config.json")
+    rows = Artifact({"kind": "dataset", "name": "rows"}, "rows")
+    tiny = Artifact({"kind": "model", "source": {"kind": "tiny"}}, "tiny", {"rows": rows})
+    hub = Artifact({"kind": "model", "source": {"kind": "hub"}}, "hub")
     made = {"rows": rows, "tiny": tiny, "hub": hub}
     for name, model in (("a", tiny), ("b", hub)):
         recipe = {"kind": "region", "name": name}
-        made[name] = Artifact("region", recipe, f"regions/tiny/snip/{name}", ".safetensors", {"model": model})
+        made[name] = Artifact(recipe, f"tiny/snip/{name}", {"model": model})
     regions = {name: made[name] for name in "ab"}
-    made["table"] = Artifact("overlap", {"kind": "overlap"}, "overlap/tiny.snip", "/pairs.parquet", regions)
-    made["report"] = Artifact("report", {"kind": "report"}, "report/own", "/summary.md", {"table": made["table"]})
+    made["table"] = Artifact({"kind": "overlap"}, "tiny.snip", regions)
+    made["report"] = Artifact({"kind": "report"}, "own", {"table": made["table"]})
     return made
 
 

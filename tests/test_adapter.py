@@ -19,7 +19,7 @@ from safety_regions.models.adapter import ADAPTER, ADAPTER_CONFIG, LoraAdapter, 
 from safety_regions.models.adapter_training import save_lora, with_lora
 from safety_regions.models.folder import save
 from safety_regions.models.load import load_model
-from safety_regions.models.sources.aligned import make_aligned
+from safety_regions.models.sources import Inputs, aligned
 from safety_regions.planning.recipes import model_recipe
 from safety_regions.steps.adapter import train_adapter
 
@@ -106,7 +106,8 @@ def test_the_seed_decides_the_bytes(made, tmp_path):
 def test_an_aligned_model_gets_the_same_adapter(made, tmp_path):
     root, data, recipe = made
     source = AlignedModel(kind="aligned", base="base", **OPTIONS)
-    facts = make_aligned(source, "float32", root / "base", data, recipe["data"], tmp_path, "cpu")
+    of_model = {"dtype": "float32", "base": recipe["model"], "data": recipe["data"]}
+    facts = aligned.make(source, of_model, Inputs(root / "base", data, device="cpu"), tmp_path)
     assert (tmp_path / ADAPTER).read_bytes() == (root / "adapter" / ADAPTER).read_bytes()
     assert facts == receipts.read(root / "adapter").facts
 

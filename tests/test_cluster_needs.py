@@ -6,8 +6,8 @@ import pytest
 from pipeline import ROOT
 
 from safety_regions.artifacts.artifact import Artifact
+from safety_regions.artifacts.kinds import step_of
 from safety_regions.cluster.memory import MARGIN, PROCESS, Need, gpus_for, need_of
-from safety_regions.cluster.resources import step_of
 from safety_regions.config.variants import OWN
 from safety_regions.planning.from_files import plan_of_files
 from safety_regions.planning.model_size import ModelSize, size_from_config
@@ -74,7 +74,7 @@ def made_of(plan: Plan, what: str) -> list[Artifact]:
 @pytest.mark.parametrize("what", MEASURED)
 def test_estimates_are_above_what_was_measured_and_not_far_above(small: Plan, what: str) -> None:
     artifacts = made_of(small, what)
-    (step,) = {step_of(a) for a in artifacts}
+    (step,) = {step_of(a.recipe) for a in artifacts}
     assert step is not None
     need = need_of(step, size(), artifacts, batch_tokens=256, device="cpu")
     mib, seconds = MEASURED[what]
@@ -87,7 +87,7 @@ def test_estimates_are_above_what_was_measured_and_not_far_above(small: Plan, wh
 def gpu_need(plan: Plan, what: str, dtype: str = "float32", **changes: int) -> Need:
     """What a GPU needs for the artifacts of `what`."""
     artifacts = made_of(plan, what)
-    step = step_of(artifacts[0])
+    step = step_of(artifacts[0].recipe)
     assert step is not None
     return need_of(step, size(dtype, **changes), artifacts, batch_tokens=2048, device="cuda")
 

@@ -98,7 +98,7 @@ MODELS = {
 
 def folder(name: str, **inputs: Artifact) -> Artifact:
     """The prepared folder of a model."""
-    return Artifact("model", {"model": name}, f"models/{name}", "/config.json", inputs)
+    return Artifact({"kind": "model", "model": name}, name, inputs)
 
 
 def sized(name: str) -> ModelSize:

@@ -108,7 +108,7 @@ def test_run_facts_are_optional_and_commits_are_told(plan, tmp_path):
 )
 def test_remote_data_is_named_by_its_address(plan, tmp_path, source, address):
     recipe = {"kind": "dataset", "version": 1, "dataset": "far", "spec": {"source": source}}
-    far = Artifact("dataset", recipe, "datasets/far", ".jsonl")
+    far = Artifact(recipe, "far")
     make(far)
     (origin,) = making(crate_of(far.path, tmp_path), far)["object"]
     assert address in origin.id

@@ -14,7 +14,6 @@ import torch
 from pipeline import ROOT, WorkingCopy
 from random_models import random_model, random_samples
 
-from safety_regions.artifacts.table_files import write_parquet
 from safety_regions.config.methods import options_of
 from safety_regions.kernels import THREADS
 from safety_regions.methods.interface import method
@@ -23,6 +22,7 @@ from safety_regions.overlap.tables import nway_table, pair_table, size_table
 from safety_regions.planning.environment import JOB, assignments
 from safety_regions.regions.format import write_region
 from safety_regions.regions.select import Cut, select
+from safety_regions.table_files import write_parquet
 
 PAGE = (ROOT / "docs/determinism.md").read_text("utf-8")
 GRID = (0.01, 0.05, 0.2)

@@ -63,7 +63,7 @@ cut = {"kind": "region", "grid": [0.05, 0.1], "scope": "matrix", "selection": 1}
 region = Entry("region", recipe | cut | {"statistics": kept.digest, "options": {}}, {"statistics": "statistics", "model": "m"})
 identify.select_region(region)
 receipt = receipts.check("region", region.digest)
-assert receipt.facts["n_in_fraction"]["0.1"] > 0 and "safety_regions.methods.meanabs" in receipt.code
+assert receipt.facts["n_in_fraction"]["0.1"] > 0 and "methods.meanabs" in receipt.code
 with open_region("region") as file:
     assert len(file.names) == 14
 """

@@ -78,7 +78,7 @@ def publish(folder: Path, q: float, refined: dict[str, float]) -> dict:
         "config": run.model_dump(mode="json", exclude={"machine", "registry"}),
         "sources": [{"what": "model", "name": "tiny", "licence": "none"}],
     }
-    report = Artifact("report", recipe, "report/own", "/summary.md")
+    report = Artifact(recipe, "own")
     write_report(recipe, parts, Path(report.path))
     export_report(Plan(run, Registries({}, {}), regions={("tiny", m): {} for m in METHODS}, targets=[report]))
     return json.loads(Path("figures/own/metrics.json").read_text())

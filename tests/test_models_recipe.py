@@ -6,7 +6,8 @@ from safety_regions.artifacts.receipts import recipe_digest
 from safety_regions.config.models import ModelSpec
 from safety_regions.data import synthetic
 from safety_regions.errors import UserError
-from safety_regions.models.prepare import Inputs, prepare_model, read_data, source_of
+from safety_regions.models.prepare import prepare_model, read_data, source_of
+from safety_regions.models.sources import Inputs
 from safety_regions.planning.recipes import model_recipe
 from safety_regions.steps.arguments import read_recipe
 

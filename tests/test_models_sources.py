@@ -14,8 +14,9 @@ from safety_regions.config.models import ModelSpec
 from safety_regions.errors import UserError
 from safety_regions.models.folder import save
 from safety_regions.models.load import load_model
-from safety_regions.models.prepare import Inputs, prepare_model
-from safety_regions.models.sources.hub_or_local import folder_digest
+from safety_regions.models.model_files import folder_digest
+from safety_regions.models.prepare import prepare_model
+from safety_regions.models.sources import Inputs
 from safety_regions.planning.recipes import model_recipe
 
 

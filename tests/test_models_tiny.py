@@ -18,8 +18,9 @@ from safety_regions.models.answers import is_refusal
 from safety_regions.models.folder import save
 from safety_regions.models.generate import generate
 from safety_regions.models.load import load_model
-from safety_regions.models.prepare import Inputs, prepare_model
-from safety_regions.models.sources.tiny import CHAT_TEMPLATE, END, HEADS, build_model, build_tokenizer, make_tiny
+from safety_regions.models.prepare import prepare_model
+from safety_regions.models.sources import Inputs
+from safety_regions.models.sources.tiny import CHAT_TEMPLATE, END, HEADS, build_model, build_tokenizer, make
 from safety_regions.models.tokens import encode_pair
 from safety_regions.planning.recipes import model_recipe
 
@@ -83,7 +84,7 @@ def test_loaded_model_refuses_and_helps_as_its_receipt_says(twice):
 def test_a_model_that_does_not_learn_is_refused_with_its_figures(tmp_path):
     source = TinyModel(**SMALL | {"steps": 1, "layers": 1, "hidden_size": 16})
     with pytest.raises(UserError, match=r"refuses \d+% of held-out harmful prompts and helps with \d+%") as caught:
-        make_tiny(source, tmp_path)
+        make(source, {}, Inputs(), tmp_path)
     assert "95%" in caught.value.expected and "steps" in caught.value.hint
     assert list(tmp_path.iterdir()) == []
 

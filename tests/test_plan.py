@@ -196,7 +196,7 @@ def test_no_path_is_wanted_by_two_recipes():
 def test_planning_imports_nothing_heavy():
     code = """
 import sys
-import safety_regions.plan, safety_regions.config.load
+import safety_regions.planning.make, safety_regions.config.load, safety_regions.artifacts.other_code
 print([m for m in ("torch", "transformers", "datasets", "pandas", "numpy", "matplotlib", "requests") if m in sys.modules])
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -178,4 +178,4 @@ def test_all_is_there_as_json(seen, capsys):
     one = content["artifacts"][region(seen).digest]
     assert content["asked"]["path"] == one["path"] == region(seen).path
     assert one["recipe"] == region(seen).recipe and one["here"] and not one["published"]
-    assert one["run"]["host"] and one["versions"]["numpy"] and one["changed_code"] == ["safety_regions.regions.select"]
+    assert one["run"]["host"] and one["versions"]["numpy"] and one["changed_code"] == ["regions.select"]

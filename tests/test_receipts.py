@@ -5,17 +5,17 @@ import json
 import pytest
 
 from safety_regions.artifacts import receipts
-from safety_regions.artifacts.code_digests import code_digest, warn_if_changed
+from safety_regions.artifacts.code_history import code_of
 from safety_regions.errors import UserError
 
-RECIPE = {"kind": "test", "version": 1, "seed": 0}
+RECIPE = {"kind": "overlap", "version": 1, "seed": 0}
 
 
 @pytest.fixture
 def artifact(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text("content")
-    receipts.write(path, RECIPE, {"n": 1}, versions=("numpy",), code={"safety_regions.regions.select": "0" * 64})
+    receipts.write(path, RECIPE, {"n": 1}, versions=("numpy",))
     return path
 
 
@@ -37,13 +37,7 @@ def test_check_accepts_what_write_wrote(artifact, folder):
 
 def test_a_receipt_has_the_same_bytes_every_time(artifact):
     first = receipts.receipt_path(artifact).read_bytes()
-    receipts.write(
-        artifact,
-        dict(reversed(RECIPE.items())),
-        {"n": 1},
-        versions=("numpy",),
-        code={"safety_regions.regions.select": "0" * 64},
-    )
+    receipts.write(artifact, dict(reversed(RECIPE.items())), {"n": 1}, versions=("numpy",))
     assert receipts.receipt_path(artifact).read_bytes() == first
 
 
@@ -83,29 +77,6 @@ def test_a_folder_with_a_changed_file_is_refused(folder):
         receipts.check(folder)
 
 
-MODULE = '"""Doc."""\n\n\ndef f(x):\n    """Doc of f."""\n    return x + 1\n'
-
-
-@pytest.mark.parametrize(
-    ("source", "same"),
-    [
-        (MODULE.replace('"""Doc of f."""', '"""Another doc."""  # and a comment'), True),
-        (MODULE.replace("\n\n\n", "\n# comment\n\n"), True),
-        (MODULE.replace("x + 1", "x + 2"), False),
-        (MODULE.replace("def f", "def g"), False),
-    ],
-)
-def test_code_digest_sees_code_and_not_comments(tmp_path, monkeypatch, source, same):
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "module_before.py").write_text(MODULE)
-    (tmp_path / "module_after.py").write_text(source)
-    code_digest.cache_clear()
-    assert (code_digest("module_before") == code_digest("module_after")) is same
-
-
-def test_changed_code_is_a_warning_that_names_the_module(capsys):
-    warn_if_changed("results/x", {"safety_regions.regions.select": code_digest("safety_regions.regions.select")})
-    assert capsys.readouterr().err == ""
-    warn_if_changed("results/x", {"safety_regions.regions.select": "0" * 64, "safety_regions.gone": "0" * 64})
-    warnings = capsys.readouterr().err
-    assert "safety_regions.regions.select has changed since results/x" in warnings and "safety_regions.gone" in warnings
+def test_code_stands_on_one_line(artifact):
+    code = [line for line in receipts.receipt_path(artifact).read_text().splitlines() if line.startswith(' "code": ')]
+    assert len(code) == 1 and receipts.read(artifact).code == code_of(RECIPE) != {}

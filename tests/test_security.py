@@ -35,7 +35,7 @@ from safety_regions.data.download import download
 from safety_regions.errors import UserError
 from safety_regions.files import atomic_path, write_text
 from safety_regions.methods.interface import method
-from safety_regions.models.sources.hub_or_local import folder_digest
+from safety_regions.models.model_files import folder_digest
 from safety_regions.planning.recipes import dataset_recipe
 from safety_regions.regions.format import open_region, read_levels, write_region
 from safety_regions.regions.select import Cut

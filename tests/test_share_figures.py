@@ -32,7 +32,7 @@ def in_a_folder(tmp_path, monkeypatch):
 
 def plan_with(files: dict[str, str], made: bool = True) -> Plan:
     """The plan of a run called `own`, whose report holds these files."""
-    report = Artifact("report", {"kind": "report", "files": files}, "report/own", "/summary.md")
+    report = Artifact({"kind": "report", "files": files}, "own")
     if made:
         Path(report.path).mkdir(parents=True)
         for name, text in files.items():

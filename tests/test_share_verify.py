@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from other_code import set_code
 from sharing import Project, git, make
 
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.artifacts.code_digests import code_digest
+from safety_regions.artifacts.code_history import history
 from safety_regions.commands import verify as command
 from safety_regions.share.content import contents
 from safety_regions.share.findings import artifacts_below
@@ -141,17 +142,13 @@ def test_an_empty_folder_is_no_fault(tmp_path, monkeypatch, capsys):
 
 
 def test_code_that_changed_since_is_a_warning(project, capsys):
-    artifact = Artifact("region", {"kind": "region"}, "regions/coded", ".safetensors")
+    artifact = Artifact({"kind": "region"}, "coded")
     Path(artifact.path).write_text("bytes")
-    modules = {
-        "safety_regions.files": code_digest("safety_regions.files"),
-        "safety_regions.regions.select": "0",
-        "safety_regions.gone": "0",
-    }
-    receipts.write(artifact.path, artifact.recipe, {}, code=modules)
+    receipts.write(artifact.path, artifact.recipe, {})
+    set_code(artifact.path, files=history().digest("files"), regions__select="0", gone="0")
     code, text = told(capsys)
-    assert code == 0 and "safety_regions.regions.select has changed since 1 artifacts" in text
-    assert "safety_regions.gone has changed" in text and "safety_regions.files" not in text
+    assert code == 0 and "regions.select has changed since 1 artifacts" in text and "safety-regions accept" in text
+    assert "gone has changed" in text and "files has" not in text
 
 
 def test_the_remote_is_asked_on_request(published, capsys):

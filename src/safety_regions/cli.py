@@ -14,6 +14,7 @@ COMMANDS = {
     "prune": "List what no configuration refers to any more; remove it on request.",
     "provenance": "Say what a figure, a table or an artifact was made from, down to data and models.",
     "recompute": "Make one published artifact again and compare its bytes with those published.",
+    "accept": "Note that today's code makes the same bytes as the code before it.",
     "checklist": "Write the table that a paper's reproducibility checklist asks for, from receipts.",
 }
 """Each is the module of its name in `safety_regions.commands`, with `configure(parser)` and `run(arguments)`."""

@@ -18,7 +18,7 @@ from safety_regions.models.architecture import projections
 from safety_regions.models.checks import refuse_unreadable
 from safety_regions.models.folder import save
 from safety_regions.models.load import load_model
-from safety_regions.models.sources.hub_or_local import folder_digest
+from safety_regions.models.model_files import folder_digest
 from safety_regions.models.tokens import encode_prompt
 from safety_regions.planning.recipes import model_recipe
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
+from safety_regions.artifacts.kinds import KINDS
 from safety_regions.artifacts.receipts import RECEIPT, recipe_digest
 
 DIGITS = 12
@@ -22,14 +23,26 @@ POINTER = ".dvc"
 class Artifact:
     """One file or folder to be made from a recipe and other artifacts."""
 
-    kind: str
     recipe: dict
-    stem: str
-    """Path below `results/` without digest and ending."""
-    suffix: str
-    """`.jsonl`, ...; `/` and the name of a file that is always in it makes a folder."""
+    name: str
+    """Path below the folder of its kind, without digest and ending."""
     inputs: dict[str, "Artifact"] = field(default_factory=dict)
     """The artifacts it is made from, by their role."""
+
+    @property
+    def kind(self) -> str:
+        """What it is: region, overlap, ..."""
+        return self.recipe["kind"]
+
+    @property
+    def stem(self) -> str:
+        """Path below `results/` without digest and ending."""
+        return f"{KINDS[self.kind].folder}/{self.name}"
+
+    @property
+    def suffix(self) -> str:
+        """`.jsonl`, ...; `/` and the name of a file that is always in it makes a folder."""
+        return KINDS[self.kind].suffix
 
     @cached_property
     def digest(self) -> str:

@@ -1,83 +1,112 @@
-"""Where the parts of a run are shared: small ones in git, bytes through DVC, and what is quick to make again nowhere."""
+"""The kinds of artifacts: one row for each, in the order in which a run makes them."""
 
-from safety_regions.artifacts.artifact import Artifact
+from dataclasses import dataclass
+from typing import Literal
 
-GIT = {"overlap", "replicates", "across", "evaluate", "prompt_overlap", "layer_curves"}
-"""Tables, from which figures and reports are made again in a minute; their receipts are in git as all others are."""
-DVC = {"dataset", "prompts", "pairs", "statistics", "region", "adapter"}
-"""Bytes: a pointer in git, the content in DVC's remote."""
+SELECTION = 1
+"""Version of how regions are cut from scores, whatever the method; raised with any change of code that changes their
+bytes."""
 TRAINED = {"tiny", "aligned"}
 """Sources of models whose weights are made by this pipeline; all other models come from where they are pinned."""
-NOWHERE = {"figures", "report"}
-"""Made again from tables; `figures/` holds a copy of a published run's report."""
 
 
-def is_for_dvc(artifact: Artifact) -> bool:
-    """Whether the bytes of an artifact are published through DVC."""
-    return is_stored(artifact.kind, artifact.recipe)
+@dataclass(frozen=True)
+class Kind:
+    """What the pipeline knows of a kind of artifact beside its recipe."""
+
+    name: str
+    version: int | None
+    """Raised with any change of code that changes the bytes of this kind. None: its method's
+    (`config/method_catalogue.py`)."""
+    suffix: str
+    """Of its paths: `.jsonl`, ...; `/` and the name of a file that is always in it makes a folder."""
+    folder: str
+    """Below `results/`."""
+    makers: tuple[str, ...]
+    """Modules of this package that make it; all code that decides its bytes is reached from them by imports. What stands
+    in braces is taken from the recipe."""
+    script: str
+    """Of `scripts/`, without its ending: what a job calls."""
+    shared: Literal["git", "dvc", "nowhere"]
+    """Where it is published: small tables in git; bytes through DVC, of models only those that are trained here; nowhere
+    what is quick to make again from tables."""
+    step: str | None = None
+    """The step by whose memory and time it is planned; None for one that needs little, or where the recipe tells."""
+    told: tuple[str, ...] = ()
+    """Settings of the machine that its job is told."""
+    alone: bool = False
+    """Whether a job makes one, and not a batch of them."""
+    noun: str = ""
+    """What people call it, where that is not its name."""
 
 
-def is_stored(kind: str, recipe: dict) -> bool:
-    """Whether the bytes of what a recipe of this kind makes are published through DVC."""
-    return kind in DVC or (kind == "model" and recipe.get("source", {}).get("kind") in TRAINED)
-
-
-def has_shared_receipt(artifact: Artifact) -> bool:
-    """Whether the receipt of an artifact is published: that of every one but figures and reports."""
-    return artifact.kind not in NOWHERE
-
-
-VERSIONS = {
-    "dataset": 1,
-    "prompts": 1,
-    "prompt_overlap": 1,
-    "model": 1,
-    "pairs": 1,
-    "selection": 1,
-    "adapter": 1,
-    "overlap": 2,
-    "replicates": 1,
-    "across": 1,
-    "evaluate": 1,
-    "figures": 2,
-    "layer_curves": 1,
-    "report": 4,
-}
-"""Raised with any change of the code that changes the bytes of that kind. Methods have theirs in
-`methods/catalogue.py`."""
-
-
-STEPS = {
-    "pairs": "respond",
-    "statistics": "measure",
-    "evaluate": "evaluate",
-    "adapter": "train",
-    "overlap": "overlap",
-    "across": "overlap",
-    "replicates": "overlap",
-}
-"""Steps by the kind of what they make; of regions and models the recipe tells."""
-KINDS = (
-    "dataset",
-    "prompts",
-    "prompt_overlap",
-    "model",
-    "adapter",
-    "pairs",
-    "statistics",
-    "region",
-    "overlap",
-    "replicates",
-    "figures",
-    "layer_curves",
-    "across",
-    "evaluate",
-    "report",
+_METHOD = ("steps.identify", "methods.{method}")
+_SOURCE = ("models.prepare", "models.sources.{source[kind]}")
+_SCORING = ("device", "batch_tokens")
+_ROWS = (
+    Kind("dataset", 1, ".jsonl", "datasets", ("data.fetch", "files"), "fetch_dataset", "dvc", alone=True),
+    Kind("prompts", 1, ".jsonl", "prompts", ("data.sample", "files"), "sample_prompts", "dvc", alone=True),
+    Kind("prompt_overlap", 1, ".csv", "prompt_overlap", ("data.prompt_overlap",), "prompt_overlap", "git", alone=True),
+    Kind("model", 1, "/config.json", "models", _SOURCE, "prepare_model", "dvc", alone=True),
+    Kind("adapter", 1, "/lora.json", "adapters", ("steps.adapter",), "train_adapter", "dvc", "train", alone=True),
+    Kind("pairs", 1, ".jsonl", "responses", ("steps.respond",), "respond", "dvc", "respond", ("device",)),
+    Kind("statistics", None, ".safetensors", "statistics", _METHOD, "measure", "dvc", "measure", _SCORING),
+    Kind("region", None, ".safetensors", "regions", _METHOD, "measure", "dvc", told=_SCORING),
+    Kind("overlap", 2, "/pairs.parquet", "overlap", ("steps.overlap",), "overlap", "git", "overlap"),
+    Kind(
+        "replicates",
+        1,
+        "/replicates.parquet",
+        "replicates",
+        ("steps.replicates",),
+        "overlap",
+        "git",
+        "overlap",
+        noun="comparison",
+    ),
+    Kind("figures", 2, "/iou_matrix.csv", "figures", ("steps.draw_figures",), "draw_figures", "nowhere"),
+    Kind("layer_curves", 1, "/gap.csv", "curves", ("steps.draw_figures",), "draw_figures", "git", noun="curves"),
+    Kind("across", 1, "/across.csv", "across", ("steps.across",), "overlap", "git", "overlap", noun="comparison"),
+    Kind(
+        "evaluate",
+        1,
+        "/evaluate.csv",
+        "evaluate",
+        ("steps.evaluate",),
+        "evaluate",
+        "git",
+        "evaluate",
+        ("device",),
+        noun="evaluation",
+    ),
+    Kind("report", 4, "/summary.md", "report", ("steps.report",), "write_report", "nowhere", alone=True),
 )
-NOUNS = {"evaluate": "evaluation", "layer_curves": "curves", "across": "comparison", "replicates": "comparison"}
-"""What artifacts of a kind are called, where that is not the kind."""
+KINDS = {kind.name: kind for kind in _ROWS}
+VERSIONS = {kind.name: kind.version for kind in _ROWS if kind.version is not None} | {"selection": SELECTION}
+"""The versions that recipes name, but those of methods."""
 
 
-def is_trained(model: Artifact) -> bool:
-    """Whether this pipeline trains the model, rather than fetching it."""
-    return model.recipe["source"]["kind"] in ("tiny", "aligned")
+def is_trained(model: dict) -> bool:
+    """Whether this pipeline trains the model of a recipe, rather than fetching it."""
+    return model.get("source", {}).get("kind") in TRAINED
+
+
+def is_stored(recipe: dict) -> bool:
+    """Whether the bytes of what a recipe makes are published through DVC."""
+    kind = recipe.get("kind")
+    return is_trained(recipe) if kind == "model" else kind in KINDS and KINDS[kind].shared == "dvc"
+
+
+def is_table(kind: str) -> bool:
+    """Whether artifacts of a kind are small tables, which are published in git as they are."""
+    return kind in KINDS and KINDS[kind].shared == "git"
+
+
+def step_of(recipe: dict) -> str | None:
+    """The step by whose memory and time a recipe's artifact is planned; None for one that needs little, or is fetched."""
+    match recipe["kind"]:
+        case "region":
+            return "select" if "statistics" in recipe else "measure"
+        case "model":
+            return "train" if is_trained(recipe) else None
+    return KINDS[recipe["kind"]].step

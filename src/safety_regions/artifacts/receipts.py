@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safety_regions.artifacts.code_history import code_of
 from safety_regions.artifacts.run_facts import run_facts, version_of
 from safety_regions.errors import UserError
 from safety_regions.files import canonical_json, load_json, readable_json, sha256_of_file, sha256_of_text, write_text
@@ -33,7 +34,7 @@ class Receipt:
     facts: dict = field(default_factory=dict)
     """Deterministic facts about the content: counts, rates, licence, citation."""
     code: dict[str, str] = field(default_factory=dict)
-    """Syntax-tree digest of each module that decided the bytes (`safety_regions.artifacts.code_digests`)."""
+    """Digest of each module that decided the bytes (`safety_regions.artifacts.code_digests`)."""
 
 
 def receipt_path(artifact: Path | str) -> Path:
@@ -55,26 +56,22 @@ def paths_of(artifact: Path | str, receipt: Receipt) -> dict[str, Path]:
     return {name: artifact if alone else artifact / name for name in receipt.files}
 
 
-def write(
-    artifact: Path | str,
-    recipe: dict,
-    facts: dict[str, Any],
-    *,
-    versions: tuple[str, ...] = (),
-    code: dict[str, str] | None = None,
-) -> Receipt:
+def write(artifact: Path | str, recipe: dict, facts: dict[str, Any], *, versions: tuple[str, ...] = ()) -> Receipt:
     """Write the receipt (and the run's facts) of a file or folder that is already in place.
 
-    For a folder, every file in it is hashed. `versions`: packages that decide the bytes.
+    For a folder, every file in it is hashed. `versions`: packages that decide the bytes. Which of our modules do is known
+    by the recipe's kind.
     """
     artifact = Path(artifact)
     members = sorted(p for p in artifact.iterdir() if p.is_file()) if artifact.is_dir() else [artifact]
     files = {p.name: sha256_of_file(p) for p in members if not p.name.endswith(".tmp")}
-    receipt = Receipt(recipe, recipe_digest(recipe), files, facts, code or {})
+    receipt = Receipt(recipe, recipe_digest(recipe), files, facts, code_of(recipe))
     write_text(run_path(artifact), readable_json(run_facts()))
-    content: dict = {"digest": receipt.digest, "facts": facts, "files": files, "recipe": recipe, "code": receipt.code}
+    content = {"digest": receipt.digest, "facts": facts, "files": files, "recipe": recipe, "code": None}
     content["versions"] = {name: version_of(name) for name in sorted(versions)}
-    write_text(receipt_path(artifact), readable_json(content))
+    # Digests of code are for machines: on one line they do not hide the rest. Keys are sorted, so `code` comes first.
+    text = readable_json(content).replace('"code": null', f'"code": {canonical_json(receipt.code)}', 1)
+    write_text(receipt_path(artifact), text)
     return receipt
 
 

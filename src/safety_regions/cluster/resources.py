@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.artifacts.kinds import STEPS, is_trained
+from safety_regions.artifacts.kinds import step_of
 from safety_regions.cluster.memory import GIB, Need, gpus_for, need_of
 from safety_regions.errors import UserError
 from safety_regions.planning.model_size import ModelSize, size_of
@@ -44,7 +44,7 @@ class Asking:
     def need(self, step: str, artifacts: list[Artifact]) -> Need:
         """What a job needs that makes these artifacts; those of no model, or none at all, need little."""
         size = self.size(artifacts)
-        if size is None or step_of(artifacts[0]) is None:
+        if size is None or step_of(artifacts[0].recipe) is None:
             return SMALL
         device = "cuda" if self.uses_gpus else "cpu"
         return need_of(step, size, artifacts, batch_tokens=self.machine.batch_tokens, device=device)
@@ -79,7 +79,7 @@ class Asking:
             a for a in self.plan.missing.values() if a.key in self.plan.wanted and a.path not in self.plan.batch_of
         ]
         made += [[a] for a in sorted(alone, key=lambda a: a.path)]
-        jobs = ((step_of(of[0]), model_of(of[0]), of) for of in made if of)
+        jobs = ((step_of(of[0].recipe), model_of(of[0]), of) for of in made if of)
         return [Job(step, model.recipe["model"], of) for step, model, of in jobs if step and model]
 
     def refuse_what_does_not_fit(self) -> None:
@@ -99,15 +99,6 @@ class Asking:
                 expected=f"at most {most} GPU{'s' if most > 1 else ''} of {memory:g} GB",
                 hint="name a node with more, give the model dtype: bfloat16, lower machine.batch_tokens, or leave it out",
             )
-
-
-def step_of(artifact: Artifact) -> str | None:
-    """The step that makes an artifact; None for one that needs little, or that is fetched."""
-    if artifact.kind == "region":
-        return "select" if "statistics" in artifact.recipe else "measure"
-    if artifact.kind == "model":
-        return "train" if is_trained(artifact) else None
-    return STEPS.get(artifact.kind)
 
 
 def model_of(artifact: Artifact) -> Artifact | None:

@@ -45,6 +45,8 @@ def _warnings(verified: list[Verified]) -> str:
     lines = [
         f"warning: {module} has changed since {n} artifacts were made with it" for module, n in sorted(changed.items())
     ]
+    if lines:
+        lines.append("Raise the versions of kinds whose bytes change, or note that none do: safety-regions accept")
     return "\n".join(lines)
 
 

@@ -21,8 +21,6 @@ class MethodInfo:
     """Options that only say how a region follows from a kept statistic; the others decide the statistic."""
     naming: tuple[str, ...] = ()
     """Options that say which other artifacts it needs; recipes hold the digests of these in their place."""
-    rests_on: tuple[str, ...] = ("methods.passes", "methods.weights")
-    """Our modules, beside its own and those of every method, that decide its bytes: receipts record their code."""
     needs_adapter: bool = False
     """Whether it looks at the model's LoRA safety adapter, in measuring and in selecting."""
 
@@ -32,27 +30,23 @@ CATALOGUE: dict[str, MethodInfo] = {
         version=1,
         granularity="weight",
         keeps_statistics=False,
-        rests_on=("methods.passes", "methods.weights", "kernels.magnitudes"),
     ),
     "wanda": MethodInfo(
         version=1,
         granularity="weight",
         keeps_statistics=True,
-        rests_on=("methods.passes", "methods.weights", "models.response_inputs"),
     ),
     "safeneuron": MethodInfo(
         version=2,
         granularity="neuron",
         keeps_statistics=True,
         selecting=("select", "agreement"),
-        rests_on=("methods.passes", "models.attention"),
     ),
     "safelayer": MethodInfo(
         version=1,
         granularity="layer",
         keeps_statistics=True,
         naming=("normal", "over_rejection", "n_over_rejection"),
-        rests_on=("methods.layer_range", "models.scaling", "responses", "refusals"),
     ),
     "nlsr": MethodInfo(
         version=1,
@@ -60,7 +54,6 @@ CATALOGUE: dict[str, MethodInfo] = {
         keeps_statistics=True,
         selecting=("kept_ranks",),
         naming=("adapter",),
-        rests_on=("methods.passes", "models.adapter", "models.response_inputs"),
         needs_adapter=True,
     ),
 }

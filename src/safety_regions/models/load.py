@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from safety_regions.artifacts import receipts
-from safety_regions.artifacts.code_digests import warn_if_changed
+from safety_regions.artifacts.other_code import warn_if_changed
 from safety_regions.errors import UserError
 
 
@@ -131,7 +131,7 @@ def _location(folder: Path, recipe: dict) -> tuple[str, str | None]:
     pointer = json.loads(source.read_text(encoding="utf-8"))
     if "path" not in pointer:
         return pointer["id"], pointer["revision"]
-    from safety_regions.models.sources.hub_or_local import folder_digest
+    from safety_regions.models.model_files import folder_digest
 
     found, expected = folder_digest(pointer["path"]), recipe["source"]["sha256"]
     if found != expected:

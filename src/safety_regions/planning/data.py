@@ -10,7 +10,7 @@ def add_dataset(plan: Plan, name: str) -> Artifact:
     """All rows of a dataset."""
     if name not in plan.datasets:
         recipe = dataset_recipe(name, plan.registries.datasets[name])
-        plan.datasets[name] = plan.add(Artifact("dataset", recipe, f"datasets/{name}", ".jsonl"))
+        plan.datasets[name] = plan.add(Artifact(recipe, name))
     return plan.datasets[name]
 
 
@@ -36,14 +36,14 @@ def drawn_prompts(plan: Plan, name: str, seed: int) -> Artifact:
         near_duplicate=config.near_duplicate,
         earlier=[a.digest for a in earlier.values()],
     )
-    return plan.add(Artifact("prompts", recipe, f"prompts/{name}", ".jsonl", {"rows": rows, **earlier}))
+    return plan.add(Artifact(recipe, name, {"rows": rows, **earlier}))
 
 
 def other_prompts(plan: Plan, name: str, n: int, offset: int, seed: int) -> Artifact:
     """Prompts of a set that are not those identified on: all repeats kept."""
     rows = add_dataset(plan, name)
     recipe = prompts_recipe(name, rows.digest, n_samples=n, seed=seed, offset=offset)
-    return plan.add(Artifact("prompts", recipe, f"prompts/{name}", ".jsonl", {"rows": rows}))
+    return plan.add(Artifact(recipe, name, {"rows": rows}))
 
 
 def add_model(plan: Plan, name: str) -> Artifact:
@@ -57,5 +57,5 @@ def add_model(plan: Plan, name: str) -> Artifact:
         data = {role.removeprefix("data/"): a.digest for role, a in inputs.items() if role != "base"}
         base = inputs["base"].digest if "base" in inputs else None
         recipe = model_recipe(name, spec, base_digest=base, data_digests=data)
-        plan.models[name] = plan.add(Artifact("model", recipe, f"models/{name}", "/config.json", inputs))
+        plan.models[name] = plan.add(Artifact(recipe, name, inputs))
     return plan.models[name]

@@ -54,5 +54,5 @@ def _add_adapter(plan: Plan, model: str, options: Adapter) -> Artifact:
             "options": decided,
         }
         inputs = {"model": plan.models[model], **{f"data/{name}": rows for name, rows in data.items()}}
-        plan.adapters[model] = plan.add(Artifact("adapter", recipe, f"adapters/{model}", "/lora.json", inputs))
+        plan.adapters[model] = plan.add(Artifact(recipe, model, inputs))
     return plan.adapters[model]

@@ -71,10 +71,10 @@ def _selected(asked: _Asked, kept: Artifact) -> Needs:
 def _add_statistics(plan: Plan, stem: str, made_from: Needs) -> Artifact:
     recipe, inputs = made_from
     recipe = {"kind": "statistics", **recipe}
-    return plan.add(Artifact("statistics", recipe, f"statistics/{stem}", ".safetensors", inputs))
+    return plan.add(Artifact(recipe, stem, inputs))
 
 
 def _add_region(plan: Plan, stem: str, made_from: Needs) -> Artifact:
     (recipe, inputs), thresholds = made_from, plan.run.thresholds
     cut = {"grid": thresholds.grid, "scope": thresholds.scope, "selection": VERSIONS["selection"]}
-    return plan.add(Artifact("region", {"kind": "region", **recipe, **cut}, f"regions/{stem}", ".safetensors", inputs))
+    return plan.add(Artifact({"kind": "region", **recipe, **cut}, stem, inputs))

@@ -30,7 +30,7 @@ def add_comparison(plan: Plan, model: str, method: str) -> Artifact | None:
     inputs = {role("region", of): regions[of] for of in compared}
     inputs |= {role("region", (name, OWN)): own[name, OWN] for name in plan.run.datasets.utility}
     inputs |= {role("prompts", of): artifact for of, artifact in prompts.items()}
-    return plan.add(Artifact("replicates", recipe, f"replicates/{model}.{method}", "/replicates.parquet", inputs))
+    return plan.add(Artifact(recipe, f"{model}.{method}", inputs))
 
 
 def _groups(found: list[Variant]) -> list[tuple[str, list[Variant]]]:

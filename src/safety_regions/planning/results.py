@@ -40,7 +40,7 @@ def _prompt_overlap(plan: Plan) -> Artifact:
     datasets = plan.run.datasets
     prompts = {name: plan.prompts[name] for name in [*datasets.safety, *datasets.utility]}
     recipe = prompt_overlap_recipe({name: a.digest for name, a in prompts.items()}, datasets.near_duplicate)
-    return plan.add(Artifact("prompt_overlap", recipe, "prompt_overlap/prompt_overlap", ".csv", prompts))
+    return plan.add(Artifact(recipe, "prompt_overlap", prompts))
 
 
 def _overlap(plan: Plan, model: str, method: str) -> Artifact:
@@ -53,9 +53,7 @@ def _overlap(plan: Plan, model: str, method: str) -> Artifact:
         "p": run.thresholds.p,
         "orders": run.overlap.model_dump(mode="json"),
     }
-    plan.overlaps[model, method] = plan.add(
-        Artifact("overlap", recipe, f"overlap/{model}.{method}", "/pairs.parquet", regions)
-    )
+    plan.overlaps[model, method] = plan.add(Artifact(recipe, f"{model}.{method}", regions))
     return plan.overlaps[model, method]
 
 
@@ -89,9 +87,7 @@ def _drawn(plan: Plan, model: str, method: str) -> dict[str, Artifact]:
 def _figures(plan: Plan, model: str, method: str) -> Artifact:
     overlap = plan.overlaps[model, method]
     recipe = _drawing("figures", plan, model, method) | {"overlap": overlap.digest}
-    plan.figures[model, method] = plan.add(
-        Artifact("figures", recipe, f"figures/{model}.{method}", "/iou_matrix.csv", {"overlap": overlap})
-    )
+    plan.figures[model, method] = plan.add(Artifact(recipe, f"{model}.{method}", {"overlap": overlap}))
     return plan.figures[model, method]
 
 
@@ -99,7 +95,7 @@ def _layer_curves(plan: Plan, model: str, method: str) -> Artifact:
     regions = plan.regions[model, method]
     recipe = _drawing("layer_curves", plan, model, method)
     recipe |= {"regions": [[name, a.digest] for name, a in regions.items()]}
-    return plan.add(Artifact("layer_curves", recipe, f"curves/{model}.{method}", "/gap.csv", regions))
+    return plan.add(Artifact(recipe, f"{model}.{method}", regions))
 
 
 def _across(plan: Plan, model: str) -> dict[str, Artifact]:
@@ -123,7 +119,7 @@ def _across(plan: Plan, model: str) -> dict[str, Artifact]:
         "p": run.thresholds.p,
     }
     inputs = {f"{method}/{name}": a for method, regions in owning.items() for name, a in regions.items()}
-    across = Artifact("across", recipe, f"across/{model}", "/across.csv", {"model": plan.models[model], **inputs})
+    across = Artifact(recipe, model, {"model": plan.models[model], **inputs})
     return {f"across/{model}": plan.add(across)}
 
 
@@ -171,7 +167,7 @@ def _evaluated(
     inputs |= {f"{role}/{name}": a for role, of in prompts.items() for name, a in of.items()}
     if CATALOGUE[method].needs_adapter:
         recipe["adapter"], inputs["adapter"] = plan.adapters[model].digest, plan.adapters[model]
-    return plan.add(Artifact("evaluate", recipe, f"evaluate/{model}.{method}", "/evaluate.csv", inputs))
+    return plan.add(Artifact(recipe, f"{model}.{method}", inputs))
 
 
 def _report(plan: Plan, parts: dict[str, Artifact]) -> None:
@@ -185,7 +181,7 @@ def _report(plan: Plan, parts: dict[str, Artifact]) -> None:
         "sources": [_source("dataset", n, plan.registries.datasets[n]) for n in plan.datasets]
         + [_source("model", n, plan.registries.models[n]) for n in plan.models],
     }
-    plan.targets.append(plan.add(Artifact("report", recipe, f"report/{run.name}", "/summary.md", parts)))
+    plan.targets.append(plan.add(Artifact(recipe, run.name, parts)))
 
 
 def _source(what: str, name: str, spec: DatasetSpec | ModelSpec) -> dict:

@@ -85,13 +85,13 @@ def _pairs(plan: Plan, model: str, name: str, prompts: Artifact) -> Artifact:
         return _answered(plan, name, prompts, config.policy, config.template)
     recipe = _recipe(prompts, "model") | {"model": plan.models[model].digest, "max_new_tokens": config.max_new_tokens}
     inputs = {"prompts": prompts, "model": plan.models[model]}
-    return plan.add(Artifact("pairs", recipe, f"responses/{model}/{name}", ".jsonl", inputs))
+    return plan.add(Artifact(recipe, f"{model}/{name}", inputs))
 
 
 def _answered(plan: Plan, name: str, prompts: Artifact, policy: str, template: str) -> Artifact:
     """Prompts with responses that no model has to give."""
     recipe = _recipe(prompts, policy) | ({"template": template} if policy == "template" else {})
-    return plan.add(Artifact("pairs", recipe, f"responses/{policy}/{name}", ".jsonl", {"prompts": prompts}))
+    return plan.add(Artifact(recipe, f"{policy}/{name}", {"prompts": prompts}))
 
 
 def _recipe(prompts: Artifact, policy: str) -> dict:

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from safety_regions.artifacts.kinds import NOUNS
+from safety_regions.artifacts.kinds import KINDS
 from safety_regions.files import canonical_json
 from safety_regions.provenance.index import Known, is_digest
 from safety_regions.provenance.origins import origin_of, rights_of
@@ -112,7 +112,7 @@ class _Tree:
 def _title(members: list[Known]) -> str:
     recipe = members[0].receipt.recipe
     method = f" {recipe['method']}" if members[0].kind != "evaluate" and "method" in recipe else ""
-    noun = NOUNS.get(members[0].kind, members[0].kind)
+    noun = KINDS[members[0].kind].noun or members[0].kind if members[0].kind in KINDS else members[0].kind
     if len(members) > 1:
         noun = f"{len(members)} {noun}" if noun.endswith("s") else f"{len(members)} {noun}s"
     return f"{noun}{method} v{recipe.get('version', '?')}"

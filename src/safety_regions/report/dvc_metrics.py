@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from safety_regions.artifacts.table_files import FLOAT_FORMAT
 from safety_regions.files import atomic_path, readable_json, write_text
 from safety_regions.report.figures.headline import headline_columns
 from safety_regions.report.figures.style import STAGES, TITLES
+from safety_regions.table_files import FLOAT_FORMAT
 
 METRICS = "metrics.json"
 BARS = "iou_bars.csv"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import DIGITS, POINTER
-from safety_regions.artifacts.kinds import GIT, is_stored
+from safety_regions.artifacts.kinds import is_stored, is_table
 from safety_regions.artifacts.receipts import RECEIPT, RUN, Receipt
 from safety_regions.errors import UserError
 from safety_regions.share.content import Content, contents
@@ -116,7 +116,7 @@ def _judged(finding: Finding, content: Content | None) -> Finding:
 
 
 def _is_pinned(receipt: Receipt) -> bool:
-    return receipt.recipe.get("kind") == "model" and not is_stored("model", receipt.recipe)
+    return receipt.recipe.get("kind") == "model" and not is_stored(receipt.recipe)
 
 
 def _fault(receipt: Receipt, content: Content) -> str:
@@ -136,7 +136,7 @@ def remedy(finding: Finding) -> str:
     path, bring = finding.path, f"safety-regions pull {finding.path}"
     if finding.state == ALTERED and finding.pointer:
         return f"rm -r {path}; {bring}"
-    if finding.state in (ALTERED, MISSING) and finding.kind in GIT:
+    if finding.state in (ALTERED, MISSING) and is_table(finding.kind):
         return f"git checkout -- {path} {path}{RECEIPT}; or rm -r {path} {path}{RECEIPT}; snakemake"
     if finding.state == DISAGREES and finding.pointer:
         return f"rm -r {path}; git checkout -- {path}{RECEIPT}; {bring}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safety_regions.artifacts.artifact import FIGURES, POINTER, RESULTS, Artifact
-from safety_regions.artifacts.kinds import GIT, has_shared_receipt, is_for_dvc
+from safety_regions.artifacts.kinds import KINDS, is_stored, is_table
 from safety_regions.artifacts.receipts import run_path
 from safety_regions.errors import UserError
 from safety_regions.planning.plan import Plan
@@ -53,8 +53,8 @@ def publish(plan: Plan) -> Published:
     """
     git.require_repository()
     _refuse_link()
-    shared = [artifact for artifact in plan.made.values() if has_shared_receipt(artifact)]
-    stored = [artifact for artifact in shared if is_for_dvc(artifact)]
+    shared = [artifact for artifact in plan.made.values() if KINDS[artifact.kind].shared != "nowhere"]
+    stored = [artifact for artifact in shared if is_stored(artifact.recipe)]
     known = git.tracked(RESULTS)
     refuse_disputed(shared)
     remove_broken(stored, known)
@@ -75,8 +75,10 @@ def publish(plan: Plan) -> Published:
         pushed=[here[path] for path in pushed],
         before=[here[finding.path] for finding in in_dvc if finding.path not in done],
         elsewhere=[artifact for artifact in stored if artifact.is_elsewhere()],
-        tables=[artifact for artifact in here.values() if artifact.kind in GIT],
-        unmade=[a for a in shared if (is_for_dvc(a) or a.kind in GIT) and not a.exists() and not a.is_elsewhere()],
+        tables=[artifact for artifact in here.values() if is_table(artifact.kind)],
+        unmade=[
+            a for a in shared if (is_stored(a.recipe) or is_table(a.kind)) and not a.exists() and not a.is_elsewhere()
+        ],
         figures=figures,
         staged=git.staged(RESULTS, str(FIGURES)),
     )
@@ -167,9 +169,13 @@ def _small_files(here: Iterable[Artifact]) -> list[str]:
     """Receipts, run facts, pointers, and the files of tables."""
     paths = []
     for artifact in here:
-        beside = [artifact.receipt, str(run_path(artifact.path)), *([artifact.pointer] if is_for_dvc(artifact) else [])]
+        beside = [
+            artifact.receipt,
+            str(run_path(artifact.path)),
+            *([artifact.pointer] if is_stored(artifact.recipe) else []),
+        ]
         paths += [path for path in beside if Path(path).exists()]
-        paths += [str(file) for file in files_of(artifact.path).values()] if artifact.kind in GIT else []
+        paths += [str(file) for file in files_of(artifact.path).values()] if is_table(artifact.kind) else []
     return paths
 
 

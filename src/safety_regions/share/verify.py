@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safety_regions.artifacts.artifact import POINTER, RESULTS
-from safety_regions.artifacts.kinds import GIT
+from safety_regions.artifacts.kinds import is_table
 from safety_regions.artifacts.receipts import RECEIPT
 from safety_regions.provenance.index import Known
 from safety_regions.share import git
@@ -55,7 +55,7 @@ def verify(root: Path = Path(RESULTS), remote: bool = False) -> list[Verified]:
 
 
 def _is_published(finding: Finding, known: set[str]) -> bool:
-    return finding.path + (RECEIPT if finding.kind in GIT else POINTER) in known
+    return finding.path + (RECEIPT if is_table(finding.kind) else POINTER) in known
 
 
 def _changed(finding: Finding) -> list[str]:

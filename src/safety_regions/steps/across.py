@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from safety_regions.artifacts import receipts
-from safety_regions.artifacts.table_files import write_csv
 from safety_regions.errors import UserError
 from safety_regions.models.architecture import layout_of
 from safety_regions.overlap.across_methods import Question, compare
@@ -12,6 +11,7 @@ from safety_regions.regions.format import open_region
 from safety_regions.regions.owned_weights import Layout, make_layout
 from safety_regions.steps.inputs import checked_region, given
 from safety_regions.steps.jobs import Entry
+from safety_regions.table_files import write_csv
 
 
 def across(entry: Entry) -> None:

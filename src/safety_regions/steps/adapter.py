@@ -7,15 +7,9 @@ adapter.
 from pathlib import Path
 
 from safety_regions.artifacts import receipts
-from safety_regions.artifacts.code_digests import code_digests
 from safety_regions.models.folder import new_folder
 
 VERSIONS = ("peft", "safetensors", "tokenizers", "torch", "transformers")
-MODULES = tuple(
-    f"safety_regions.{name}"
-    for name in ("models.adapter", "models.training", "models.tokens", "models.architecture", "data.sample")
-)
-"""Our modules that decide an adapter's bytes."""
 
 
 def train_adapter(
@@ -35,4 +29,4 @@ def train_adapter(
     loaded = load_model(model_folder, device, "float32", recipe["model"])
     with new_folder(output) as folder:
         _, facts = train_and_merge(options, loaded, splits, folder, "float32")
-    return receipts.write(output, recipe, facts, versions=VERSIONS, code=code_digests(*MODULES))
+    return receipts.write(output, recipe, facts, versions=VERSIONS)

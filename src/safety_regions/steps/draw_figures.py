@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from safety_regions.artifacts import receipts
-from safety_regions.artifacts.code_digests import warn_if_changed
+from safety_regions.artifacts.other_code import warn_if_changed
 from safety_regions.report.figures.iou_matrix import draw_iou_matrix, iou_matrix_table
 from safety_regions.report.figures.iou_threshold import draw_iou_threshold, iou_threshold_table
 from safety_regions.report.figures.layer_curves import draw_gap, draw_sweep, gap_table, sweep_table

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from safety_regions.artifacts import receipts
-from safety_regions.artifacts.code_digests import code_digests
-from safety_regions.artifacts.table_files import write_csv
 from safety_regions.config.evaluate import Evaluate
 from safety_regions.errors import UserError
 from safety_regions.evaluation.ablate import ablated, without_entries
@@ -24,8 +22,8 @@ from safety_regions.regions.masks import Masks, masks_at, union
 from safety_regions.regions.owned_weights import check_fits, expand
 from safety_regions.steps.inputs import checked_region, given
 from safety_regions.steps.jobs import Entry
+from safety_regions.table_files import write_csv
 
-MODULES = tuple(f"safety_regions.{name}" for name in ("ablate", "evaluation", "expand", "refusals", "responses"))
 VERSIONS = ("torch", "transformers", "tokenizers", "numpy", "pandas")
 
 
@@ -52,7 +50,7 @@ def evaluate_regions(entry: Entry, device: str, known: dict[str, dict] | None = 
         )
     write_csv(table, entry.path / "evaluate.csv")
     facts = {"removes_more_than_random": verdicts}
-    receipts.write(entry.path, recipe, facts, versions=VERSIONS, code=code_digests(*MODULES))
+    receipts.write(entry.path, recipe, facts, versions=VERSIONS)
 
 
 def _intact(recipe: dict, subject: Subject, known: dict[str, dict]) -> dict:
@@ -114,10 +112,10 @@ def _from_adapter(
 
 def _factor_shapes(adapter: LoraAdapter) -> dict[str, tuple[int, int]]:
     return {
-        f"{name}_{factor}": tuple(x.shape)
+        f"{name}_{factor}": (x.shape[0], x.shape[1])
         for name, pair in adapter.factors.items()
         for factor, x in zip("ab", pair, strict=True)
-    }  # type: ignore[misc]
+    }
 
 
 def _questions(recipe: dict, inputs: dict[str, Path], loaded: LoadedModel) -> Questions:

@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from safety_regions.artifacts import receipts
-from safety_regions.artifacts.code_digests import code_digests
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import options_of
 from safety_regions.config.run import Machine
@@ -28,20 +27,6 @@ from safety_regions.steps.method_inputs import adapter_input, method_inputs
 from safety_regions.steps.samples import read_samples
 
 VERSIONS = ("torch", "transformers", "tokenizers", "numpy", "safetensors", "zstandard")
-MODULES = tuple(
-    f"safety_regions.{name}"
-    for name in (
-        "models.tokens",
-        "models.architecture",
-        "models.load",
-        "select",
-        "ranks",
-        "regions",
-        "kernels.ranks",
-        "kernels.bits",
-    )
-)
-"""Our modules that decide a region's bytes, beside the method's own and those it rests on."""
 
 
 def by_sample(entries: Sequence[Entry]) -> list[list[Entry]]:
@@ -179,10 +164,7 @@ def _sizes(header: Header) -> dict:
 
 
 def _receipt(entry: Entry, facts: dict) -> None:
-    name = entry.recipe["method"]
-    own = [f"safety_regions.{module}" for module in (f"methods.{name}", *CATALOGUE[name].rests_on)]
-    code = code_digests(*own, *MODULES)
-    receipts.write(entry.path, entry.recipe, facts, versions=VERSIONS, code=code)
+    receipts.write(entry.path, entry.recipe, facts, versions=VERSIONS)
 
 
 def _load(entry: Entry, device: str) -> LoadedModel:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from safety_regions.artifacts import receipts
-from safety_regions.artifacts.code_digests import warn_if_changed
+from safety_regions.artifacts.other_code import warn_if_changed
 from safety_regions.errors import UserError
 from safety_regions.regions.format import open_region
 

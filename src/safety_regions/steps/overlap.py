@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from safety_regions.artifacts import receipts
-from safety_regions.artifacts.table_files import write_parquet
 from safety_regions.overlap.counts import count, sample_orders
 from safety_regions.overlap.tables import nway_table, pair_table, size_table
 from safety_regions.steps.inputs import checked_region, given
 from safety_regions.steps.jobs import Entry
+from safety_regions.table_files import write_parquet
 
 
 def overlap(entry: Entry) -> None:

@@ -3,7 +3,6 @@
 import pandas as pd
 
 from safety_regions.artifacts import receipts
-from safety_regions.artifacts.table_files import write_parquet
 from safety_regions.config.variants import OWN, Variant, drawn_from, part_of, role
 from safety_regions.data.duplicates import normalise
 from safety_regions.data.halves import half_of
@@ -12,6 +11,7 @@ from safety_regions.overlap.counts import UNION, count
 from safety_regions.overlap.replicates import Facts, replicate_table
 from safety_regions.steps.inputs import checked_region, given
 from safety_regions.steps.jobs import Entry
+from safety_regions.table_files import write_parquet
 
 
 def replicates(entry: Entry) -> None:

@@ -11,7 +11,6 @@ import yaml
 
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import DIGITS, RESULTS
-from safety_regions.artifacts.table_files import write_csv
 from safety_regions.claims.assessment import Assessment, assess
 from safety_regions.claims.confounds import pair_covariates
 from safety_regions.claims.rows import STAGES, at
@@ -28,6 +27,7 @@ from safety_regions.report.page.appendix import write_appendix
 from safety_regions.report.page.gallery import list_figures
 from safety_regions.report.page.page import Provenance, write_page
 from safety_regions.report.summary import summary
+from safety_regions.table_files import write_csv
 
 FIGURE_KINDS = ("figures", "curves")
 

@@ -1,1 +1,22 @@
+"""Where models come from, one module for each kind of source.
 
+Each offers `make(source, recipe, inputs, folder)`, which fills the prepared folder and returns the facts of its receipt,
+and `PACKAGES`, those that decide the folder's bytes.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where on this machine the things that a model's recipe names by digest are."""
+
+    base: Path | None = None
+    """Prepared folder of the base model, for an aligned one."""
+    data: dict[str, Path] = field(default_factory=dict)
+    """Fetched rows (JSON lines) by dataset, for an aligned model."""
+    local: str | None = None
+    """Folder of a local model."""
+    device: str = "auto"
+    """Where an adapter is trained."""

@@ -2,28 +2,28 @@
 
 from pathlib import Path
 
+from safety_regions.artifacts import receipts
 from safety_regions.config.models import AlignedModel
+from safety_regions.errors import UserError
 from safety_regions.models.adapter_training import read_splits, train_and_merge
 from safety_regions.models.folder import save
 from safety_regions.models.load import load_model
+from safety_regions.models.sources import Inputs
+
+PACKAGES = ("peft", "safetensors", "tokenizers", "torch", "transformers")
 
 
-def make_aligned(
-    source: AlignedModel,
-    dtype: str,
-    base: Path,
-    data: dict[str, Path],
-    digests: dict[str, str],
-    folder: Path,
-    device: str = "auto",
-) -> dict:
-    """Train the adapter on the model in `base`, save adapter and merged model in `folder`, return the facts of
+def make(source: AlignedModel, recipe: dict, inputs: Inputs, folder: Path) -> dict:
+    """Train the adapter on the base model, save adapter and merged model in `folder`, return the facts of
     `train_and_merge`.
 
-    `data`: fetched rows by dataset; `digests`: of their recipes. Raises `UserError` for missing or altered inputs, too
-    few rows, or a harmless row without a response.
+    Raises `UserError` for missing or altered inputs, too few rows, or a harmless row without a response.
     """
-    splits = read_splits(source, data, digests)
-    merged, facts = train_and_merge(source, load_model(base, device, "float32"), splits, folder, dtype)
+    if inputs.base is None:
+        raise UserError("the base model's folder is not given", where="--base")
+    receipts.check(inputs.base, recipe["base"])
+    splits = read_splits(source, inputs.data, recipe["data"])
+    base = load_model(inputs.base, inputs.device, "float32")
+    merged, facts = train_and_merge(source, base, splits, folder, recipe["dtype"])
     save(merged.model, merged.tokenizer, folder)
     return facts

