@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from other_code import set_code
 
+import safety_regions
 from safety_regions.artifacts import code_digests, code_history, other_code, receipts
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.artifacts.code_digests import digest_of_source, imports_of_source, may_decide, names_that_count
@@ -125,6 +126,11 @@ def forget() -> None:
         cached.cache_clear()
 
 
+def forget_today() -> None:
+    """Of the package of today only its state: the history stays."""
+    code_history._digest_today.cache_clear()
+
+
 def today() -> dict[str, str]:
     forget()
     return {name: history().digest(name) for name in names_that_count()}
@@ -232,3 +238,33 @@ def test_finished_artifacts_of_other_code_are_told_in_one_line(tmp_path, monkeyp
     set_code(region.path, methods__snip="0" * 16)
     told = str(made_by_other_code([table, region]))
     assert "(overlap 1, region 1)" in told and "config/method_catalogue.py" in told
+
+
+@pytest.fixture(scope="module")
+def copied_package(tmp_path_factory):
+    """A copy of the whole package, to change modules in."""
+    return shutil.copytree(
+        Path(safety_regions.__file__).parent,
+        tmp_path_factory.mktemp("package") / "safety_regions",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda r: "-".join(str(v) for v in r.values() if isinstance(v, str)))
+def test_a_change_in_any_code_of_a_kind_is_seen_and_remarks_are_not(recipe, copied_package, monkeypatch):
+    monkeypatch.setattr(code_digests, "ROOT", copied_package)
+    made_by = code_of(recipe)
+    for name in made_by:
+        path = code_digests.path_of(name)
+        before = path.read_text()
+        forget_today()
+        try:
+            if path.suffix == ".py":
+                path.write_text(f"import os\n{before}\n# a remark\n")
+                assert history().changed(made_by) == []
+                forget_today()
+            path.write_text(before + "\nMORE = 1\n")
+            assert history().changed(made_by) == [name]
+        finally:
+            path.write_text(before)
+    forget_today()

@@ -87,7 +87,7 @@ def test_other_rows_in_a_local_file_plan_what_is_made_of_them(copy: WorkingCopy)
 
 
 def test_a_new_version_of_a_method_plans_its_regions(copy: WorkingCopy, source: Path):
-    path = source / "methods/catalogue.py"
+    path = source / "config/method_catalogue.py"
     before = path.read_text()
     path.write_text(re.sub(r'("snip": MethodInfo\(\s*version=)', r"\g<1>100", before))
     assert path.read_text() != before
@@ -95,7 +95,7 @@ def test_a_new_version_of_a_method_plans_its_regions(copy: WorkingCopy, source: 
 
 
 def test_a_new_style_plans_the_figures(copy: WorkingCopy, source: Path):
-    path = source / "figures/paper.mplstyle"
+    path = source / "report/figures/paper.mplstyle"
     path.write_text(path.read_text() + "\nlines.linewidth: 3\n")
     assert copy.planned_jobs() == FIGURES
 

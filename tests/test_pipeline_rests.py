@@ -3,11 +3,14 @@
 import contextlib
 import os
 import random
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import yaml
-from pipeline import WorkingCopy
+from pipeline import WorkingCopy, job_table
 
 from safety_regions.artifacts import receipts
 
@@ -90,7 +93,29 @@ def test_comments_and_order_of_keys_plan_nothing(copy: WorkingCopy):
     assert copy.planned_jobs() == {}
 
 
-def test_remarks_in_the_code_of_a_method_plan_nothing(copy: WorkingCopy, source: Path):
-    path = source / "methods/snip.py"
-    path.write_text(path.read_text() + "\n# a remark\n")
-    assert copy.planned_jobs() == {}
+def test_changed_code_plans_nothing_and_is_told_until_it_is_accepted(copy: WorkingCopy, source: Path):
+    """Neither a silent reuse nor a silent recomputation; a remark and an import are no change."""
+    table, method = source / "overlap/tables.py", source / "methods/snip.py"
+    method.write_text(f"{method.read_text()}\n# a remark\n")
+    table.write_text(table.read_text().replace("import numpy as np\n", "import os\nimport numpy as np\n"))
+    quiet = copy.run("--dry-run")
+    assert job_table(quiet) == {} and "other code" not in quiet
+
+    table.write_text(table.read_text() + "\nMORE = 1\n")
+    method.write_text(method.read_text() + "\nMORE = 1\n")
+    told = copy.run("--dry-run")
+    (line,) = [line for line in told.splitlines() if "other code" in line]
+    assert job_table(told) == {}
+    assert "overlap 5" in line and "region" in line and "in methods.snip, overlap.tables" in line
+
+    def command(*words: str) -> str:
+        """What `safety-regions` prints."""
+        program = [sys.executable, "-m", "safety_regions", *words]
+        done = subprocess.run(program, cwd=copy.folder, env=copy.environment(), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    verified = command("verify")
+    assert re.search(r"overlap\.tables has changed since \d+ artifacts", verified) and "methods.snip has" in verified
+    assert "methods.snip, overlap.tables" in command("accept")
+    assert "other code" not in copy.run("--dry-run") and "warning" not in command("verify")
