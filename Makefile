@@ -13,7 +13,7 @@ TORCH := $(shell grep '^torch==' $(LOCK))
 reproduce: $(VENV)/.installed
 	$(VENV)/bin/snakemake
 
-# Everything that must hold before a change lands: formatting, lint, types, generated files, tests. Those on a cluster wait most of
+# Everything that must hold before a change lands: formatting, lint, types, imports, generated files, tests. Those on a cluster wait most of
 # their time, so there is one process more than the two cores that are asked for.
 test: check
 	$(VENV)/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
@@ -27,6 +27,7 @@ check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/snakefmt --check --compact-diff Snakefile rules
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache --no-logo
 	$(VENV)/bin/python -m safety_regions.config.generate --check
 
 # Measured claims (docs/benchmarks.md), on SmolLM2-135M or on MODEL, a prepared folder results/models/NAME.DIGEST.

@@ -41,9 +41,9 @@ def main() -> None:
 
         print(folder_digest(arguments.digest))
         return
-    from safety_regions.models.prepare import prepare_model, read_data
     from safety_regions.models.sources import Inputs
     from safety_regions.steps.arguments import read_recipe
+    from safety_regions.steps.prepare_model import prepare_model, read_data
 
     inputs = Inputs(arguments.base, read_data(arguments.data), arguments.local, arguments.device)
     recipe = read_recipe(arguments.recipe, "model")

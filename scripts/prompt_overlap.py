@@ -30,9 +30,10 @@ def main() -> None:
     arguments = parser.parse_args()
     recipe = read_recipe(arguments.recipe, "prompt_overlap")
 
-    from safety_regions.data.prompt_overlap import prompt_overlap_of, write_table
+    from safety_regions.data.prompt_overlap import write_table
+    from safety_regions.steps.prompt_overlap import compare_prompts
 
-    table = prompt_overlap_of(recipe, dict(arguments.prompts))
+    table = compare_prompts(recipe, dict(arguments.prompts))
     write_table(table, arguments.output)
     receipts.write(arguments.output, recipe, {"n_pairs": len(table)})
 

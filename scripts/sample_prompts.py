@@ -25,9 +25,9 @@ def main() -> None:
     arguments = parser.parse_args()
     recipe = read_recipe(arguments.recipe, "prompts")
 
-    from safety_regions.data.sample import sample_recipe
+    from safety_regions.steps.prompts import sample_prompts
 
-    rows, facts = sample_recipe(recipe, arguments.rows, arguments.earlier)
+    rows, facts = sample_prompts(recipe, arguments.rows, arguments.earlier)
     files.write_jsonl(arguments.output, rows)
     receipts.write(arguments.output, recipe, facts)
 

@@ -19,9 +19,9 @@ from safety_regions.models.answers import is_refusal
 from safety_regions.models.architecture import projections
 from safety_regions.models.folder import save
 from safety_regions.models.load import load_model
-from safety_regions.models.prepare import prepare_model
 from safety_regions.models.sources import Inputs
 from safety_regions.planning.recipes import model_recipe
+from safety_regions.steps.prepare_model import prepare_model
 
 SOURCE = {
     "kind": "aligned",

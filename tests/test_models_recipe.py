@@ -6,10 +6,10 @@ from safety_regions.artifacts.receipts import recipe_digest
 from safety_regions.config.models import ModelSpec
 from safety_regions.data import synthetic
 from safety_regions.errors import UserError
-from safety_regions.models.prepare import prepare_model, read_data, source_of
 from safety_regions.models.sources import Inputs
 from safety_regions.planning.recipes import model_recipe
 from safety_regions.steps.arguments import read_recipe
+from safety_regions.steps.prepare_model import prepare_model, read_data, source_of
 
 SHA = "0" * 64
 TINY = {"kind": "tiny", "family": "llama"}

@@ -15,9 +15,9 @@ from safety_regions.errors import UserError
 from safety_regions.models.folder import save
 from safety_regions.models.load import load_model
 from safety_regions.models.model_files import folder_digest
-from safety_regions.models.prepare import prepare_model
 from safety_regions.models.sources import Inputs
 from safety_regions.planning.recipes import model_recipe
+from safety_regions.steps.prepare_model import prepare_model
 
 
 @pytest.fixture(scope="module")

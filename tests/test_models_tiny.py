@@ -18,11 +18,11 @@ from safety_regions.models.answers import is_refusal
 from safety_regions.models.folder import save
 from safety_regions.models.generate import generate
 from safety_regions.models.load import load_model
-from safety_regions.models.prepare import prepare_model
 from safety_regions.models.sources import Inputs
 from safety_regions.models.sources.tiny import CHAT_TEMPLATE, END, HEADS, build_model, build_tokenizer, make
 from safety_regions.models.tokens import encode_pair
 from safety_regions.planning.recipes import model_recipe
+from safety_regions.steps.prepare_model import prepare_model
 
 SMALL = {"kind": "tiny", "family": "llama", "layers": 2, "steps": 60}
 TOKENIZER = build_tokenizer()

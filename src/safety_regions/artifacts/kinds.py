@@ -41,12 +41,12 @@ class Kind:
 
 
 _METHOD = ("steps.identify", "methods.{method}")
-_SOURCE = ("models.prepare", "models.sources.{source[kind]}")
+_SOURCE = ("steps.prepare_model", "models.sources.{source[kind]}")
 _SCORING = ("device", "batch_tokens")
 _ROWS = (
     Kind("dataset", 1, ".jsonl", "datasets", ("data.fetch", "files"), "fetch_dataset", "dvc", alone=True),
-    Kind("prompts", 1, ".jsonl", "prompts", ("data.sample", "files"), "sample_prompts", "dvc", alone=True),
-    Kind("prompt_overlap", 1, ".csv", "prompt_overlap", ("data.prompt_overlap",), "prompt_overlap", "git", alone=True),
+    Kind("prompts", 1, ".jsonl", "prompts", ("steps.prompts", "files"), "sample_prompts", "dvc", alone=True),
+    Kind("prompt_overlap", 1, ".csv", "prompt_overlap", ("steps.prompt_overlap",), "prompt_overlap", "git", alone=True),
     Kind("model", 1, "/config.json", "models", _SOURCE, "prepare_model", "dvc", alone=True),
     Kind("adapter", 1, "/lora.json", "adapters", ("steps.adapter",), "train_adapter", "dvc", "train", alone=True),
     Kind("pairs", 1, ".jsonl", "responses", ("steps.respond",), "respond", "dvc", "respond", ("device",)),

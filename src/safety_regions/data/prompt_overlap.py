@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pandas
 
-from safety_regions.artifacts import receipts
 from safety_regions.data.duplicates import NearIndex, Words, normalise, words_of
-from safety_regions.errors import UserError
-from safety_regions.files import atomic_path, read_jsonl
+from safety_regions.files import atomic_path
 
 
 def prompt_overlap(sets: dict[str, list[dict]], near_duplicate: float) -> pandas.DataFrame:
@@ -39,16 +37,6 @@ def _index(members: list[Words], near_duplicate: float) -> NearIndex:
 def _near(members: list[Words], index: NearIndex, itself: bool) -> float:
     found = [any(not itself or key != i for key in index.find(words)) for i, words in enumerate(members)]
     return sum(found) / len(found) if found else 0.0
-
-
-def prompt_overlap_of(recipe: dict, paths: dict[str, Path]) -> pandas.DataFrame:
-    """The table that a recipe of `recipe.prompt_overlap_recipe` describes, from checked samples `{set: path}`."""
-    names = [name for name, _ in recipe["prompts"]]
-    if sorted(names) != sorted(paths):
-        raise UserError(f"sets {', '.join(paths)}", where="--prompts", expected=", ".join(names))
-    for name, digest in recipe["prompts"]:
-        receipts.check(paths[name], digest)
-    return prompt_overlap({name: read_jsonl(paths[name]) for name in names}, recipe["near_duplicate"])
 
 
 def write_table(table: pandas.DataFrame, path: Path) -> None:

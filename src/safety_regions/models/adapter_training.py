@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from pydantic import Field
 
-from safety_regions.artifacts import receipts
 from safety_regions.config.base import Id
 from safety_regions.config.methods import Adapter
 from safety_regions.config.models import AlignedModel
@@ -65,12 +64,12 @@ class Split:
     training: list[dict]
 
 
-def read_splits(training: Training, data: dict[str, Path], digests: dict[str, str]) -> dict[str, Split]:
-    """The rows of each dataset that training names; `data`: fetched rows by dataset, `digests`: of their recipes.
+def read_splits(training: Training, data: dict[str, Path]) -> dict[str, Split]:
+    """The rows of each dataset that training names; `data`: fetched rows by dataset, checked.
 
-    Raises `UserError` for missing or altered rows, too few of them, or a harmless row without a response.
+    Raises `UserError` for missing rows, too few of them, or a harmless row without a response.
     """
-    return {name: _split(training, name, data, digests) for name in [*training.harmful, *training.harmless]}
+    return {name: _split(training, name, data) for name in [*training.harmful, *training.harmless]}
 
 
 def train_and_merge(
@@ -99,10 +98,9 @@ def train_and_merge(
     return merged, facts | {"refusal_rate_before": before, "refusal_rate_after": after}
 
 
-def _split(training: Training, name: str, data: dict[str, Path], digests: dict[str, str]) -> Split:
+def _split(training: Training, name: str, data: dict[str, Path]) -> Split:
     if name not in data:
         raise UserError(f"the rows of dataset {name} are not given", where="--data", expected=f"{name}=PATH")
-    receipts.check(data[name], digests[name])
     rows, harmful = read_jsonl(data[name]), name in training.harmful
     # Without an offset that makes room for them, held-out prompts come first and training starts after them.
     start = max(training.offset, training.n_held_out)

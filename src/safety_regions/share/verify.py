@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safety_regions.artifacts.artifact import POINTER, RESULTS
+from safety_regions.artifacts.code_history import history
 from safety_regions.artifacts.kinds import is_table
 from safety_regions.artifacts.receipts import RECEIPT
-from safety_regions.provenance.index import Known
 from safety_regions.share import git
 from safety_regions.share.findings import GOOD, NOT_IN_REMOTE, Finding, artifacts_below, inspect, remedy
 from safety_regions.share.storage import look
@@ -59,7 +59,7 @@ def _is_published(finding: Finding, known: set[str]) -> bool:
 
 
 def _changed(finding: Finding) -> list[str]:
-    return Known(finding.path, finding.receipt).changed if finding.receipt else []
+    return history().changed(finding.receipt.code) if finding.receipt else []
 
 
 def _in_remote(findings: list[Finding]) -> list[Finding]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from safety_regions.artifacts import receipts
 from safety_regions.models.folder import new_folder
+from safety_regions.steps.inputs import check_rows
 
 VERSIONS = ("peft", "safetensors", "tokenizers", "torch", "transformers")
 
@@ -25,7 +26,8 @@ def train_adapter(
     from safety_regions.models.load import load_model
 
     options = Decided.model_validate(recipe["options"])
-    splits = read_splits(options, data, recipe["data"])
+    check_rows(data, recipe["data"])
+    splits = read_splits(options, data)
     loaded = load_model(model_folder, device, "float32", recipe["model"])
     with new_folder(output) as folder:
         _, facts = train_and_merge(options, loaded, splits, folder, "float32")

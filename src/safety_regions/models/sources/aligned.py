@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from safety_regions.artifacts import receipts
 from safety_regions.config.models import AlignedModel
 from safety_regions.errors import UserError
 from safety_regions.models.adapter_training import read_splits, train_and_merge
@@ -17,13 +16,13 @@ def make(source: AlignedModel, recipe: dict, inputs: Inputs, folder: Path) -> di
     """Train the adapter on the base model, save adapter and merged model in `folder`, return the facts of
     `train_and_merge`.
 
-    Raises `UserError` for missing or altered inputs, too few rows, or a harmless row without a response.
+    The rows of datasets are checked already. Raises `UserError` for missing inputs, a base model that was altered, too
+    few rows, or a harmless row without a response.
     """
     if inputs.base is None:
         raise UserError("the base model's folder is not given", where="--base")
-    receipts.check(inputs.base, recipe["base"])
-    splits = read_splits(source, inputs.data, recipe["data"])
-    base = load_model(inputs.base, inputs.device, "float32")
+    splits = read_splits(source, inputs.data)
+    base = load_model(inputs.base, inputs.device, "float32", recipe["base"])
     merged, facts = train_and_merge(source, base, splits, folder, recipe["dtype"])
     save(merged.model, merged.tokenizer, folder)
     return facts

@@ -10,6 +10,7 @@ from safety_regions.config.models import ModelSource
 from safety_regions.errors import UserError
 from safety_regions.models.folder import new_folder
 from safety_regions.models.sources import Inputs
+from safety_regions.steps.inputs import check_rows
 
 
 def read_data(pairs: list[str]) -> dict[str, Path]:
@@ -26,6 +27,7 @@ def prepare_model(recipe: dict, output: Path, inputs: Inputs, licence: str, cita
         raise UserError("the local model's folder is not given", where="--local")
     source = source_of(recipe, inputs.local)
     maker = import_module(f"safety_regions.models.sources.{source.kind}")
+    check_rows(inputs.data, recipe.get("data", {}))
     with new_folder(output) as folder:
         facts = maker.make(source, recipe, inputs, folder)
     return receipts.write(output, recipe, facts | {"licence": licence, "citation": citation}, versions=maker.PACKAGES)
