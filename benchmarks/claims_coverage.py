@@ -56,7 +56,8 @@ def simulate(world: PlantedWorld, n_sets: int, n: int, truth: dict[str, float]) 
         covered, width = coverage([(e.low, e.high) for e in of], truth[key]), np.median([e.high - e.low for e in of])
         plain = f"{coverage(naive[key], truth[key]):7.1%}" if key in naive else ""
         print(
-            f"{key:>14} {truth[key]:7.3f} {values.mean() - truth[key]:+7.3f} {values.std():6.3f} {width:6.3f} {covered:7.1%} {plain}"
+            f"{key:>14} {truth[key]:7.3f} {values.mean() - truth[key]:+7.3f} {values.std():6.3f} {width:6.3f}"
+            f" {covered:7.1%} {plain}"
         )
     for words, threshold in (("far below", -DISTANCE), ("on", 0.0), ("far above", DISTANCE)):
         verdicts = Counter(against(e, truth["place"] + threshold, above=False, what="").verdict for e in found["place"])

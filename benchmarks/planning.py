@@ -40,7 +40,10 @@ def measured(command: list[str], folder: Path, repeats: int) -> tuple[float, int
 
 def peak_mib(command: list[str], folder: Path) -> int:
     """Peak memory of one more run, in a process of its own, since the system keeps the largest of all children."""
-    script = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], capture_output=True); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    script = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], capture_output=True);"
+        " print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
     out = subprocess.run(
         [sys.executable, "-c", script, *command], cwd=folder, capture_output=True, text=True, check=True
     )

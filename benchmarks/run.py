@@ -32,7 +32,8 @@ def main() -> None:
         "model",
         type=Path,
         nargs="?",
-        help="a prepared model folder, results/models/NAME.DIGEST (default: that of smollm2-135m, made if it is missing)",
+        help="a prepared model folder, results/models/NAME.DIGEST (default:"
+        " that of smollm2-135m, made if it is missing)",
     )
     parser.add_argument("--regions", type=Path, nargs="*", default=[], help="region files of a real model")
     parser.add_argument("--out", type=Path, default=HERE / "results.json")

@@ -96,7 +96,8 @@ def runs(loaded: LoadedModel, samples: list[Sample], batch_tokens: int) -> dict:
 
 def observers(loaded: LoadedModel, samples: list[Sample], names: tuple[str, ...]) -> list[Observer]:
     """Those of these methods, with their default options."""
-    return [method(name).observer(loaded, samples, options_of(name, {})) for name in names]  # type: ignore[attr-defined]
+    methods = [(method(name), options_of(name, {})) for name in names]
+    return [one.observer(loaded, samples, options) for one, options in methods]  # type: ignore[attr-defined]
 
 
 def watch(loaded: LoadedModel, samples: list[Sample], watching: list[Observer], batch_tokens: int) -> None:

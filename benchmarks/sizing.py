@@ -23,7 +23,10 @@ from safety_regions.errors import run_main
 from safety_regions.planning.model_size import size_from_config
 
 DIGEST = re.compile("[0-9a-f]{64}")
-HEAD = f"{'step':9} {'methods':34} {'model':22} {'made':>4} {'MiB':>7} {'estimate':>8} {'ratio':>6} {'s':>7} {'estimate':>8} {'ratio':>6}"
+HEAD = (
+    f"{'step':9} {'methods':34} {'model':22} {'made':>4} {'MiB':>7} {'estimate':>8} {'ratio':>6} {'s':>7}"
+    f" {'estimate':>8} {'ratio':>6}"
+)
 
 
 def main() -> None:
@@ -62,7 +65,8 @@ def compare(job: Job, batch_tokens: int, device: str) -> str:
     estimate = (need.gpu_bytes if on_gpu else need.host_bytes) / 2**20
     methods = " ".join(sorted({a.recipe["method"] for a in job.artifacts if "method" in a.recipe}))
     of = f"{job.step:9} {methods:34} {job.model.recipe['model']:22} {len(job.artifacts):4}"
-    return f"{of} {mib:7} {estimate:8.0f} {estimate / mib:6.2f} {seconds:7.0f} {need.seconds:8.0f} {need.seconds / seconds:6.2f}"
+    memory = f"{mib:7} {estimate:8.0f} {estimate / mib:6.2f}"
+    return f"{of} {memory} {seconds:7.0f} {need.seconds:8.0f} {need.seconds / seconds:6.2f}"
 
 
 def jobs_of(results: Path) -> Iterator[Job]:

@@ -41,7 +41,10 @@ rule work:
     shell:
         "for i in $(seq {params.seconds}); do sleep 1; done; touch {output}"
 """
-OPTIONS = "--executor slurm --jobs 1000 --default-resources slurm_partition=cpu mem_mb=1000 runtime=10 --seconds-between-status-checks 5 --slurm-init-seconds-before-status-checks 5 --latency-wait 5"
+OPTIONS = (
+    "--executor slurm --jobs 1000 --default-resources slurm_partition=cpu mem_mb=1000 runtime=10"
+    " --seconds-between-status-checks 5 --slurm-init-seconds-before-status-checks 5 --latency-wait 5"
+)
 
 
 class Cluster:
@@ -123,7 +126,8 @@ def main() -> None:
             }
             print(f"{n} units of 1 s on {CPUS} CPUs")
             print(
-                f"{'way':20}{'jobs':>6}{'wall s':>9}{'overhead s':>12}{'ratio':>7}{'CPU s':>8}{'ratio':>7}   (overhead and CPU per unit)"
+                f"{'way':20}{'jobs':>6}{'wall s':>9}{'overhead s':>12}{'ratio':>7}{'CPU s':>8}{'ratio':>7}  "
+                " (overhead and CPU per unit)"
             )
             base: tuple[float, float] | None = None
             for way, (size, submit) in ways.items():
@@ -133,7 +137,8 @@ def main() -> None:
                 overhead, used = (wall - ideal) / n, cpu / n
                 base = base or (overhead, used)
                 print(
-                    f"{way:20}{jobs:6}{wall:9.1f}{overhead:12.3f}{overhead / base[0]:7.2f}{used:8.3f}{used / base[1]:7.2f}",
+                    f"{way:20}{jobs:6}{wall:9.1f}{overhead:12.3f}{overhead / base[0]:7.2f}"
+                    f"{used:8.3f}{used / base[1]:7.2f}",
                     flush=True,
                 )
     finally:

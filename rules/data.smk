@@ -32,8 +32,8 @@ rule sample_prompts:
         "logs/benchmarks/sample_prompts/{name}.{key}.tsv"
     params:
         recipe=recipe,
-        rows=lambda wildcards: artifact(wildcards).inputs["rows"].path,
-        earlier=earlier_rows,
+        rows=of_artifact(lambda prompts: prompts.inputs["rows"].path),
+        earlier=of_artifact(rule_inputs.earlier_rows),
     message:
         "Sample the prompts of {wildcards.name}"
     shell:
@@ -53,7 +53,7 @@ rule prompt_overlap:
         "logs/benchmarks/prompt_overlap/{key}.tsv"
     params:
         recipe=recipe,
-        prompts=lambda wildcards: [f"{name}={a.path}" for name, a in artifact(wildcards).inputs.items()],
+        prompts=of_artifact(rule_inputs.named_inputs),
     message:
         "Count the prompts that the sets share"
     shell:

@@ -13,7 +13,7 @@ rule fetch_model:
     benchmark:
         "logs/benchmarks/fetch_model/{model}.{key}.tsv"
     wildcard_constraints:
-        model=either(name for name, made in PLAN.models.items() if not is_trained(made.recipe)),
+        model=rule_inputs.either(name for name, made in PLAN.models.items() if not is_trained(made.recipe)),
     resources:
         mem_mb=8000,
         runtime=240,
@@ -39,7 +39,7 @@ rule train_model:
     benchmark:
         "logs/benchmarks/train_model/{model}.{key}.tsv"
     wildcard_constraints:
-        model=either(name for name, made in PLAN.models.items() if is_trained(made.recipe)),
+        model=rule_inputs.either(name for name, made in PLAN.models.items() if is_trained(made.recipe)),
     resources:
         mem_mb=memory("train"),
         runtime=minutes("train"),
@@ -47,7 +47,7 @@ rule train_model:
     params:
         recipe=recipe,
         folder="results/models/{model}.{key}",
-        inputs=model_inputs,
+        inputs=of_artifact(rule_inputs.training_options),
         options=model_options,
         device=MACHINE.device,
     message:
@@ -115,8 +115,8 @@ rule train_adapter:
     params:
         recipe=recipe,
         folder="results/adapters/{model}.{key}",
-        model=lambda wildcards: artifact(wildcards).inputs["model"].path,
-        data=training_data,
+        model=of_artifact(lambda adapter: adapter.inputs["model"].path),
+        data=of_artifact(rule_inputs.training_data),
         device=MACHINE.device,
     message:
         "Train a safety adapter for {wildcards.model}"

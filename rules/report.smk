@@ -54,7 +54,7 @@ rule write_report:
         "logs/benchmarks/write_report/{name}.{key}.tsv"
     params:
         recipe=recipe,
-        parts=paths,
+        parts=of_artifact(rule_inputs.inputs_as_json),
         folder="results/report/{name}.{key}",
     message:
         "Write the report of {wildcards.name}"

@@ -1,4 +1,4 @@
-"""Prepare a model folder from its recipe: train, convert, align, or point to a pinned model of the Hub or this machine."""
+"""Prepare a model folder from its recipe: train, convert, align, or point to a pinned model, here or on the Hub."""
 
 import argparse
 from pathlib import Path

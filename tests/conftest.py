@@ -1,4 +1,4 @@
-"""Shapes and dtypes in signatures are checked while tests run; one thread, so that results can be compared bit by bit."""
+"""Shapes and dtypes in signatures are checked while tests run; one thread, so that results agree to the bit."""
 
 import os
 

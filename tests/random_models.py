@@ -25,7 +25,10 @@ SIZES = {
     "tie_word_embeddings": True,
 }
 FAMILIES = ["llama", "qwen2", "gemma2", "mistral", "phi3"]
-TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% if m.role == 'assistant' %}<eos>{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+TEMPLATE = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% if m.role == 'assistant' %}<eos>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:

@@ -1,4 +1,4 @@
-"""Texts of snakemake's logs and of SLURM's queue, recorded from runs at a real SLURM and shortened, and where they go."""
+"""Texts of snakemake's logs and of SLURM's queue, recorded from runs at a real SLURM, shortened, and put in place."""
 
 import contextlib
 import platform
@@ -44,7 +44,8 @@ rule identify:
     resources: tmpdir=<TBD>, mem_mb=600
 [Wed Nov 25 16:48:44 2026]
 Job 1: Measure the statistics of good
-Reason: Missing output files: results/manifests/measure/good.0123456789ab.1.json; Input files updated by another job: results/prep.txt
+Reason: Missing output files: results/manifests/measure/good.0123456789ab.1.json; Input files updated by another job: \
+results/prep.txt
 No SLURM account given, trying to guess.
 [Wed Nov 25 16:48:44 2026]
 Job 2: Answer the prompts of all sets: good
@@ -56,11 +57,13 @@ Job 2 has been submitted with SLURM jobid 104 (log: {here}/.snakemake/slurm_logs
 """
 FAILED = """[Wed Nov 25 16:49:17 2026]
 Error in rule identify:
-    message: SLURM-job '101' failed, SLURM status is: 'FAILED'. Detailed failure reason unavailable (status command is not 'sacct').For further error details see the cluster/cloud log and the log files of the involved rule(s).
+    message: SLURM-job '101' failed, SLURM status is: 'FAILED'. Detailed failure reason unavailable (status command is \
+not 'sacct').For further error details see the cluster/cloud log and the log files of the involved rule(s).
     jobid: 3
     input: results/prep.txt
     output: results/bad.0123456789ac.json
-    log: logs/identify/bad.0123456789ac.log, {here}/.snakemake/slurm_logs/rule_identify/101.log (check log file(s) for error details)
+    log: logs/identify/bad.0123456789ac.log, {here}/.snakemake/slurm_logs/rule_identify/101.log (check log file(s) for \
+error details)
     shell:
         exec &> >(tee logs/identify/bad.0123456789ac.log); exit 1
         (command exited with non-zero exit code)
@@ -81,8 +84,10 @@ FINISHED = """[Wed Nov 25 16:49:48 2026]
 Finished jobid: {id} (Rule: {rule})
 {done} of 4 steps (25%) done
 """
-OVER = "Exiting because a job execution failed. Look above for error messages\nComplete log(s): {here}/.snakemake/log/x.snakemake.log\n"
-LOCKED = "LockException:\nError: Directory cannot be locked. Please make sure that no other Snakemake process is trying ...\n"
+OVER = "Exiting because a job execution failed. Look above for error messages\nComplete log(s): \
+{here}/.snakemake/log/x.snakemake.log\n"
+LOCKED = "LockException:\nError: Directory cannot be locked. Please make sure that no other Snakemake process is \
+trying ...\n"
 QUEUE = """103|RUNNING|safety-regions_29fd0a7e|{here}|0:41|gpu1|None|rule_measure_wildcards_good_0123456789ab_1
 104|PENDING|safety-regions_29fd0a7e|{here}|0:00||Resources|rule_respond_wildcards_good_abcdef012345_1
 77|RUNNING|safety-regions_11111111|/elsewhere|5:00|gpu1|None|rule_measure

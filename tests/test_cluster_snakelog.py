@@ -96,7 +96,8 @@ def test_a_job_that_slurm_killed_for_memory_shows_slurms_words(here: Path) -> No
     write("own.log", "wanda:  10%\r\x1b[Awanda:  20%\n")
     write(
         "slurm.log",
-        "Building DAG of jobs...\nslurmstepd-cpu1: error: Exceeded job memory limit\nsrun: error: cpu1: task 0: Killed\nWorkflowError:\nAt least one job did not complete successfully.\n",
+        "Building DAG of jobs...\nslurmstepd-cpu1: error: Exceeded job memory limit\nsrun: error: cpu1:"
+        " task 0: Killed\nWorkflowError:\nAt least one job did not complete successfully.\n",
     )
     job = LoggedJob("1", "x", logs=["own.log", "slurm.log"])
     assert reason(job) == "it needed more memory than it had asked for"

@@ -34,8 +34,8 @@ def test_failures_are_shown_with_reason_and_log_until_they_are_made_up_for(here:
     text = shown()
     assert "It ended with failures; 2 of 4 jobs done." in text
     assert (
-        "Failed (1):\n  identify [SLURM 101]: no GPU is visible to torch\n    logs/identify/bad.0123456789ac.log\n      one\n      two\n"
-        in text
+        "Failed (1):\n  identify [SLURM 101]: no GPU is visible to torch\n   "
+        " logs/identify/bad.0123456789ac.log\n      one\n      two\n" in text
     )
     assert look().has_failed
     write("results/bad.0123456789ac.json", "1")
@@ -51,8 +51,8 @@ def test_running_and_waiting_jobs_are_shown_with_node_time_and_reason(here: Path
         text = shown()
     assert "It is at work; 0 of 4 jobs done." in text
     assert (
-        "Running (1):\n  Measure the statistics of good [SLURM 103]: running on gpu1, for 0:41\n    wanda:  45%|####     | 45/100\n"
-        in text
+        "Running (1):\n  Measure the statistics of good [SLURM 103]: running on gpu1, for 0:41\n    wanda:"
+        "  45%|####     | 45/100\n" in text
     )
     assert "Waiting at SLURM (1):\n  Answer the prompts of all sets: good [SLURM 104]: waits for Resources\n" in text
     assert "Not started: 1 jobs." in text
@@ -75,8 +75,8 @@ def test_jobs_that_no_snakemake_waits_for_are_orphans(here: Path) -> None:
         text = shown()
     assert "It was killed; 0 of 4 jobs done." in text
     assert (
-        "No snakemake waits for the jobs at SLURM. Let them end, or end them: scancel 103 104\nThen `snakemake --unlock`, and start it again"
-        in text
+        "No snakemake waits for the jobs at SLURM. Let them end, or end them:"
+        " scancel 103 104\nThen `snakemake --unlock`, and start it again" in text
     )
     assert look().has_failed
     fake_squeue("")

@@ -86,5 +86,8 @@ def test_a_recipe_of_another_kind_or_version_is_refused(text):
 
 
 def test_making_recipes_imports_nothing_heavy():
-    code = "import sys, safety_regions.planning.recipes as r; print(sorted({'torch', 'pandas', 'datasets', 'pyarrow', 'requests'} & set(sys.modules)))"
+    code = (
+        "import sys, safety_regions.planning.recipes as r;"
+        " print(sorted({'torch', 'pandas', 'datasets', 'pyarrow', 'requests'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -33,13 +33,17 @@ from safety_regions.jobs import Entry
 from safety_regions.planning import make_plan
 from safety_regions.regions import open_region
 from safety_regions.steps import identify
-from safety_regions.store import write_jsonl
+from safety_regions.files import write_jsonl
 
 assert Path(safety_regions.__file__).is_relative_to(Path(sys.argv[1]).resolve()), safety_regions.__file__
 test_meanabs.test_first_layer_by_the_letter()
 
 others = dict.fromkeys(["snip", "wanda", "safeneuron", "safelayer", "nlsr"])
-run = load_run({"methods": others | {"meanabs": {"exponent": 2.0}}, "models": ["tiny-llama"], "replicates": {"methods": ["meanabs"]}})
+run = load_run({
+    "methods": others | {"meanabs": {"exponent": 2.0}},
+    "models": ["tiny-llama"],
+    "replicates": {"methods": ["meanabs"]},
+})
 plan = make_plan(run, load_registries(run))
 made = [a for a in plan.made.values() if a.recipe.get("method") == "meanabs"]
 assert {"statistics", "region"} <= {a.kind for a in made}
@@ -60,7 +64,8 @@ recipe = statistics.recipe | {"pairs": receipts.read("pairs").digest}
 kept = Entry("statistics", recipe, {"pairs": "pairs", "model": "m"})
 identify.measure([kept], Machine())
 cut = {"kind": "region", "grid": [0.05, 0.1], "scope": "matrix", "selection": 1}
-region = Entry("region", recipe | cut | {"statistics": kept.digest, "options": {}}, {"statistics": "statistics", "model": "m"})
+of_statistic = {"statistics": kept.digest, "options": {}}
+region = Entry("region", recipe | cut | of_statistic, {"statistics": "statistics", "model": "m"})
 identify.select_region(region)
 receipt = receipts.check("region", region.digest)
 assert receipt.facts["n_in_fraction"]["0.1"] > 0 and "methods.meanabs" in receipt.code

@@ -1,4 +1,4 @@
-"""What is killed half-way is finished by the next run; what is damaged is found, named and mended as the message says."""
+"""What is killed half-way is finished by the next run; what is damaged is found, named and mended as told."""
 
 import os
 import signal
@@ -22,7 +22,9 @@ def some_made(copy: WorkingCopy, regions: list[Artifact], fewest: int) -> bool:
 
 
 def finished_of(times: dict[str, int]) -> dict[str, int]:
-    """Those files that are whole: no temporary ones, and of what is beside a receipt, only where the receipt is there."""
+    """Those files that are whole: no temporary ones, and of what is beside a receipt, only where the receipt is
+    there.
+    """
     return {
         name: time
         for name, time in times.items()

@@ -1,4 +1,4 @@
-"""The same configuration gives the same bytes: whatever the folder is called, in one go or bit by bit, there and back."""
+"""The same configuration gives the same bytes: in any folder, in one go or bit by bit, there and back."""
 
 import contextlib
 from pathlib import Path

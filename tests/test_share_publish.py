@@ -1,4 +1,4 @@
-"""Publishing: what goes where, what is refused, and that a second call, or one after a kill, does the rest and no more."""
+"""Publishing: what goes where, what is refused; a second call, or one after a kill, does the rest and no more."""
 
 import fcntl
 import re

@@ -8,7 +8,8 @@ from safety_regions.errors import run_main
 COMMANDS = {
     "estimate": "Say what a run will cost, before anything is submitted: GPU hours, memory, disk.",
     "status": "Show what of a run is done, running, waiting or failed, and why.",
-    "publish": "Check what a run made, hand its bytes to DVC's remote, and stage receipts, pointers and tables for git.",
+    "publish": "Check what a run made, hand its bytes to DVC's remote, and stage receipts,"
+    " pointers and tables for git.",
     "pull": "Bring what a run needs and others have published, and check it.",
     "verify": "Compare every artifact with its receipt: what is missing, foreign, altered, or made by other code.",
     "prune": "List what no configuration refers to any more; remove it on request.",

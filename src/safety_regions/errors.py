@@ -42,7 +42,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 REFUSED = {
     errno.ENOSPC: "make room, then start again: what is finished is kept",
     errno.EDQUOT: "your quota is used up; make room, then start again: what is finished is kept",
-    errno.EFBIG: "no file may be so large here (`ulimit -f` tells); raise the limit, then start again: what is finished is kept",
+    errno.EFBIG: "no file may be so large here (`ulimit -f` tells); raise the limit, then start again:"
+    " what is finished is kept",
     errno.EROFS: "this file system is read-only; run where you can write",
     errno.EACCES: "you have no permission there; ask its owner, or run elsewhere",
     errno.EPERM: "the system does not permit it there; ask its administrator, or run elsewhere",

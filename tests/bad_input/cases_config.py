@@ -58,7 +58,8 @@ THRESHOLDS = [
     (
         "q not in the grid",
         "thresholds: {q: 0.04}",
-        "thresholds.q: found values that do not fit together: q = 0.04 is not in the grid [0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2]",
+        "thresholds.q: found values that do not fit together:"
+        " q = 0.04 is not in the grid [0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2]",
         "run.yaml, line 4",
     ),
     ("an empty grid", "thresholds: {grid: []}", "thresholds.grid: found an empty list", "run.yaml, line 4"),

@@ -395,7 +395,9 @@ def other_base():
 @bad(
     "models",
     "a LoRA adapter of a base of more layers",
-    says="factors of what is not a scored linear: base_model.model.model.layers.1.mlp.down_proj.lora_A.weight, base_model.model.model.layers.1.mlp.down_proj.lora_B.weight, base_model.model.model.layers.1.mlp.gate_proj.lora_A.weight",
+    says="factors of what is not a scored linear: base_model.model.model.layers.1.mlp.down_proj.lora_A.weight,"
+    " base_model.model.model.layers.1.mlp.down_proj.lora_B.weight,"
+    " base_model.model.model.layers.1.mlp.gate_proj.lora_A.weight",
     names="lora.safetensors",
 )
 def deeper_base():

@@ -34,20 +34,22 @@ HEAD = """\
 
 <!-- Written by `python tests/bad_input/table.py`; tests/bad_input/test_bad_input.py checks every line of it. -->
 
-What is refused, and what only looks bad. Each case is run as a test: what is refused ends with exit code 1 (2 for the form of a
-command line), without a traceback, with one message whose first line stands here and whose further lines name the file, key or row and say
-what is expected or what to do; every file is then what it was before, and none is new. `<folder>` stands for the folder, `<digest>` and
-`<digits>` for digits of a sha256.
+What is refused, and what only looks bad. Each case is run as a test: what is refused ends with exit code 1 (2 for the
+form of a command line), without a traceback, with one message whose first line stands here and whose further lines
+name the file, key or row and say what is expected or what to do; every file is then what it was before, and none is
+new. `<folder>` stands for the folder, `<digest>` and `<digits>` for digits of a sha256.
 """
 TAIL = """
 ## Fuzzing
 
-Beside these cases, every run of the tests damages configurations, JSON, receipts and region files at random (`tests/test_fuzz_config.py`,
-`tests/test_fuzz_json.py`, `tests/test_fuzz_regions.py`): each must be read as what its bytes say, or refused as above.
+Beside these cases, every run of the tests damages configurations, JSON, receipts and region files at random
+(`tests/test_fuzz_config.py`, `tests/test_fuzz_json.py`, `tests/test_fuzz_regions.py`): each must be read as what its
+bytes say, or refused as above.
 
-Once, and by hand, a fuzzer that follows the branches of our code (atheris 3.0.0, on libFuzzer) ran on `tests/fuzz/readers.py` for 20 minutes of one shared core:
-200 seconds each on region files as a whole (35349 inputs), on their headers (17610) and on their planes (33172), 600 on receipts (156160). It found
-nothing: no other error, no hang, no flood of memory. That it finds what there is was seen with a reader that no longer caught one kind of error.
+Once, and by hand, a fuzzer that follows the branches of our code (atheris 3.0.0, on libFuzzer) ran on
+`tests/fuzz/readers.py` for 20 minutes of one shared core: 200 seconds each on region files as a whole (35349 inputs),
+on their headers (17610) and on their planes (33172), 600 on receipts (156160). It found nothing: no other error, no
+hang, no flood of memory. That it finds what there is was seen with a reader that no longer caught one kind of error.
 """
 
 

@@ -15,7 +15,8 @@ def slurm(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[
     missing = missing_programs()
     if missing and not os.environ.get("SAFETY_REGIONS_REQUIRE_SLURM"):
         pytest.skip(
-            f"SLURM is not installed ({', '.join(missing)}); as root: apt-get install --no-install-recommends {PACKAGES}"
+            f"SLURM is not installed ({', '.join(missing)}); as root:"
+            f" apt-get install --no-install-recommends {PACKAGES}"
         )
     number = int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 0
     # Sockets need a short path, and two test processes clusters of their own.

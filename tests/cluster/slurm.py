@@ -59,7 +59,9 @@ class Slurm(Commands):
             self.run("slurmd", "-N", node)
 
     def kill_node(self, node: str) -> None:
-        """End a node as a power failure does: its slurmd, its step daemons, and every task under them; say so to SLURM."""
+        """End a node as a power failure does: its slurmd, its step daemons, and every task under them; say so to
+        SLURM.
+        """
         for _ in range(2):
             kill(of_node(self, node))
         (self.folder / f"run/slurmd-{node}.pid").unlink(missing_ok=True)

@@ -18,7 +18,9 @@ def missing_programs() -> list[str]:
 
 @dataclass(frozen=True)
 class Commands:
-    """A cluster whose state, logs and configuration lie in one folder; its path must be short, since sockets are in it."""
+    """A cluster whose state, logs and configuration lie in one folder; its path must be short, since sockets are in
+    it.
+    """
 
     folder: Path
     port: int = 26817

@@ -97,7 +97,10 @@ def write_files(cluster: Commands) -> None:
 def _node_line(cluster: Commands, number: int, node: str, host: str) -> str:
     gres = f" Gres=gpu:fake:{GPUS}" if node in GPU_NODES else ""
     # As many CPUs and as much memory as nobody has: the tests' jobs are many and small.
-    return f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={cluster.port + 3 + number} CPUs=8 RealMemory=64000{gres} State=UNKNOWN"
+    return (
+        f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={cluster.port + 3 + number}"
+        f" CPUs=8 RealMemory=64000{gres} State=UNKNOWN"
+    )
 
 
 def _gres(cluster: Commands) -> str:

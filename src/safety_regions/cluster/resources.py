@@ -97,7 +97,8 @@ class Asking:
                 "models that do not fit: " + "; ".join(dict.fromkeys(too_large)),
                 where="machine.gpu_memory_gb and machine.gpus_per_node",
                 expected=f"at most {most} GPU{'s' if most > 1 else ''} of {memory:g} GB",
-                hint="name a node with more, give the model dtype: bfloat16, lower machine.batch_tokens, or leave it out",
+                hint="name a node with more, give the model dtype:"
+                " bfloat16, lower machine.batch_tokens, or leave it out",
             )
 
 

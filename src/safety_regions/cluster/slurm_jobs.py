@@ -58,7 +58,8 @@ def refuse_orphans() -> None:
     raise UserError(
         f"{len(jobs)} jobs of an earlier snakemake are still with SLURM: {shown}",
         where=str(Path.cwd()),
-        hint=f"wait until `safety-regions status` shows none, or end them: scancel {ids}; then start again. What they have finished is kept",
+        hint=f"wait until `safety-regions status` shows none, or end them: scancel {ids}; then start again."
+        " What they have finished is kept",
     )
 
 

@@ -21,7 +21,10 @@ def lines(plan: Plan, seen: Seen) -> Iterator[str]:
     """All that is known, for people."""
     yield from progress_table(plan)
     if plan.to_pull:
-        yield f"{len(plan.to_pull)} artifacts that this run needs were published and are not here: `safety-regions pull` brings them."
+        yield (
+            f"{len(plan.to_pull)} artifacts that this run needs were published and are not here:"
+            " `safety-regions pull` brings them."
+        )
     yield ""
     yield from _latest(seen)
     yield from _at_work(seen)

@@ -21,7 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--gpu-memory-gb",
         type=_gigabytes,
         metavar="GB",
-        help=f"memory of one GPU (default: what profile or configuration say, else {GPU_MEMORY_GB:g}); 0: a run on the CPU",
+        help=f"memory of one GPU (default: what profile or configuration say, else {GPU_MEMORY_GB:g}); 0:"
+        " a run on the CPU",
     )
 
 

@@ -41,7 +41,8 @@ def run(arguments: argparse.Namespace) -> None:
     kept = kept_keys(configs)
     found = leftovers(kept)
     print(
-        f"Kept: all that {', '.join(map(str, configs))} refer to. Overrides by --config are in no file: write them into one to keep what they made.\n"
+        f"Kept: all that {', '.join(map(str, configs))} refer to. Overrides by --config are in no file:"
+        " write them into one to keep what they made.\n"
     )
     if arguments.delete:
         _remove(certain(found), arguments.unpublished, kept)

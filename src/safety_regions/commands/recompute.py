@@ -5,7 +5,6 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import RESULTS
 from safety_regions.errors import UserError
 from safety_regions.planning.from_files import add_config_options, plan_of
@@ -77,8 +76,7 @@ def _apart(again: Again) -> list[str]:
 
 def _why(again: Again) -> list[str]:
     """What was not the same in the making."""
-    old = Known(again.artifact.path, receipts.read(again.artifact.path))
-    new = Known(str(again.path), receipts.read(again.path))
+    old, new = Known.at(again.artifact.path), Known.at(again.path)
     lines = [
         f"  made with {package} {version} then, {new.versions.get(package, 'none')} now"
         for package, version in old.versions.items()

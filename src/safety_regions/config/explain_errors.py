@@ -92,7 +92,7 @@ def _wrong_kind(value: Any, spot: Spot, allowed: Allowed, places: Places) -> Mis
 
 
 def _broken_rule(detail: Any, spot: Spot, allowed: Allowed, places: Places) -> Mistake:
-    """A rule over several keys; its message starts with the key that breaks it, or names only one, if one alone does."""
+    """A rule over several keys; its message starts with the key that breaks it, or names one, if one alone does."""
     message = detail["msg"].removeprefix("Value error, ")
     words, keys = message.split(), allowed.keys(spot.schema)
     named = words[:1] if words[0] in keys else [word for word in dict.fromkeys(words) if word in keys]

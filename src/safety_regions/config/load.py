@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from snakemake.utils import update_config
 
 from safety_regions.config.explain_errors import mistakes_of
 from safety_regions.config.mistakes import Mistake, raise_if_any
@@ -35,7 +36,8 @@ def load_run(merged: Mapping, files: Iterable[Path | str] = (), overrides: Mappi
     typed = _typed(_plain(overrides or {}), _allowed().schema)
     if not isinstance(merged, Mapping):
         raise_if_any([Mistake(f"a {type(merged).__name__}", "the configuration", expected="a mapping")])
-    data = _merge(_plain(merged), typed)
+    data = _plain(merged)
+    update_config(data, typed)
     try:
         run = RunConfig.model_validate(data, strict=True)
     except ValidationError as error:
@@ -51,7 +53,10 @@ def load_run(merged: Mapping, files: Iterable[Path | str] = (), overrides: Mappi
 def _code_in(documents: Iterable[Document]) -> list[Mistake]:
     """Snakemake runs what such a file holds, takes this key out, and hands on what came of it."""
     places = [document.places[(CODE,)].where for document in documents if CODE in document.data]
-    hint = "if this is snakemake, it has run already; safety-regions status --configfile FILE reads a file and runs nothing"
+    hint = (
+        "if this is snakemake, it has run already;"
+        " safety-regions status --configfile FILE reads a file and runs nothing"
+    )
     return [Mistake("code, which snakemake runs as it reads the file", at, CODE, "plain values", hint) for at in places]
 
 
@@ -65,13 +70,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _merge(below: Any, above: Any) -> Any:
-    """`above` laid over `below`: mappings key by key, everything else as a whole."""
-    if not isinstance(below, dict) or not isinstance(above, dict):
-        return above
-    return below | {key: _merge(below.get(key), value) for key, value in above.items()}
 
 
 def _typed(value: Any, schema: dict) -> Any:

@@ -72,7 +72,7 @@ class SafeLayer(Section):
 
 
 class Adapter(Section):
-    """The LoRA safety adapter for a model that has none of its own (kind `aligned` has): one per model, trained here."""
+    """The LoRA safety adapter for a model without one of its own (kind `aligned` has it): one per model, made here."""
 
     harmful: list[Id] | None = Field(default=None, min_length=1)
     """Datasets whose prompts are answered with a refusal in training; null: the first two safety sets."""

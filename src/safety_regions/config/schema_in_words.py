@@ -21,9 +21,8 @@ IN_WORDS = {
     _pattern(CommitSha): "a full commit: 40 digits 0-9 a-f (branches and tags move)",
     _pattern(Sha256): "a sha256: 64 digits 0-9 a-f",
     _pattern(HubId): "organisation/name",
-    _pattern(
-        RepoFolder
-    ): "a folder inside the repository: names of letters, digits, _, -, dots and spaces, joined by / and none beginning with a dot",
+    _pattern(RepoFolder): "a folder inside the repository: names of letters, digits, _, -, dots and spaces,"
+    " joined by / and none beginning with a dot",
 }
 PLAIN = {"string": "text", "boolean": "true or false", "null": "null", "object": "a mapping"}
 

@@ -240,7 +240,8 @@ class _Builder:
                     key_node,
                     (*path, key),
                     "nothing after the colon",
-                    hint="remove the key for its default, indent what belongs under it, write {} for an empty mapping, or null if null is meant",
+                    hint="remove the key for its default, indent what belongs under it,"
+                    " write {} for an empty mapping, or null if null is meant",
                 )
             own[key] = self.build(value_node, (*path, key))
         return merged | own

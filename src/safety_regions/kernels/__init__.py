@@ -13,7 +13,7 @@ it."""
 
 
 def compiled(function: Callable) -> Any:
-    """The function as machine code that releases the interpreter's lock; not kept where no cache folder can be written."""
+    """The function as machine code that releases the interpreter's lock; kept where a cache folder can be written."""
     from numba import njit
 
     try:

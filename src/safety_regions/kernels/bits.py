@@ -229,7 +229,7 @@ def add_nway(words, start, n, steps, inside, anywhere, grown, k):
 @compiled
 @no_type_check
 def fill_removed(planes, n_safety, start, n, utility, level, gone, row, mask):
-    """gone[row, :n] = elements that any of the utility sets with a 1 in `utility` holds at `level`, as in `fill_mask`."""
+    """gone[row, :n] = elements that any utility set with a 1 in `utility` holds at `level`, as in `fill_mask`."""
     for w in range(np.uint64(n)):
         gone[row, w] = NONE
     for s in range(n_safety, planes.shape[0]):

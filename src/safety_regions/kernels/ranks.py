@@ -174,7 +174,7 @@ def find_digits(digits, prefixes, left):
 @compiled
 @no_type_check
 def settle(levels, keys, places, ends, thresholds, left):
-    """The level of each marked score: how many thresholds its key is above, or equal to while any of these are `left`."""
+    """The level of each marked score: how many thresholds its key is above, or equal to while any are `left`."""
     for i in range(keys.size):
         key, first = keys[i], places[i] >> FIRST
         end = ends[first]

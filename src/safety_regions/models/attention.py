@@ -175,7 +175,7 @@ def _exponents(
     largest: Int64[Tensor, "heads row 1"],
     factor: Float32[Tensor, "heads row dim"],
 ) -> Float32[Tensor, "heads row dim pos"]:
-    """cap(x - D_j) - cap(x), less what it is at the position of the largest probability; D_j is `factor` times the key."""
+    """cap(x - D_j) - cap(x), less what it is where the probability is largest; D_j is `factor` times the key."""
     key = heads.key[:, : scores.shape[-1]]
     # Laid out as the result is to be: a result takes over the strides of what it is made of.
     columns = key[:, None].mT.contiguous()

@@ -82,7 +82,8 @@ def _refuse_without_weights(folder: Path, where: str) -> None:
         raise UserError(
             "no *.safetensors weights",
             where=where,
-            expected="safetensors: pickled weights (.bin, .pt) can run code when they are opened, so they are never loaded",
+            expected="safetensors: pickled weights (.bin, .pt) can run code when they are opened,"
+            " so they are never loaded",
             hint="load them yourself if you trust them, and save_pretrained them to a local folder",
         )
 

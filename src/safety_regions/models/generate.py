@@ -53,7 +53,7 @@ def _generate_batch(loaded: LoadedModel, ids: list[list[int]], max_new_tokens: i
 
 @contextmanager
 def _own_defaults_aside(model: Any) -> Iterator[None]:
-    """Without the model's own generation config, from which transformers would fill in penalties, lengths and sampling."""
+    """Without the model's own generation config: transformers would take penalties, lengths and sampling from it."""
     from transformers import GenerationConfig
 
     own, model.generation_config = model.generation_config, GenerationConfig()

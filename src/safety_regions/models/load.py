@@ -78,7 +78,8 @@ def load_model(
         raise UserError(
             f"the model cannot be loaded: {type(error).__name__}: {said}",
             where=f"{location} @ {revision or 'local'}",
-            hint=f"look at the model's own files; if they are sound, delete {folder} and run snakemake again where there is a network",
+            hint="look at the model's own files; if they are sound,"
+            f" delete {folder} and run snakemake again where there is a network",
         ) from None
     _place(model.requires_grad_(False).eval(), pick_device(device))
     return LoadedModel(model, tokenizer, recipe.get("plain_template"), eos_ids(model, tokenizer))
@@ -124,7 +125,7 @@ def _place(model: Any, device: str) -> None:
 
 
 def _location(folder: Path, recipe: dict) -> tuple[str, str | None]:
-    """Where the weights are: in the folder itself, or where its pointer says; a local model's files are checked again."""
+    """Where the weights are: in the folder, or where its pointer says; a local model's files are checked again."""
     source = folder / "source.json"
     if not source.is_file():
         return str(folder), None

@@ -19,7 +19,7 @@ WARMUP = 0.1
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: the learning rate rises over the first tenth of the steps, then falls to 0 along a cosine."""
+    """How long and how fast: the rate rises over the first tenth of the steps, then falls to 0 along a cosine."""
 
     learning_rate: float
     steps: int

@@ -25,7 +25,8 @@ def checklist(plan: Plan, index: Index) -> str:
     lines = [
         f"# Reproducibility checklist: {plan.run.name}",
         "",
-        f"From the receipts of {len(made)} of the {len(plan.made)} artifacts that this run's configuration wants, and the facts of "
+        f"From the receipts of {len(made)} of the {len(plan.made)} artifacts that this run's configuration"
+        " wants, and the facts of "
         f"the runs that made them. `{UNKNOWN}`: no receipt and no fact of a run says it.",
         "",
         *table(["Question", "Answer"], _glance(plan, known, use_of(made, times))),
@@ -107,7 +108,10 @@ def _compute(made: list[Known], times: dict[str, dict[str, float]]) -> list[str]
         memory = f"{use.memory:,}" if use.memory else UNKNOWN
         rows.append([kind, use.n_artifacts, len(use.processes), *cells, memory, use.n_unknown])
     header = "Step, Artifacts, Processes, GPU hours, CPU hours, Wall hours, Peak memory (MiB), Times unknown"
-    note = "A process that makes several artifacts is counted once. Jobs that were killed before they wrote anything are in no sum."
+    note = (
+        "A process that makes several artifacts is counted once."
+        " Jobs that were killed before they wrote anything are in no sum."
+    )
     return [*_section("Compute by step", header, rows), note, ""]
 
 
@@ -140,7 +144,10 @@ def _artifacts(plan: Plan, known: dict[str, Known]) -> list[str]:
         rows.append([kind, len(artifacts), len(found), *states, len(artifacts) - len(found)])
     rows.append(["all", *(sum(column) for column in zip(*(row[1:] for row in rows), strict=True))])
     silent = sum(not found.receipt.code for found in known.values())
-    note = f"Made by other code: a module that decides the bytes is another now, though of the same version. {silent} receipts name no module."
+    note = (
+        "Made by other code: a module that decides the bytes is another now, though of the same version."
+        f" {silent} receipts name no module."
+    )
     header = "Kind, Planned, With receipt, Bytes here, In DVC, Made by other code, Not made"
     return [*_section("Artifacts", header, rows), note]
 

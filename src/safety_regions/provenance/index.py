@@ -30,6 +30,11 @@ class Known:
     rebuilt: bool = False
     """True if there is no receipt: its recipe was put together from another's, and has the digest that one names."""
 
+    @classmethod
+    def at(cls, path: Path | str) -> "Known":
+        """The artifact at a path. Raises `UserError` if there is no receipt of it, or one that is none."""
+        return cls(str(path), receipts.read(path))
+
     @property
     def digest(self) -> str:
         """sha256 of the recipe."""
@@ -99,7 +104,7 @@ def scan(root: Path | str = RESULTS) -> Index:
     for path in sorted(Path(root).rglob(f"*{RECEIPT}")):
         artifact = str(path).removesuffix(RECEIPT)
         try:
-            index.add(Known(artifact, receipts.read(artifact)))
+            index.add(Known.at(artifact))
         except UserError as error:
             index.unreadable.append(f"{error.found} ({path})")
     return index

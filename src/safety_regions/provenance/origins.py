@@ -61,12 +61,14 @@ def _model(source: dict) -> Origin:
             return Origin(f"GGUF file in {wheels}, sha256 {source['sha256']}", sha256=source["sha256"])
         case "tiny":
             return Origin(
-                f"trained here: {source['family']}, {source['layers']} layers of width {source['hidden_size']}, {source['steps']} steps, seed {source['seed']}",
+                f"trained here: {source['family']}, {source['layers']} layers of width"
+                f" {source['hidden_size']}, {source['steps']} steps, seed {source['seed']}",
                 made_here=True,
             )
         case "aligned":
             return Origin(
-                f"{source['base']} with a LoRA adapter trained here: rank {source['rank']}, {source['steps']} steps, seed {source['seed']}",
+                f"{source['base']} with a LoRA adapter trained here:"
+                f" rank {source['rank']}, {source['steps']} steps, seed {source['seed']}",
                 made_here=True,
             )
         case _:

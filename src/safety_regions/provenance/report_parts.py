@@ -39,7 +39,7 @@ def parts_of(file: str, report: Receipt, index: Index) -> dict[str, str]:
 
 
 def _role(name: str, file: str, report: Receipt, index: Index) -> str:
-    """The part of a model and method whose file it is: by sha256, or the only one whose receipt is not here to deny it."""
+    """The part of a model and method whose file it is: by sha256, or the only one that no receipt here denies it of."""
     inner = file.removeprefix(f"{name}.")
     roles = [role for role in (f"figures/{name}", f"curves/{name}") if role in report.recipe["parts"]]
     known = {role: index.by_digest.get(report.recipe["parts"][role]) for role in roles}

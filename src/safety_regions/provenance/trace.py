@@ -132,7 +132,7 @@ def _published(folder: Path) -> Known | None:
     """The report of which `figures/<run>/` is a copy, if this is such a folder."""
     if folder.parent != FIGURES or not receipts.receipt_path(folder).is_file():
         return None
-    return Known(str(folder), receipts.read(folder))
+    return Known.at(folder)
 
 
 def _checked(known: Known, name: str) -> Start:
@@ -160,7 +160,8 @@ def _refuse_altered(path: Path, receipt: Receipt, name: str) -> None:
             f"sha256 {found}: altered since it was made, so its receipt says nothing about it",
             where=str(path),
             expected=f"sha256 {receipt.files[name]}",
-            hint="restore it: git checkout, safety-regions pull, or delete artifact and receipt and run snakemake again",
+            hint="restore it: git checkout, safety-regions pull,"
+            " or delete artifact and receipt and run snakemake again",
         )
 
 

@@ -1,4 +1,4 @@
-"""Published figures: `figures/<run>/` holds the report of a run at a path that stays the same when its digest changes."""
+"""Published figures: `figures/<run>/` holds a run's report at a path that stays when its digest changes."""
 
 import shutil
 import sys

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterable
+from typing import Any
 
 from safety_regions.errors import UserError
 
@@ -12,11 +13,12 @@ def git(*words: str, paths: Iterable[str] | None = None) -> str:
 
     Raises `UserError` if it fails.
     """
-    given = {} if paths is None else {"input": "\0".join(paths)}
+    given: dict[str, Any] = {} if paths is None else {"input": "\0".join(paths)}
     options = [] if paths is None else ["--pathspec-from-file=-", "--pathspec-file-nul"]
+    command = ["git", *words, *options]
     environment = os.environ | ({} if paths is None else {"GIT_LITERAL_PATHSPECS": "1"})
     try:
-        done = subprocess.run(["git", *words, *options], env=environment, capture_output=True, text=True, **given)  # type: ignore[call-overload]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, **given)
     except FileNotFoundError:
         raise UserError("git is not installed", hint="install git") from None
     if done.returncode != 0:

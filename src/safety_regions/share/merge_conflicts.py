@@ -15,7 +15,7 @@ UNMERGED = {"DD", "AA"}
 
 
 def refuse_disputed(artifacts: Iterable[Artifact]) -> None:
-    """Raise `UserError` if a pointer of these artifacts was edited or deleted, or if it or the receipt is not merged."""
+    """Raise `UserError` if a pointer of these artifacts was edited or deleted, or it or the receipt is not merged."""
     letters = git.changes(RESULTS)
     rows = []
     for artifact in artifacts:

@@ -90,7 +90,8 @@ def _refuse_link() -> None:
             "a symbolic link",
             where=RESULTS,
             expected="a folder: neither git nor DVC follows links",
-            hint="keep results/ here and put DVC's cache where there is space: dvc cache dir FOLDER; dvc config cache.type symlink",
+            hint="keep results/ here and put DVC's cache where there is space: dvc cache dir FOLDER;"
+            " dvc config cache.type symlink",
         )
 
 
@@ -110,7 +111,8 @@ def _refuse(findings: Sequence[Finding], known: set[str]) -> None:
         raise UserError(
             f"{len(unknown)} artifacts were made again after a publish that did not end, with other bytes",
             where=", ".join(unknown[:5]),
-            hint="their pointers were never committed: delete those (the files with .dvc behind these names) and publish again",
+            hint="their pointers were never committed: delete those (the files with .dvc behind these names)"
+            " and publish again",
         )
     if bad:
         raise refusal("of this run are not as their receipts or pointers say; nothing was published", bad)

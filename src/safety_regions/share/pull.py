@@ -120,9 +120,15 @@ def _lost(lost: Sequence[Finding], complaint: str, storage: Storage | None) -> U
     lacking = {name for digest in digests.values() for name in storage.objects(digest) if name in storage.uncached}
     objects = {*digests.values(), *lacking}
     places = sorted(place(storage.url, digest) for digest in objects)
-    found = f"{len(digests)} artifacts did not come whole from the remote `{storage.remote}`, which has them: damaged there, or out of reach"
+    found = (
+        f"{len(digests)} artifacts did not come whole from the remote `{storage.remote}`, which has them:"
+        " damaged there, or out of reach"
+    )
     where = _some(list(digests)) + (f"\n            {complaint}" if complaint else "")
-    hint = f"call this again; if that does not help, delete from the remote {_some(places)}, and let who published them ({who}) do so again: safety-regions publish"
+    hint = (
+        f"call this again; if that does not help, delete from the remote {_some(places)},"
+        f" and let who published them ({who}) do so again: safety-regions publish"
+    )
     return UserError(found, where=where, hint=hint)
 
 

@@ -122,7 +122,8 @@ def gate(loaded: LoadedModel, source: TinyModel) -> dict:
     seen = answers_to_held_out(loaded, "seen")
     if min(seen["harmful_refused"], seen["harmless_helped"]) < GATE:
         raise UserError(
-            f"this tiny model refuses {seen['harmful_refused']:.0%} of held-out harmful prompts and helps with {seen['harmless_helped']:.0%} of harmless ones",
+            f"this tiny model refuses {seen['harmful_refused']:.0%} of held-out harmful prompts and helps with"
+            f" {seen['harmless_helped']:.0%} of harmless ones",
             where=f"family {source.family}, seed {source.seed}, {source.steps} steps",
             expected=f"at least {GATE:.0%} of each",
             hint="raise `steps`, or take another `seed`, in the model registry",
@@ -131,7 +132,7 @@ def gate(loaded: LoadedModel, source: TinyModel) -> dict:
 
 
 def answers_to_held_out(loaded: LoadedModel, wording: Literal["seen", "unseen"]) -> dict[str, float]:
-    """Shares, in [0, 1], of held-out harmful prompts refused, of harmless ones helped, and of answers the model ended."""
+    """Shares, in [0, 1], of held-out harmful prompts refused, harmless ones helped, and answers the model ended."""
     examples = synthetic.held_out(wording)
     answers = generate(loaded, [e.prompt for e in examples], MAX_NEW_TOKENS, doing=f"asking in {wording} wordings")
     refused = [(e.harmful, is_refusal(answer.text)) for e, answer in zip(examples, answers, strict=True)]

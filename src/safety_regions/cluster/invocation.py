@@ -1,0 +1,53 @@
+"""How this snakemake was started: the one place that reads attributes of `workflow` which no manual tells of."""
+
+from typing import Any
+
+GPU = "gpu"
+"""The resource that rules ask for GPUs with."""
+
+
+class Invocation:
+    """What command line and profile said; read when asked for, since snakemake fills some of it in after parsing."""
+
+    def __init__(self, workflow: Any):
+        self._workflow = workflow
+
+    @property
+    def overrides(self) -> dict:
+        """What `--config` gave, over the configuration files."""
+        return self._workflow.config_settings.config
+
+    @property
+    def configfiles(self) -> list:
+        """The configuration files, in the order in which they were merged."""
+        return self._workflow.configfiles
+
+    @property
+    def targets(self) -> list[str]:
+        """The files and rules that the command line asks for. Known once the jobs are planned, not while parsing."""
+        return [str(target) for target in self._workflow.dag_settings.targets]
+
+    @property
+    def is_main(self) -> bool:
+        """Whether it runs the workflow, and not a single job for another snakemake."""
+        return self._workflow.is_main_process
+
+    @property
+    def is_on_slurm(self) -> bool:
+        """Whether it hands jobs to SLURM. Known once it starts, not while parsing."""
+        return self._workflow.executor_plugin.name == "slurm"
+
+    @property
+    def is_contained(self) -> bool:
+        """Whether jobs run in the container."""
+        return any(method.name == "APPTAINER" for method in self._workflow.deployment_settings.deployment_method)
+
+    def one_gpu_job_at_a_time(self) -> None:
+        """On one machine, unless `--resources gpu=N` says otherwise: a second job on a card would run out of memory.
+
+        profiles/default cannot say it: snakemake reads it beside any other profile, and a limit there would hold on
+        clusters too, for all their jobs together, and cut jobs of several GPUs to one.
+        """
+        is_cluster = self._workflow.nodes is not None
+        if not is_cluster and self._workflow.global_resources.get(GPU).value is None:
+            self._workflow.register_resource(GPU, 1)
