@@ -41,7 +41,8 @@ RECIPES = [
 def test_today_s_code_is_known():
     unknown = history().unknown()
     assert not unknown, (
-        f"{', '.join(unknown)}: raise the version of each kind whose bytes change (tests/test_golden.py tells), then run "
+        f"{', '.join(unknown)}: raise the version of each kind whose bytes change (tests/test_golden.py"
+        " tells), then run "
         "`safety-regions accept`"
     )
 

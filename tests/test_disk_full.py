@@ -138,7 +138,7 @@ def test_a_file_larger_than_allowed_is_named(tmp_path, write):
 import numpy as np
 from safetensors.numpy import save_file
 from safety_regions.errors import run_main
-from safety_regions.store import atomic_path
+from safety_regions.files import atomic_path
 
 def main():
     with atomic_path({str(tmp_path / "x")!r}) as path:

@@ -23,17 +23,17 @@ import test_meanabs
 from random_models import random_model
 
 import safety_regions
-from safety_regions import receipts
-from safety_regions.cluster.estimate import _bytes
-from safety_regions.cluster.needs import need_of
-from safety_regions.cluster.size import size_from_count
+from safety_regions.artifacts import receipts
+from safety_regions.cluster.cost import _bytes
+from safety_regions.cluster.memory import need_of
 from safety_regions.config.load import load_registries, load_run
 from safety_regions.config.run import Machine
-from safety_regions.jobs import Entry
-from safety_regions.planning import make_plan
-from safety_regions.regions import open_region
-from safety_regions.steps import identify
 from safety_regions.files import write_jsonl
+from safety_regions.planning.make import make_plan
+from safety_regions.planning.model_size import size_from_count
+from safety_regions.regions.format import open_region
+from safety_regions.steps import identify
+from safety_regions.steps.jobs import Entry
 
 assert Path(safety_regions.__file__).is_relative_to(Path(sys.argv[1]).resolve()), safety_regions.__file__
 test_meanabs.test_first_layer_by_the_letter()

@@ -103,9 +103,9 @@ def test_publishing_and_pulling_killed_at_random_moments_lose_nothing(project: W
 
 WRITER = """
 import sys, numpy as np
-from safety_regions import receipts
-from safety_regions.regions import write_region
-from safety_regions.select import Cut
+from safety_regions.artifacts import receipts
+from safety_regions.regions.format import write_region
+from safety_regions.regions.select import Cut
 levels = np.random.default_rng(0).integers(0, 4, (1500, 1500)).astype(np.uint8)
 print("ready", flush=True)
 for number in range(1000):

@@ -58,7 +58,7 @@ FROM_RUST = re.compile(r"\(os error (\d+)\)")
 """How libraries written in Rust, safetensors among them, pass on the system's error number, in errors that are no
 `OSError`."""
 TEMPORARY = re.compile(r"(?:^|/)\.[^/]+\.tmp(?:/|$)")
-"""Files and folders that are not in place yet, as `store` and `models.folder` name them."""
+"""Files and folders that are not in place yet, as `files` and `models.folder` name them."""
 
 
 def refused_by_system(error: BaseException, path: Path | str) -> UserError | None:

@@ -1,3 +1,3 @@
 """Identification methods, one module each, behind one interface (`interface.py`); what the plan must know:
-`catalogue.py`.
+`config.method_catalogue`.
 """

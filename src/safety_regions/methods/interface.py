@@ -13,7 +13,7 @@ and both give the same bytes. Without `observer` a method has passes of its own,
 changes weights.
 
 All are pure: tensors in, tensors out. `samples` are a set's prompts with their responses. What else a method needs,
-such as other prompts or an adapter, comes by keyword. What the plan must know of a method stands in `catalogue.py`, its
+such as other prompts or an adapter, comes by keyword. What the plan must know of a method stands in `config.method_catalogue`, its
 options in `config/methods.py`.
 """
 

@@ -1,7 +1,7 @@
 """Where models come from, one module for each kind of source.
 
-Each offers `make(source, recipe, inputs, folder)`, which fills the prepared folder and returns the facts of its receipt,
-and `PACKAGES`, those that decide the folder's bytes.
+Each offers `make(source, recipe, inputs, folder)`, which fills the prepared folder and returns the facts of its
+receipt, and `PACKAGES`, those that decide the folder's bytes.
 """
 
 from dataclasses import dataclass, field

