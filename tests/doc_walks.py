@@ -96,6 +96,8 @@ NOT_RUN = {
     ". .venv/bin/activate": INSTALLS,
     "make reproduce": "the installation itself, and the pipeline, which the fixture `finished_run` runs",
     "make test": "all tests, this one among them",
+    "make check": "the other part of `make test`",
+    "python docs/draw_architecture.py": Elsewhere("test_architecture.py", "test_the_picture_is_that_of_the_code"),
     "make PYTHON=python3.12 reproduce": INSTALLS,
     "pip install -c envs/lock.txt -e '.[slurm]'": INSTALLS,
     "pip install 'safety-regions[s3]'": INSTALLS,

@@ -1,1 +1,1 @@
-
+"""What is made, and how it is known: kinds, paths with digests, receipts."""

@@ -1,4 +1,4 @@
-"""What the numbers mean: estimates with intervals, confounds, and the claims they decide."""
+"""What the numbers mean: estimates with intervals, and the claims that they decide."""
 
 from safety_regions.claims.assessment import Assessment, assess
 

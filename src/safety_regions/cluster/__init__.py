@@ -1,1 +1,1 @@
-"""What a run needs of machines: memory, time, GPUs; and how a run on a cluster is getting on."""
+"""What a run needs of machines, how it was started, and how it is getting on."""

@@ -1,1 +1,1 @@
-
+"""What a run is asked for: its configuration and registries, checked."""

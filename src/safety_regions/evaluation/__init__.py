@@ -1,1 +1,1 @@
-
+"""Whether a region matters: the model asked again without it."""

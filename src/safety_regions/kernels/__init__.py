@@ -1,4 +1,4 @@
-"""Loops that are compiled when they are first called: numba keeps the machine code in a cache for later processes.
+"""Loops that numba compiles when they are first called, and keeps as machine code in a cache.
 
 Importing a module of this package takes longer than most commands do, so it is imported where it is used.
 """

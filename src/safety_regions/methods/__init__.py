@@ -1,3 +1,4 @@
-"""Identification methods, one module each, behind one interface (`interface.py`); what the plan must know:
-`config.method_catalogue`.
+"""Methods that identify regions, one module each, behind one interface.
+
+That stands in `interface`; what the plan must know of a method, in `config.method_catalogue`.
 """

@@ -1,1 +1,1 @@
-
+"""Language models: where they come from, how they are loaded, trained and asked."""

@@ -1,1 +1,1 @@
-
+"""How far regions overlap, and how far by chance."""

@@ -1,1 +1,1 @@
-
+"""Where a number comes from: receipts read backwards, artifacts made again."""

@@ -1,1 +1,1 @@
-
+"""Regions: how they are selected, their file, and the masks in it."""

@@ -1,1 +1,1 @@
-"""One module per step of the pipeline that reads and writes artifacts: the only callers of both science and files."""
+"""What jobs do: the only callers of both science and files, one module per step."""
