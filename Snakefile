@@ -2,8 +2,8 @@
 #
 #   datasets -> prompts -> responses -> statistics and regions -> overlap tables, evaluation -> figures -> report
 #
-# config/ is about science, profiles/ about machines. Every output's path carries the digest of its recipe, so what is on
-# disk is never out of date: another recipe is another path. See docs/incrementality.md.
+# config/ is about science, profiles/ about machines. Every output's path carries the digest of its recipe, so what is
+# on disk is never out of date: another recipe is another path. See docs/incrementality.md.
 
 if not workflow.configfiles:
 

@@ -1,6 +1,7 @@
 # The plan of the run, and the helpers with which rules ask it for inputs and recipes.
 #
-# What they tell is worked out in safety_regions.planning and safety_regions.cluster; here it is tied to snakemake's wildcards.
+# What they tell is worked out in safety_regions.planning and safety_regions.cluster; here it meets snakemake's
+# wildcards.
 
 import contextlib
 import functools
@@ -58,9 +59,6 @@ wildcard_constraints:
     method="[a-z0-9]+",
 
 
-# Before anything starts.
-
-
 @functools.cache
 def prepare():
     """Once, when the first input is asked for: say what the run is for, and end it if it cannot be done."""
@@ -101,22 +99,19 @@ def refuse_to_work_twice():
         refuse_orphans()
     if accounting_missing():
         logger.warning(
-            "SLURM keeps no accounts here (sacct fails): when its controller restarts, this snakemake will wait for ever;"
-            " end it with Ctrl-C and start it again."
+            "SLURM keeps no accounts here (sacct fails): when its controller restarts, this snakemake will wait"
+            " for ever; end it with Ctrl-C and start it again."
         )
 
 
 def write_jobs():
-    """Write the files in which jobs read what they make. Jobs at SLURM start a snakemake too, which leaves them as they are."""
+    """Write the files in which jobs read what they make; a snakemake that does a single job leaves them as they are."""
     if not INVOCATION.is_main:
         return
     try:
         PLAN.write_jobs()
     except OSError as error:
         raise WorkflowError(f"{error.filename}: cannot be written: {error.strerror}") from None
-
-
-# Inputs. They are `ancient`, since paths say what is up to date, not times.
 
 
 def targets(wildcards):
@@ -131,7 +126,10 @@ def downloads(wildcards):
 
 
 def sources(wildcards):
-    """What must be there first, for an artifact that is missing."""
+    """What must be there first, for an artifact that is missing.
+
+    `ancient`, since paths say what is up to date, not times.
+    """
     prepare()
     with told_without_traceback():
         return [ancient(path) for path in rule_inputs.needed_by_artifact(PLAN, wildcards.key)]
@@ -142,9 +140,6 @@ def batch_sources(wildcards):
     prepare()
     with told_without_traceback():
         return [ancient(path) for path in rule_inputs.needed_by_batch(PLAN, wildcards.key)]
-
-
-# Parameters.
 
 
 def artifact(wildcards):
@@ -179,9 +174,6 @@ def model_options(wildcards):
     return rule_inputs.registry_options(PLAN.registries.models[wildcards.model])
 
 
-# Resources.
-
-
 def memory(step):
     """Memory that a job of this step asks for, by the size of its model; more at each attempt that a profile allows."""
     return lambda wildcards, attempt: ASKING.mem_mib(step, rule_inputs.made_by(PLAN, wildcards.key), attempt)
@@ -195,9 +187,6 @@ def minutes(step):
 def gpus(step):
     """The GPUs that it asks for, where one is used: so two jobs never start on one card."""
     return lambda wildcards: ASKING.gpus(step, rule_inputs.made_by(PLAN, wildcards.key))
-
-
-# After the last job.
 
 
 def show_report():

@@ -17,7 +17,8 @@ rule fetch_dataset:
     message:
         "Fetch the dataset {wildcards.name}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/fetch_dataset.py --recipe {params.recipe:q} {params.options} --output {output.rows:q}"
+        "exec &> >(tee {log:q}); {PYTHON} scripts/fetch_dataset.py --recipe {params.recipe:q} {params.options}"
+        " --output {output.rows:q}"
 
 
 rule sample_prompts:
@@ -57,5 +58,6 @@ rule prompt_overlap:
     message:
         "Count the prompts that the sets share"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/prompt_overlap.py --recipe {params.recipe:q} --prompts {params.prompts:q}"
+        "exec &> >(tee {log:q}); {PYTHON} scripts/prompt_overlap.py --recipe {params.recipe:q}"
+        " --prompts {params.prompts:q}"
         " --output {output.table:q}"

@@ -1,5 +1,5 @@
-# In: regions, and prompts that none was identified on. Out: what a model without a region's weights refuses, and how well it
-# still writes, beside models without random regions of the same size.
+# In: regions, and prompts that none was identified on. Out: what a model without a region's weights refuses, and how
+# well it still writes, beside models without random regions of the same size.
 
 
 rule evaluate:
@@ -21,4 +21,5 @@ rule evaluate:
     message:
         "Take the regions out of {wildcards.model} and ask it again"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/evaluate.py --job @{params.job:q} --device {params.device} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/evaluate.py --job @{params.job:q} --device {params.device}"
+        " --manifest {output.manifest:q}"

@@ -1,9 +1,10 @@
-# In: models and (prompt, response) pairs. Out: one region per model, method and set, nested over the grid of fractions.
+# In: models and (prompt, response) pairs. Out: one region per model, method and set, nested over the grid of
+# fractions.
 #
-# A job loads its model once and makes what is missing for all sets (machine.datasets_per_job artifacts at most), so adding a
-# set computes that set only. It goes from set to set, and methods that look at the same pass of the model over a set share it.
-# `measure` makes the statistics of the methods that keep a small one, from which `select_regions` derives regions, and the regions
-# of those that keep none.
+# A job loads its model once and makes what is missing for all sets (machine.datasets_per_job artifacts at most), so
+# adding a set computes that set only. It goes from set to set, and methods that look at the same pass of the model
+# over a set share it. `measure` makes the statistics of the methods that keep a small one, from which `select_regions`
+# derives regions, and the regions of those that keep none.
 
 
 rule measure:
@@ -47,4 +48,5 @@ rule select_regions:
     message:
         "Select the regions of {wildcards.model} from its statistics"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/select_regions.py --job @{params.job:q} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/select_regions.py --job @{params.job:q}"
+        " --manifest {output.manifest:q}"

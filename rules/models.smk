@@ -1,5 +1,5 @@
-# In: the model registry, rows and prompts. Out: a checked model folder per model, each model's answers to each prompt set, and a
-# safety adapter for a model that has none of its own, where a method needs one.
+# In: the model registry, rows and prompts. Out: a checked model folder per model, each model's answers to each prompt
+# set, and a safety adapter for a model that has none of its own, where a method needs one.
 
 
 rule fetch_model:
@@ -53,7 +53,8 @@ rule train_model:
     message:
         "Train the model {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/prepare_model.py --recipe {params.recipe:q} {params.inputs} {params.options} --device {params.device}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/prepare_model.py"
+        " --recipe {params.recipe:q} {params.inputs} {params.options} --device {params.device}"
         " --output {params.folder:q}"
 
 
@@ -76,7 +77,8 @@ rule respond:
     message:
         "Answer the prompts of all sets: {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/respond.py --job @{params.job:q} --device {params.device} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/respond.py --job @{params.job:q} --device {params.device}"
+        " --manifest {output.manifest:q}"
 
 
 rule give_responses:

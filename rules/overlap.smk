@@ -1,5 +1,5 @@
-# In: the regions of one model. Out: tables of how far they overlap, raw and refined, with the chance floor: those of each
-# method, and those of different methods on the weights that they own.
+# In: the regions of one model. Out: tables of how far they overlap, raw and refined, with the chance floor: those of
+# each method, and those of different methods on the weights that they own.
 
 
 rule overlap:

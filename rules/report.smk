@@ -1,4 +1,5 @@
-# In: overlap tables. Out: figures with the numbers behind them, and one report folder per run to look at in the morning.
+# In: overlap tables. Out: figures with the numbers behind them, and one report folder per run to look at in the
+# morning.
 
 
 rule draw_figures:
