@@ -43,7 +43,8 @@ def main() -> None:
         return
     from safety_regions.models.sources import Inputs
     from safety_regions.steps.arguments import read_recipe
-    from safety_regions.steps.prepare_model import prepare_model, read_data
+    from safety_regions.steps.prepare_model import prepare_model
+    from safety_regions.steps.training_data import read_data
 
     inputs = Inputs(arguments.base, read_data(arguments.data), arguments.local, arguments.device)
     recipe = read_recipe(arguments.recipe, "model")

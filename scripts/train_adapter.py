@@ -30,7 +30,7 @@ def main() -> None:
     arguments = parse()
     from safety_regions.steps.adapter import train_adapter
     from safety_regions.steps.arguments import read_recipe
-    from safety_regions.steps.prepare_model import read_data
+    from safety_regions.steps.training_data import read_data
 
     recipe = read_recipe(arguments.recipe, "adapter")
     train_adapter(recipe, arguments.model, read_data(arguments.data), arguments.output, arguments.device)

@@ -9,7 +9,8 @@ from safety_regions.errors import UserError
 from safety_regions.models.sources import Inputs
 from safety_regions.planning.recipes import model_recipe
 from safety_regions.steps.arguments import read_recipe
-from safety_regions.steps.prepare_model import prepare_model, read_data, source_of
+from safety_regions.steps.prepare_model import prepare_model, source_of
+from safety_regions.steps.training_data import read_data
 
 SHA = "0" * 64
 TINY = {"kind": "tiny", "family": "llama"}

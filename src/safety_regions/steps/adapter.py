@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safety_regions.artifacts import receipts
 from safety_regions.models.folder import new_folder
-from safety_regions.steps.inputs import check_rows
+from safety_regions.steps.training_data import check_rows
 
 VERSIONS = ("peft", "safetensors", "tokenizers", "torch", "transformers")
 

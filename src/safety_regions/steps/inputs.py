@@ -15,13 +15,6 @@ def given(paths: dict[str, Path], role: str, option: str) -> Path:
     return paths[role]
 
 
-def check_rows(data: dict[str, Path], digests: dict[str, str]) -> None:
-    """Check the rows given of datasets against their receipts and the digests of their recipes, both by dataset."""
-    for name, digest in digests.items():
-        if name in data:
-            receipts.check(data[name], digest)
-
-
 def checked_region(path: Path, digest: str) -> Path:
     """The path of a region file that agrees with its receipt and was made by recipe `digest`, by its own word too."""
     warn_if_changed(str(path), receipts.check(path, digest).code)

@@ -10,15 +10,7 @@ from safety_regions.config.models import ModelSource
 from safety_regions.errors import UserError
 from safety_regions.models.folder import new_folder
 from safety_regions.models.sources import Inputs
-from safety_regions.steps.inputs import check_rows
-
-
-def read_data(pairs: list[str]) -> dict[str, Path]:
-    """Datasets' files from `NAME=PATH` texts."""
-    for pair in pairs:
-        if "=" not in pair:
-            raise UserError(f"no `=` in {pair!r}", where="--data", expected="NAME=PATH")
-    return {name: Path(path) for name, path in (pair.split("=", 1) for pair in pairs)}
+from safety_regions.steps.training_data import check_rows
 
 
 def prepare_model(recipe: dict, output: Path, inputs: Inputs, licence: str, citation: str) -> receipts.Receipt:
