@@ -107,7 +107,7 @@ def test_equal_siblings_are_one_line_and_everything_comes_once(seen, capsys):
     assert "(grid [0.01, 0.05, 0.1], scope matrix, selection 1)" in text
     assert text.count(seen.models["micro"].path) == 1 and "model v1: micro: see above" in text
     assert text.count("from local csv file, sha256") == 1 and text.count("licence: CC-BY-4.0") == 4
-    assert "changed since: safety_regions.regions.select (4)" in text
+    assert "changed since: regions.select (4)" in text
 
 
 def test_two_methods_are_two_lines(seen, capsys):
