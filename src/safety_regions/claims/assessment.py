@@ -52,9 +52,9 @@ def assess(
     lines = Claims.model_validate(config.get("claims", {}))
     parts: dict[str, list[pd.DataFrame]] = {"estimates": [], "confounds": [], "responses": []}
     verdicts: list[Verdict] = []
-    for name, of in overlaps.items():
+    for name, overlap in overlaps.items():
         model, _, method = name.rpartition(".")
-        tables = _tables(config, of, replicates.get(name, pd.DataFrame()), _rows_of(evaluated, model, method))
+        tables = _tables(config, overlap, replicates.get(name, pd.DataFrame()), _rows_of(evaluated, model, method))
         measured = measure(tables, lines.confidence)
         parts["estimates"].append(estimate_rows(model, method, tables, measured))
         parts["confounds"].append(confounds_of.confounds(model, method, tables, prompt_overlap, sets.get(name, {})))
@@ -71,13 +71,15 @@ def assess(
 def decide(model: str, method: str, tables: Tables, measured: Measured, lines: Claims) -> list[Verdict]:
     """The verdict of every claim of the catalogue about one model and method."""
     evidence = Evidence(tables, measured, lines)
-    return [Verdict(claim.id, model, method, TESTS[claim.id](evidence)) for claim in CATALOGUE]
+    return [Verdict(claim, model, method, TESTS[claim.id](evidence)) for claim in CATALOGUE]
 
 
-def _tables(config: dict, of: Mapping[str, pd.DataFrame], replicates: pd.DataFrame, evaluated: pd.DataFrame) -> Tables:
+def _tables(
+    config: dict, overlap: Mapping[str, pd.DataFrame], replicates: pd.DataFrame, evaluated: pd.DataFrame
+) -> Tables:
     thresholds = config["thresholds"]
     safety = list(config["datasets"]["safety"])
-    return Tables(of["pairs"], of["nway"], replicates, evaluated, safety, thresholds["q"], thresholds["p"])
+    return Tables(overlap["pairs"], overlap["nway"], replicates, evaluated, safety, thresholds["q"], thresholds["p"])
 
 
 def _rows_of(evaluated: pd.DataFrame, model: str, method: str) -> pd.DataFrame:

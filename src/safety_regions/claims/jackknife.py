@@ -5,8 +5,9 @@ independent: every set takes part in N-1 of them, so one odd set moves them all.
 they were independent; its intervals are too short, and get worse with more sets. What is independent are the sets, so
 they are what is left out:
 
-    S_i = the statistic without set i          variance = (N-1)/N sum((S_i - mean(S))^2)          (Tukey 1958; Arvesen
-    1969) interval = S -+ t(N-1 degrees of freedom) sqrt(variance)
+    S_i       the statistic without set i
+    variance  (N-1)/N sum((S_i - mean(S))^2)                               (Tukey 1958; Arvesen 1969)
+    interval  S -+ t(N-1 degrees of freedom) sqrt(variance)
 
 It speaks of sets like these, with the model, the number of prompts and the method held fixed. How well it covers is
 measured in `benchmarks/claims_coverage.py`. Sets that agree exactly give an interval of no width.

@@ -10,8 +10,9 @@ import pandas as pd
 import yaml
 
 from safety_regions.files import atomic_path, readable_json, write_text
+from safety_regions.overlap.counts import STAGES
 from safety_regions.report.figures.headline import headline_columns
-from safety_regions.report.figures.style import STAGES, TITLES
+from safety_regions.report.figures.style import TITLES
 from safety_regions.table_files import FLOAT_FORMAT
 
 METRICS = "metrics.json"

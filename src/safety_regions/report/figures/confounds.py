@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from safety_regions.overlap.counts import STAGES
 from safety_regions.report.figures.headline import run_footer
 from safety_regions.report.figures.style import (
     COLOURS,
     MARKERS,
-    STAGES,
     TITLES,
     TWO_COLUMNS,
     add_footer,

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from safety_regions.files import atomic_path
+from safety_regions.overlap.counts import STAGES
 from safety_regions.report.figures.style import (
     COLOURS,
     MARKERS,
-    STAGES,
     TWO_COLUMNS,
     add_footer,
     new_figure,

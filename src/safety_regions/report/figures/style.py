@@ -16,9 +16,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from safety_regions.claims.rows import at
 from safety_regions.errors import UserError
 from safety_regions.files import atomic_path
-from safety_regions.overlap.counts import UNION
 from safety_regions.report.numbers import percent
 
 STYLE = Path(__file__).with_name("paper.mplstyle")
@@ -31,7 +31,6 @@ MARKERS: dict[str, dict[str, Any]] = {"raw": {"marker": "o"}, "refined": {"marke
 COLOURS = {"raw": BEFORE, "refined": AFTER}
 TITLES = {"raw": "Before refinement", "refined": "After refinement"}
 CHANCE = {"raw": "Chance before", "refined": "Chance after"}
-STAGES = tuple(TITLES)
 FLOOR_DASHES = {"raw": (0, (4, 2)), "refined": (0, (1.2, 1.4))}
 # Perceptually uniform and ordered in grey; the black end is left out, which would make panels of large shares heavy
 # blocks.
@@ -122,16 +121,14 @@ def at_fractions(table: pd.DataFrame, stage: str, q: float, p: float) -> pd.Data
 
     Raises `UserError` if there are none.
     """
-    wanted = table["stage"].eq(stage).to_numpy() & np.isclose(table["q"], q)
-    if stage == "refined":
-        wanted &= table["utility"].eq(UNION).to_numpy() & np.isclose(table["p"], p)
-    if not wanted.any():
-        at = f"q = {q:g}" + (f", p = {p:g}" if stage == "refined" else "")
+    rows = at(table, stage, q, p)
+    if rows.empty:
+        fractions = f"q = {q:g}" + (f", p = {p:g}" if stage == "refined" else "")
         raise UserError(
-            f"no {stage} rows at {at} in the overlap tables",
+            f"no {stage} rows at {fractions} in the overlap tables",
             expected="fractions of the grid with which the tables were made",
         )
-    return table[wanted]
+    return rows
 
 
 def text_colours(image: AxesImage, values: np.ndarray) -> np.ndarray:
@@ -151,6 +148,6 @@ def mean_defined(values: pd.Series) -> float:
 def band(values: pd.Series) -> tuple[float, float]:
     """The 10% and 90% quantiles of the defined values."""
     defined = values.dropna()
-    return (
-        (float(defined.quantile(0.1)), float(defined.quantile(0.9))) if len(defined) else (float("nan"), float("nan"))
-    )
+    if defined.empty:
+        return float("nan"), float("nan")
+    return float(defined.quantile(0.1)), float(defined.quantile(0.9))
