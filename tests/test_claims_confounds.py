@@ -1,4 +1,4 @@
-"""Rank correlations over pairs that share sets: against pandas, against every order written out, and under no relation."""
+"""Rank correlations over pairs that share sets: against pandas, every order written out, and under no relation."""
 
 from itertools import combinations, permutations
 
@@ -53,7 +53,7 @@ def test_a_relation_is_found_and_its_sign():
 
 
 def test_sets_that_differ_in_themselves_are_no_relation():
-    """Every set moves all its pairs; shuffling sets keeps to 5%, where a test over pairs would find relations in noise."""
+    """Every set moves all its pairs: shuffling sets keeps to 5%, a test over pairs would find relations in noise."""
     random = np.random.default_rng(0)
     p_values = []
     for _ in range(150):

@@ -19,7 +19,10 @@ METRICS = "metrics.json"
 BARS = "iou_bars.csv"
 CURVES = "iou_curves.csv"
 DVC_FILE = "dvc.yaml"
-HEADING = "# What DVC shows of this report: dvc metrics show, dvc metrics diff, dvc params diff, dvc plots show, dvc plots diff.\n"
+HEADING = (
+    "# What DVC shows of this report: dvc metrics show, dvc metrics diff, dvc params diff, dvc plots show, "
+    "dvc plots diff.\n"
+)
 
 Metrics = dict[str, dict[str, dict[str, float]]]
 

@@ -12,20 +12,21 @@ from safety_regions.text import markdown_table
 LEGEND = (
     "Files: `report.html` all of this to look around in, `appendix.pdf` every figure; `verdicts.*` the claims; "
     "`estimates.csv` and",
-    "`ceiling.*` IoU between chance and noise, with intervals; `confounds.csv` and `confounds_pairs.*` what else IoU goes "
-    "with;",
+    "`ceiling.*` IoU between chance and noise, with intervals; "
+    "`confounds.csv` and `confounds_pairs.*` what else IoU goes with;",
     "`responses.*` the same prompts with other responses. `headline.*` all models and methods at a glance;",
     "`<model>.<method>.iou_matrix.*` every pair of sets; `iou_threshold.*` IoU against the fraction; "
     "`surface.*` against p and q;",
-    "`nway.*` as sets are added; `location.*` where the regions lie; `gap.*` and `sweep.*` how SafeLayer found its layers; "
-    "`iou.csv`",
+    "`nway.*` as sets are added; `location.*` where the regions lie; "
+    "`gap.*` and `sweep.*` how SafeLayer found its layers; `iou.csv`",
     "every pair at every fraction; `across.csv` regions of different methods on the weights they own; "
     "`evaluate.*` models without their",
     "regions; `prompt_overlap.csv` prompts that sets share; `sources.csv` pins, licences and citations; "
     "`config.yaml` the configuration.",
-    "Each figure is there as PDF, PNG and the CSV of what it shows. `metrics.json` holds the headline and the refusal "
-    "rates for `dvc",
-    "metrics diff`, `iou_bars.csv` and `<model>.<method>.iou_curves.csv` what `dvc plots diff` draws, as `dvc.yaml` says.",
+    "Each figure is there as PDF, PNG and the CSV of what it shows. "
+    "`metrics.json` holds the headline and the refusal rates for `dvc",
+    "metrics diff`, `iou_bars.csv` and `<model>.<method>.iou_curves.csv` what `dvc plots diff` draws, "
+    "as `dvc.yaml` says.",
 )
 PLACE = (
     "Ceiling: IoU of the regions of two disjoint halves of one set. "
@@ -53,16 +54,17 @@ def summary(config: dict, numbers: ReportTables, responses: dict[str, Facts], cl
     # Without replicates there is nothing between chance and noise.
     placed = numbers.estimates[numbers.estimates["place"].notna()]
     overlap = (
-        f"Mean IoU over pairs of safety sets at q = {thresholds['q']:g}, before and after refinement with the union of the "
-        f"utility regions at p = {thresholds['p']:g}; in brackets the chance floor (random regions of the same sizes). "
+        f"Mean IoU over pairs of safety sets at q = {thresholds['q']:g}, before and after refinement with the union of "
+        f"the utility regions at p = {thresholds['p']:g}; "
+        "in brackets the chance floor (random regions of the same sizes). "
         "The last columns: IoU of all safety sets together."
     )
     lines = [
         f"# Safety regions: {config['name']}",
         "",
-        f"{len(config['models'])} models, {len(datasets['safety'])} safety sets, {len(datasets['utility'])} utility sets, "
-        f"{datasets['n_samples']} prompts each (seed {datasets['seed']}), responses: {config['responses']['policy']}, "
-        f"scope: {thresholds['scope']}.",
+        f"{len(config['models'])} models, {len(datasets['safety'])} safety sets, "
+        f"{len(datasets['utility'])} utility sets, {datasets['n_samples']} prompts each (seed {datasets['seed']}), "
+        f"responses: {config['responses']['policy']}, scope: {thresholds['scope']}.",
         "",
         "## What holds",
         "",
@@ -105,7 +107,6 @@ def _cut(responses: dict[str, Facts]) -> list[str]:
         left_out = f", of which {n_out}, without a token, were left out" if n_out else ""
         # A response that the model ended has a token at least, so those left out were cut as well; `n_cut` is of the
         # others.
-        lines.append(
-            f"{model}: of {n + n_out} responses {n_cut + n_out} were cut at the length limit, {n_empty} empty{left_out}.  "
-        )
+        cut = f"{n_cut + n_out} were cut at the length limit, {n_empty} empty{left_out}"
+        lines.append(f"{model}: of {n + n_out} responses {cut}.  ")
     return lines

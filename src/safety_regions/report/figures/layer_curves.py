@@ -28,7 +28,7 @@ BOUNDS = {"upper": "Upper bound b, onset to b scaled", "lower": "Lower bound a, 
 
 
 def gap_table(statistics: Statistics, context: Context) -> pd.DataFrame:
-    """One row per set and layer: gap in radians; 1 or 0 for inside the range found, onset of the gap, first smoothing."""
+    """One row per set and layer: gap in radians; 1 or 0 for inside the range, onset of the gap, first smoothing."""
     rows: list[tuple] = []
     for name in _ordered(statistics, context):
         of = statistics[name]
@@ -75,7 +75,8 @@ def draw_gap(table: pd.DataFrame, context: Context) -> Figure:
     _add_roles(figure, table)
     add_footer(
         figure,
-        f"{_about(context)}; gap to harmless prompts; markers and bars: range found; thin lines: onset of the gap to its first smoothing",
+        f"{_about(context)}; gap to harmless prompts; markers and bars: range found; "
+        "thin lines: onset of the gap to its first smoothing",
     )
     return figure
 

@@ -20,6 +20,7 @@ from safety_regions.claims.rows import at
 from safety_regions.errors import UserError
 from safety_regions.files import atomic_path
 from safety_regions.report.numbers import percent
+from safety_regions.table_files import write_csv
 
 STYLE = Path(__file__).with_name("paper.mplstyle")
 ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0
@@ -100,8 +101,7 @@ def save(figure: Figure, table: pd.DataFrame, folder: Path, name: str) -> None:
     for format, metadata in METADATA.items():
         with atomic_path(folder / f"{name}.{format}") as temporary:
             figure.savefig(temporary, format=format, metadata=metadata)
-    with atomic_path(folder / f"{name}.csv") as temporary:
-        table.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
+    write_csv(table, folder / f"{name}.csv")
 
 
 def _lay_out(figure: Figure) -> None:

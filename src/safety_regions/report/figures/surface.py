@@ -64,7 +64,8 @@ def draw_surface(table: pd.DataFrame, context: Context) -> Figure:
     axes[0].set_ylabel("Fraction p removed with utility regions")
     add_footer(
         figure,
-        f"{context.footer()}; means over pairs of {len(context.safety)} safety sets; frame: the run's q and p; {UNDEFINED}: nothing left to compare",
+        f"{context.footer()}; means over pairs of {len(context.safety)} safety sets; frame: the run's q and p; "
+        f"{UNDEFINED}: nothing left to compare",
     )
     return figure
 

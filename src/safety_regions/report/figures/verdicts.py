@@ -49,7 +49,7 @@ class Layout:
     """Inches above and below all cells."""
     name_size: float
     """Of a method's name above its column, in points."""
-    name_rotation: float
+    name_rotation: int
     model_distance: float
     """From the cells up to the name of a model, in points."""
     brackets: str
@@ -76,7 +76,7 @@ def layout_for(n_columns: int) -> Layout:
         margins=1.0,
         name_size=6.5,
         name_rotation=0,
-        model_distance=14,
+        model_distance=14.0,
         brackets="effect and its 95% interval, as named in brackets",
     )
 
