@@ -88,8 +88,8 @@ def draw_evaluation(drawn: pd.DataFrame, table: pd.DataFrame) -> Figure:
 def _draw_panel(axis: Axes, drawn: pd.DataFrame, heights: dict[tuple[str, str], float], column: str) -> None:
     for condition, label in LABELS.items():
         rows = drawn[drawn["condition"] == condition]
-        at = [heights[key] + OFFSETS.get(condition, 0) for key in zip(rows["model"], rows["method"], strict=True)]
-        axis.plot(rows[column], at, label=label, linestyle="none", clip_on=False, **_marker(condition))
+        places = [heights[key] + OFFSETS.get(condition, 0) for key in zip(rows["model"], rows["method"], strict=True)]
+        axis.plot(rows[column], places, label=label, linestyle="none", clip_on=False, **_marker(condition))
     axis.set_xlim(0, 1)
     axis.grid(axis="x")
     axis.tick_params(axis="y", length=0)
