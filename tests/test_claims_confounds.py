@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from safety_regions.claims.confounds import COLUMNS, MOST_EXACT, confounds, mantel, pair_covariates
+from safety_regions.claims.confounds import COLUMNS, MOST_EXACT, confound_rows, mantel, pair_covariates
 from safety_regions.claims.planted import PlantedWorld, draw
 
 FACTS = {
@@ -87,7 +87,7 @@ def test_covariates_of_a_pair():
 def test_the_table_names_every_covariate_at_both_stages():
     tables = draw(PlantedWorld(), 4, 0)
     facts = {name: {"mean_response_tokens": float(i), "n_samples": 32} for i, name in enumerate(tables.sets)}
-    table = confounds("m", "snip", tables, pd.DataFrame(), facts)
+    table = confound_rows("m", "snip", tables, pd.DataFrame(), facts)
     assert list(table.columns) == COLUMNS
     assert table.groupby("stage").size().to_dict() == {"raw": 6, "refined": 6}
     by = table.set_index(["stage", "covariate"])

@@ -11,7 +11,7 @@ from safety_regions.claims.estimates import Tables, measure
 from safety_regions.claims.jackknife import Estimate
 from safety_regions.claims.planted import PlantedWorld, draw
 from safety_regions.claims.refusals import difference_interval, matters, wilson
-from safety_regions.claims.responses import compared, responses
+from safety_regions.claims.responses import compared, response_rows
 from safety_regions.claims.rules import TESTS, Evidence, drops_when_refined, follows_response, nothing_common
 from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, against
 from safety_regions.config.claims import Claims
@@ -152,7 +152,7 @@ def test_response_against_prompt(same_response, same_prompts, decision):
 
 
 def test_the_responses_table_says_what_is_shared():
-    table = responses("m", "snip", empty(replicates=controls([0.6, 0.7], [0.4, np.nan])))
+    table = response_rows("m", "snip", empty(replicates=controls([0.6, 0.7], [0.4, np.nan])))
     found = {row["comparison"]: (row["iou"], row["n_pairs"]) for row in table.to_dict("records")}
     assert found == {
         "other prompts, same responses": (pytest.approx(0.65), 2),
@@ -162,7 +162,7 @@ def test_the_responses_table_says_what_is_shared():
         "same prompts, own and fixed responses": (0.1, 1),
     }
     assert compared(NOTHING).empty
-    assert responses("m", "snip", empty()).empty
+    assert response_rows("m", "snip", empty()).empty
 
 
 def evaluated(

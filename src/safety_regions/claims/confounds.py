@@ -26,7 +26,7 @@ FACTS = {"response length": "mean_response_tokens", "share refused": "share_refu
 COLUMNS = ["model", "method", "stage", "covariate", "rho", "p_value", "n_pairs"]
 
 
-def confounds(
+def confound_rows(
     model: str, method: str, tables: Tables, prompt_overlap: pd.DataFrame, facts: Mapping[str, dict]
 ) -> pd.DataFrame:
     """One row per stage and covariate: rho of IoU and covariate over pairs of safety sets, its two-sided p-value, and

@@ -24,7 +24,7 @@ def compared(replicates: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(comparison=[_comparison(row) for row in rows.to_dict("records")])
 
 
-def responses(model: str, method: str, tables: Tables) -> pd.DataFrame:
+def response_rows(model: str, method: str, tables: Tables) -> pd.DataFrame:
     """One row per stage and comparison: mean IoU and mean chance floor over its defined pairs of regions, and their
     number.
     """

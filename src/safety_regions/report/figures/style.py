@@ -10,6 +10,7 @@ from typing import Any, Literal
 import matplotlib.style
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.colors import ListedColormap
@@ -132,11 +133,15 @@ def at_fractions(table: pd.DataFrame, stage: str, q: float, p: float) -> pd.Data
 
 
 def text_colours(image: AxesImage, values: np.ndarray) -> np.ndarray:
-    """For each value black or white, whichever stands out more on its colour (relative luminance of WCAG 2)."""
-    colours = image.to_rgba(values)[..., :3]
+    """For each value black or white, whichever stands out more on its colour; black on what is undefined."""
+    return np.where(np.isfinite(values) & white_stands_out(image.to_rgba(values)[..., :3]), "white", "black")
+
+
+def white_stands_out(colours: Float[np.ndarray, "*shape 3"]) -> Bool[np.ndarray, "*shape"] | np.bool_:
+    """Whether white stands out more than black on each colour, RGB in [0, 1] (relative luminance of WCAG 2)."""
     linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
     luminance = linear @ [0.2126, 0.7152, 0.0722] + 0.05
-    return np.where(np.isfinite(values) & (1.05 / luminance > luminance / 0.05), "white", "black")
+    return 1.05 / luminance > luminance / 0.05
 
 
 def mean_defined(values: pd.Series) -> float:
