@@ -60,7 +60,7 @@ def simulate(world: PlantedWorld, n_sets: int, n: int, truth: dict[str, float]) 
             f" {covered:7.1%} {plain}"
         )
     for words, threshold in (("far below", -DISTANCE), ("on", 0.0), ("far above", DISTANCE)):
-        verdicts = Counter(against(e, truth["place"] + threshold, above=False, what="").verdict for e in found["place"])
+        verdicts = Counter(against(e, truth["place"] + threshold, above=False).decision for e in found["place"])
         print(
             f"  place below a threshold {words} the truth: "
             + ", ".join(f"{v} {c / n:.1%}" for v, c in verdicts.most_common())

@@ -14,8 +14,11 @@ import pytest
 from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, NameObject
 
-from safety_regions.report.page.gallery import Shown, list_figures
-from safety_regions.report.page.page import Provenance, write_page
+from safety_regions.claims.catalogue import Claim
+from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, Outcome, Verdict
+from safety_regions.report.page.gallery import Maker, Shown, list_figures
+from safety_regions.report.page.page import write_page
+from safety_regions.report.tables import ReportTables
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 MODELS, METHODS = ["tiny-llama", "tiny-qwen2"], ["snip", "wanda", "nlsr"]
@@ -24,10 +27,14 @@ LACKING = ("tiny-qwen2", "snip")
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
 DIGEST = "0123456789ab" * 5 + "cdef"
 PICTURES = ("headline", "tiny-llama.snip.iou_matrix", "tiny-llama.snip.nway", "tiny-qwen2.wanda.iou_matrix")
-CLAIMS = {
-    "little": "Regions of different safety sets overlap little.",
-    "drop": f"Refinement lowers the overlap {HOSTILE}.",
-}
+REPORT = Maker("results/report/own.0123456789ab", DIGEST)
+LITTLE, DROP = (
+    Claim(id, id, statement, "Section 4", "low < 0.3", (), "mean IoU")
+    for id, statement in (
+        ("little", "Regions of different safety sets overlap little."),
+        ("drop", f"Refinement lowers the overlap {HOSTILE}."),
+    )
+)
 
 
 def make_config(**thresholds: float) -> dict[str, Any]:
@@ -40,7 +47,7 @@ def make_config(**thresholds: float) -> dict[str, Any]:
 
 
 def make_pairs(free: bool = False) -> pd.DataFrame:
-    """iou.csv: refined at p = q, or with `free` at every p; some values undefined, some with a tie in the third digit."""
+    """iou.csv: refined at p = q, or with `free` at every p; some values undefined, some ties in the third digit."""
     rng = np.random.default_rng(3)
     rows = []
     for model, method, q in itertools.product(MODELS, METHODS, GRID):
@@ -56,19 +63,18 @@ def make_pairs(free: bool = False) -> pd.DataFrame:
     )
 
 
-def make_verdicts() -> dict[str, Any]:
+def make_verdicts() -> list[Verdict]:
     """One claim that holds everywhere, and one on which models and methods differ."""
-    words = itertools.cycle(["holds", "does not hold", "undecided", "does not hold"])
-    rows = [
-        {"claim": claim, "model": model, "method": method, "verdict": "holds" if claim == "little" else next(words)}
-        | {"effect": 0.25, "low": 0.2, "high": None, "what": "mean IoU", "reason": f"{HOSTILE} of {model}, {method}"}
-        for claim, model, method in itertools.product(CLAIMS, MODELS, METHODS)
-    ]
-    claims = [{"id": id, "statement": text, "source": "Section 4", "test": "low < 0.3"} for id, text in CLAIMS.items()]
-    return {"claims": claims, "verdicts": rows}
+    decisions = itertools.cycle([HOLDS, FAILS, UNDECIDED, FAILS])
+    verdicts = []
+    for claim, model, method in itertools.product((LITTLE, DROP), MODELS, METHODS):
+        decision = HOLDS if claim is LITTLE else next(decisions)
+        outcome = Outcome(decision, f"{HOSTILE} of {model}, {method}", effect=0.25, low=0.2)
+        verdicts.append(Verdict(claim, model, method, outcome))
+    return verdicts
 
 
-def make_tables(free: bool = False) -> dict[str, pd.DataFrame]:
+def make_tables(free: bool = False) -> ReportTables:
     """Every table that a page can show."""
     about = {"model": "tiny-llama", "method": "snip"}
     ends = {
@@ -92,26 +98,23 @@ def make_tables(free: bool = False) -> dict[str, pd.DataFrame]:
     rates = {"intact": 1.0, "raw": 0.25, "random_raw": 0.75}
     overlap = about | {"iou": 0.5, "floor_iou": 0.02, "overlap_coefficient": 0.6, "a": "snip", "b": "wanda"}
     parts = ("iou_raw", "floor_raw", "iou_refined", "floor_refined")
-    return {
-        "pairs": make_pairs(free),
-        "headline": pd.DataFrame([about | {f"{n}{part}": 0.5 for n in ("", "nway_") for part in parts}]),
-        "estimates": pd.DataFrame([estimate]),
-        "confounds": pd.DataFrame(
-            [about | {"stage": "raw", "covariate": HOSTILE, "rho": -0.5, "p_value": 0.04, "n_pairs": 6}]
-        ),
-        "responses": pd.DataFrame(
-            [about | {"stage": "raw", "comparison": "other prompts", "iou": 0.5, "floor": 0.1, "n_pairs": 4}]
-        ),
-        "evaluated": pd.DataFrame(
-            [
-                about | evaluation | {"condition": c, "refusal_rate": r, "removes_more_than_random": "True"}
-                for c, r in rates.items()
-            ]
-        ),
-        "across": pd.DataFrame([overlap | {"stage": stage} for stage in ("raw", "refined")]),
-        "sets": pd.DataFrame([{"model": "tiny-llama", "set": HOSTILE, "share_refused": 0.5, "n_cut": 3}]),
-        "sources": pd.DataFrame([{"name": "build", "what": "dataset", "citation": HOSTILE}]),
-    }
+    rows = [
+        about | evaluation | {"condition": condition, "refusal_rate": rate, "removes_more_than_random": "True"}
+        for condition, rate in rates.items()
+    ]
+    confound = about | {"stage": "raw", "covariate": HOSTILE, "rho": -0.5, "p_value": 0.04, "n_pairs": 6}
+    response = about | {"stage": "raw", "comparison": "other prompts", "iou": 0.5, "floor": 0.1, "n_pairs": 4}
+    return ReportTables(
+        pairs=make_pairs(free),
+        headline=pd.DataFrame([about | {f"{n}{part}": 0.5 for n in ("", "nway_") for part in parts}]),
+        estimates=pd.DataFrame([estimate]),
+        confounds=pd.DataFrame([confound]),
+        responses=pd.DataFrame([response]),
+        evaluated=pd.DataFrame(rows),
+        across=pd.DataFrame([overlap | {"stage": stage} for stage in ("raw", "refined")]),
+        sets=pd.DataFrame([{"model": "tiny-llama", "set": HOSTILE, "share_refused": 0.5, "n_cut": 3}]),
+        sources=pd.DataFrame([{"name": "build", "what": "dataset", "citation": HOSTILE}]),
+    )
 
 
 def write_pdf(path: Path, content: str, width: float = 200, height: float = 100) -> None:
@@ -129,7 +132,7 @@ def write_figures(folder: Path) -> list[Shown]:
         write_pdf(folder / f"{name}.pdf", f"{place} 0 m 100 50 l S")
         (folder / f"{name}.png").write_bytes(base64.b64decode(PIXEL))
         (folder / f"{name}.csv").write_text("a\n1\n")
-    return list_figures(folder, {}, {}, ("results/report/own.0123456789ab", DIGEST))
+    return list_figures(folder, [], REPORT)
 
 
 @dataclass(frozen=True)
@@ -152,16 +155,16 @@ def make_page(folder: Path, free: bool = False, **changes: Any) -> Page:
     """Write a page with everything on it; `changes` replace what it is made of."""
     tables = make_tables(free)
     folder.mkdir(parents=True, exist_ok=True)
-    tables["pairs"].to_csv(folder / "iou.csv", index=False)
+    tables.pairs.to_csv(folder / "iou.csv", index=False)
     given = {
         "config": make_config(free=free),
         "tables": tables,
         "verdicts": make_verdicts(),
         "figures": write_figures(folder),
-        "provenance": Provenance("results/report/own.0123456789ab", DIGEST),
+        "report": REPORT,
     }
     write_page(**(given | changes), output=folder / "report.html")
-    return Page(folder / "report.html", tables["pairs"])
+    return Page(folder / "report.html", tables.pairs)
 
 
 def find_chromium() -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from safety_regions.claims import assess
+from safety_regions.claims.assessment import assess
 from safety_regions.claims.catalogue import CATALOGUE
 from safety_regions.claims.planted import PlantedWorld, Q, draw
 from safety_regions.config.claims import Claims
@@ -34,7 +34,9 @@ def assessed(planted, replicates: bool = True, **claims: float):
 def test_every_region_gets_estimates_and_a_verdict_on_every_claim(planted):
     found = assessed(planted)
     names = [("m", "snip"), ("m-1", "wanda")]
-    assert [(v.claim, v.model, v.method) for v in found.verdicts] == [(c.id, *n) for n in names for c in CATALOGUE]
+    assert [(v.claim, v.model, v.method) for v in found.verdicts] == [
+        (claim, *name) for name in names for claim in CATALOGUE
+    ]
     assert found.estimates.groupby(["model", "method"], sort=False).size().to_dict() == dict.fromkeys(names, 2)
     assert found.estimates["place"].notna().all()
     assert found.responses.empty
@@ -60,14 +62,15 @@ def test_markdown_has_a_cell_and_a_reason_for_every_verdict(planted):
     cells = [line.split("|")[1:-1] for line in lines if line.startswith("|")]
     assert {len(row) for row in cells} == {2 + len(CATALOGUE)}
     assert [row[:2] for row in cells[2:]] == [[" m ", " snip "], [" m-1 ", " wanda "]]
-    above = next(v for v in found.verdicts if v.claim == "above_chance")
-    assert cells[2][2].strip() == f"✓ holds ({above.finding.effect:.2f})"
+    above = next(v for v in found.verdicts if v.claim.id == "above_chance")
+    assert cells[2][2].strip() == f"✓ holds ({above.outcome.effect:.2f})"
     assert sum(line.startswith("- ") for line in lines) == len(found.verdicts)
 
 
 def test_thresholds_of_the_configuration_count(planted):
     def moderate(**claims: float) -> str:
-        return next(v.finding.verdict for v in assessed(planted, **claims).verdicts if v.claim == "at_most_moderate")
+        verdicts = assessed(planted, **claims).verdicts
+        return next(v.outcome.decision for v in verdicts if v.claim.id == "at_most_moderate")
 
     assert moderate() == "holds"
     assert moderate(moderate=0.01, low=0.0) == "does not hold"
@@ -76,7 +79,7 @@ def test_thresholds_of_the_configuration_count(planted):
 def test_without_replicates_what_they_would_tell_is_empty_or_undecided(planted):
     found = assessed(planted, replicates=False)
     assert found.estimates["ceiling"].isna().all()
-    assert {v.finding.verdict for v in found.verdicts if v.claim == "beyond_noise"} == {"undecided"}
+    assert {v.outcome.decision for v in found.verdicts if v.claim.id == "beyond_noise"} == {"undecided"}
 
 
 @pytest.mark.parametrize("n_sets", [2, 3])
@@ -87,7 +90,7 @@ def test_few_sets_and_empty_tables_raise_no_warning(n_sets):
         assert found.estimates["iou"].notna().all()
         of = {"pairs": draw(PlantedWorld(), n_sets, 0).pairs[:0], "nway": NOTHING}
         empty = assess(config(["a", "b"]), {"m.snip": of}, {"m.snip": NOTHING}, NOTHING, NOTHING, {})
-        assert {v.finding.verdict for v in empty.verdicts} == {"undecided"}
+        assert {v.outcome.decision for v in empty.verdicts} == {"undecided"}
         nothing = assess(config(["a", "b"]), {}, {}, NOTHING, NOTHING, {})
     assert (len(nothing.verdicts), len(nothing.estimates), len(nothing.confounds)) == (0, 0, 0)
     assert json.loads(nothing.to_json())["verdicts"] == []

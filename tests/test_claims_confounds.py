@@ -1,4 +1,4 @@
-"""Rank correlations over pairs that share sets: against pandas, against every order written out, and under no relation."""
+"""Rank correlations over pairs that share sets: against pandas, every order written out, and under no relation."""
 
 from itertools import combinations, permutations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from safety_regions.claims.confounds import COLUMNS, MOST_EXACT, confounds, mantel, pair_covariates
+from safety_regions.claims.confounds import COLUMNS, MOST_EXACT, confound_rows, mantel, pair_covariates
 from safety_regions.claims.planted import PlantedWorld, draw
 
 FACTS = {
@@ -53,7 +53,7 @@ def test_a_relation_is_found_and_its_sign():
 
 
 def test_sets_that_differ_in_themselves_are_no_relation():
-    """Every set moves all its pairs; shuffling sets keeps to 5%, where a test over pairs would find relations in noise."""
+    """Every set moves all its pairs: shuffling sets keeps to 5%, a test over pairs would find relations in noise."""
     random = np.random.default_rng(0)
     p_values = []
     for _ in range(150):
@@ -87,7 +87,7 @@ def test_covariates_of_a_pair():
 def test_the_table_names_every_covariate_at_both_stages():
     tables = draw(PlantedWorld(), 4, 0)
     facts = {name: {"mean_response_tokens": float(i), "n_samples": 32} for i, name in enumerate(tables.sets)}
-    table = confounds("m", "snip", tables, pd.DataFrame(), facts)
+    table = confound_rows("m", "snip", tables, pd.DataFrame(), facts)
     assert list(table.columns) == COLUMNS
     assert table.groupby("stage").size().to_dict() == {"raw": 6, "refined": 6}
     by = table.set_index(["stage", "covariate"])

@@ -11,7 +11,7 @@ from safety_regions.claims.estimates import Tables, measure
 from safety_regions.claims.jackknife import Estimate
 from safety_regions.claims.planted import PlantedWorld, draw
 from safety_regions.claims.refusals import difference_interval, matters, wilson
-from safety_regions.claims.responses import compared, responses
+from safety_regions.claims.responses import compared, response_rows
 from safety_regions.claims.rules import TESTS, Evidence, drops_when_refined, follows_response, nothing_common
 from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, against
 from safety_regions.config.claims import Claims
@@ -39,7 +39,7 @@ def test_every_claim_has_a_test_and_thresholds_of_the_configuration():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "above", "verdict"),
+    ("low", "high", "above", "decision"),
     [
         (0.6, 0.8, True, HOLDS),
         (0.6, 0.8, False, FAILS),
@@ -51,24 +51,23 @@ def test_every_claim_has_a_test_and_thresholds_of_the_configuration():
         (np.nan, np.nan, True, UNDECIDED),
     ],
 )
-def test_the_whole_interval_has_to_be_on_one_side(low, high, above, verdict):
-    found = against(Estimate(0.5, low, high, 5), 0.5, above=above, what="x")
-    assert (found.verdict, found.effect, found.what) == (verdict, 0.5, "x")
+def test_the_whole_interval_has_to_be_on_one_side(low, high, above, decision):
+    outcome = against(Estimate(0.5, low, high, 5), 0.5, above=above)
+    assert (outcome.decision, outcome.effect) == (decision, 0.5)
 
 
 def test_without_evidence_every_claim_is_undecided_and_says_so():
     for claim, test in TESTS.items():
-        found = test(evidence(empty()))
-        assert found.verdict == UNDECIDED, claim
-        assert np.isnan(found.effect)
-        assert found.what
-        assert found.reason
+        outcome = test(evidence(empty()))
+        assert outcome.decision == UNDECIDED, claim
+        assert np.isnan(outcome.effect)
+        assert outcome.reason
 
 
-# What is true of a planted world, the claim, the line drawn, and the verdict. Places of sets with .6 in common are
+# What is true of a planted world, the claim, the line drawn, and the decision. Places of sets with .6 in common are
 # about .4.
 @pytest.mark.parametrize(
-    ("claim", "world", "lines", "verdict"),
+    ("claim", "world", "lines", "decision"),
     [
         ("above_chance", PlantedWorld(common=0.8), {}, HOLDS),
         ("above_chance", PlantedWorld(common=0.0, spread=0.0), {}, FAILS),
@@ -83,25 +82,26 @@ def test_without_evidence_every_claim_is_undecided_and_says_so():
         ("nothing_common", PlantedWorld(), {}, HOLDS),
     ],
 )
-def test_far_from_the_threshold_claims_are_decided(claim, world, lines, verdict):
-    found = [TESTS[claim](evidence(draw(world, 8, seed), **lines)).verdict for seed in range(2)]
-    assert found == [verdict, verdict]
+def test_far_from_the_threshold_claims_are_decided(claim, world, lines, decision):
+    decisions = [TESTS[claim](evidence(draw(world, 8, seed), **lines)).decision for seed in range(2)]
+    assert decisions == [decision, decision]
 
 
 def test_near_the_threshold_they_are_not():
-    found = [TESTS["beyond_noise"](evidence(draw(PlantedWorld(), 5, seed), same=0.39)).verdict for seed in range(5)]
-    assert found.count(UNDECIDED) >= 4, found
+    worlds = [draw(PlantedWorld(), 5, seed) for seed in range(5)]
+    decisions = [TESTS["beyond_noise"](evidence(world, same=0.39)).decision for world in worlds]
+    assert decisions.count(UNDECIDED) >= 4, decisions
 
 
 def test_a_drop_needs_a_difference_below_zero_too():
-    of = evidence(draw(PlantedWorld(utility=0.95), 8, 0))
-    unsure = replace(of.measured, difference=Estimate(-0.1, -0.3, 0.1, 8))
-    assert drops_when_refined(of).verdict == HOLDS
-    assert drops_when_refined(replace(of, measured=unsure)).verdict == UNDECIDED
+    sure = evidence(draw(PlantedWorld(utility=0.95), 8, 0))
+    unsure = replace(sure.measured, difference=Estimate(-0.1, -0.3, 0.1, 8))
+    assert drops_when_refined(sure).decision == HOLDS
+    assert drops_when_refined(replace(sure, measured=unsure)).decision == UNDECIDED
 
 
 @pytest.mark.parametrize(
-    ("iou", "verdict"),
+    ("iou", "decision"),
     [
         ([0.5, 0.2, 0.05], HOLDS),
         ([0.5, 0.4, 0.39], FAILS),
@@ -110,9 +110,9 @@ def test_a_drop_needs_a_difference_below_zero_too():
         ([0.4], UNDECIDED),
     ],
 )
-def test_what_is_common_to_all_sets_must_be_small_or_settled(iou, verdict):
+def test_what_is_common_to_all_sets_must_be_small_or_settled(iou, decision):
     rows = [{**AT, "order": 0, "n": n, "iou": value} for n, value in enumerate(iou, 2)]
-    assert nothing_common(evidence(empty(nway=pd.DataFrame(rows)))).verdict == verdict
+    assert nothing_common(evidence(empty(nway=pd.DataFrame(rows)))).decision == decision
 
 
 def controls(same_response: list[float], same_prompts: list[float]) -> pd.DataFrame:
@@ -137,7 +137,7 @@ def controls(same_response: list[float], same_prompts: list[float]) -> pd.DataFr
 
 
 @pytest.mark.parametrize(
-    ("same_response", "same_prompts", "verdict"),
+    ("same_response", "same_prompts", "decision"),
     [
         ([0.6, 0.7], [0.4, 0.5], HOLDS),
         ([0.4, 0.5], [0.6, 0.7], FAILS),
@@ -145,14 +145,14 @@ def controls(same_response: list[float], same_prompts: list[float]) -> pd.DataFr
         ([0.6, 0.6], [0.59, 0.59], FAILS),
     ],
 )
-def test_response_against_prompt(same_response, same_prompts, verdict):
-    found = follows_response(evidence(empty(replicates=controls(same_response, same_prompts))))
-    assert found.verdict == verdict
-    assert found.effect == pytest.approx(np.mean(same_response) - np.mean(same_prompts))
+def test_response_against_prompt(same_response, same_prompts, decision):
+    outcome = follows_response(evidence(empty(replicates=controls(same_response, same_prompts))))
+    assert outcome.decision == decision
+    assert outcome.effect == pytest.approx(np.mean(same_response) - np.mean(same_prompts))
 
 
 def test_the_responses_table_says_what_is_shared():
-    table = responses("m", "snip", empty(replicates=controls([0.6, 0.7], [0.4, np.nan])))
+    table = response_rows("m", "snip", empty(replicates=controls([0.6, 0.7], [0.4, np.nan])))
     found = {row["comparison"]: (row["iou"], row["n_pairs"]) for row in table.to_dict("records")}
     assert found == {
         "other prompts, same responses": (pytest.approx(0.65), 2),
@@ -162,7 +162,7 @@ def test_the_responses_table_says_what_is_shared():
         "same prompts, own and fixed responses": (0.1, 1),
     }
     assert compared(NOTHING).empty
-    assert responses("m", "snip", empty()).empty
+    assert response_rows("m", "snip", empty()).empty
 
 
 def evaluated(
@@ -187,7 +187,7 @@ def evaluated(
 
 
 @pytest.mark.parametrize(
-    ("table", "verdict"),
+    ("table", "decision"),
     [
         (evaluated([0.0]), HOLDS),
         (evaluated([0.0, 0.2]), HOLDS),
@@ -200,10 +200,10 @@ def evaluated(
         (evaluated([0.0])[:1], UNDECIDED),
     ],
 )
-def test_a_region_matters_if_refusals_go_with_it_and_the_model_stays(table, verdict):
-    assert matters(table, LINES).verdict == verdict
+def test_a_region_matters_if_refusals_go_with_it_and_the_model_stays(table, decision):
+    assert matters(table, LINES).decision == decision
     as_read = table.astype({"removes_more_than_random": "str"}) if "removes_more_than_random" in table else table
-    assert matters(as_read, LINES).verdict == verdict
+    assert matters(as_read, LINES).decision == decision
 
 
 def test_intervals_of_shares_as_published():

@@ -1,4 +1,4 @@
-"""The surface over (q, p) and the growth of the union: their numbers, against literal ones, and what is drawn of them."""
+"""The surface over (q, p) and the growth of the union: their numbers, against literal ones, and what is drawn."""
 
 from itertools import combinations, product
 from typing import Any

@@ -1,6 +1,6 @@
 """Figures of a whole run: what numbers mean (ceiling, confounds, responses) and the verdicts."""
 
-import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,8 @@ import pytest
 from figure_tables import CONFIG, words
 from matplotlib.colors import to_hex
 
+from safety_regions.claims.catalogue import Claim
+from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, Outcome, Verdict
 from safety_regions.files import sha256_of_file
 from safety_regions.report.figures import ceiling, confounds, responses, verdicts
 from safety_regions.report.figures.style import COLOURS
@@ -56,27 +58,17 @@ def make_responses() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "method", "stage", "comparison", "iou", "floor", "n_pairs"])
 
 
-def make_verdicts(models=MODELS) -> dict:
-    claims = [
-        {"id": f"c{n}", "statement": f"Claim {n} of the study.", "source": "abstract", "test": "t"} for n in range(3)
+CLAIMS = [Claim(f"c{n}", "", f"Claim {n} of the study.", "abstract", "t", (), "IoU") for n in range(3)]
+OUTCOMES = [Outcome(HOLDS, "So.", 0.4, 0.2, 0.6), Outcome(FAILS, "So.", -0.001, -0.2, 0.1), Outcome(UNDECIDED, "So.")]
+
+
+def make_verdicts(models=MODELS, outcomes=OUTCOMES) -> list[Verdict]:
+    return [
+        Verdict(claim, model, method, outcome)
+        for claim, outcome in zip(CLAIMS, outcomes, strict=True)
+        for model in models
+        for method in METHODS
     ]
-    found = [("holds", 0.4, 0.2, 0.6), ("does not hold", -0.001, -0.2, 0.1), ("undecided", None, None, None)]
-    rows = []
-    for claim, (verdict, *numbers) in zip(claims, found, strict=True):
-        for model, method in ((m, k) for m in models for k in METHODS):
-            effect = dict(zip(("effect", "low", "high"), numbers, strict=True))
-            rows.append(
-                {
-                    "claim": claim["id"],
-                    "model": model,
-                    "method": method,
-                    "verdict": verdict,
-                    **effect,
-                    "what": "IoU",
-                    "reason": "So.",
-                }
-            )
-    return {"claims": claims, "verdicts": rows}
 
 
 WRITERS = {
@@ -231,9 +223,9 @@ def test_verdicts_have_mark_word_effect_and_interval_and_marks_alone_when_many()
 @pytest.mark.parametrize("n_models", [1, 2, 3])
 def test_the_words_of_a_verdict_stay_in_their_cell(n_models):
     """Numbers as wide as they get."""
-    content = make_verdicts([f"m{n}" for n in range(n_models)])
-    content["verdicts"] = [row | {"effect": -0.12, "low": -0.33, "high": -0.14} for row in content["verdicts"]]
-    figure = verdicts.draw_verdicts(verdicts.verdict_table(content), CONFIG)
+    wide = [replace(outcome, effect=-0.12, low=-0.33, high=-0.14) for outcome in OUTCOMES]
+    table = verdicts.verdict_table(make_verdicts([f"m{n}" for n in range(n_models)], wide))
+    figure = verdicts.draw_verdicts(table, CONFIG)
     figure.canvas.draw()
     axis = figure.axes[0]
     cells = [patch.get_window_extent() for patch in axis.patches]
@@ -244,15 +236,3 @@ def test_the_words_of_a_verdict_stay_in_their_cell(n_models):
         assert any(
             c.x0 <= extent.x0 and extent.x1 <= c.x1 and c.y0 <= extent.y0 and extent.y1 <= c.y1 for c in cells
         ), text.get_text()
-
-
-def test_a_claim_without_a_verdict_keeps_its_line():
-    content = json.loads(json.dumps(make_verdicts()))
-    content["verdicts"] = [row for row in content["verdicts"] if row["claim"] != "c1"]
-    table = verdicts.verdict_table(content)
-    assert table[table["claim"] == "c1"][["model", "verdict"]].isna().all(axis=None)
-    figure = verdicts.draw_verdicts(table, CONFIG)
-    assert [label.get_text().partition("\n")[0] for label in figure.axes[0].get_yticklabels()] == [
-        f"Claim {n} of the study." for n in range(3)
-    ]
-    assert len(figure.axes[0].patches) == 2 * 4

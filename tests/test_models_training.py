@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from random_models import FAMILIES, random_model, random_samples
 
 from safety_regions.models.tokens import collate
-from safety_regions.models.training import Schedule, _draws, reproducible, response_loss, train
+from safety_regions.models.training import Schedule, _draws, mean_token_loss, reproducible, train
 
 
 def literal_loss(model, samples) -> torch.Tensor:
@@ -28,7 +28,7 @@ def test_loss_of_a_batch_is_the_mean_over_single_response_tokens(family):
     model = random_model(family).model
     for seed in range(3):
         samples = random_samples(5, seed)
-        torch.testing.assert_close(response_loss(model, collate(samples)), literal_loss(model, samples))
+        torch.testing.assert_close(mean_token_loss(model, collate(samples)), literal_loss(model, samples))
 
 
 @given(steps=st.integers(1, 400), rate=st.floats(1e-6, 1))

@@ -14,12 +14,27 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pages import GRID, HOSTILE, LACKING, METHODS, MODELS, PICTURES, SETS, Page, make_config, make_page, make_pairs
+from pages import (
+    GRID,
+    HOSTILE,
+    LACKING,
+    LITTLE,
+    METHODS,
+    MODELS,
+    PICTURES,
+    SETS,
+    Page,
+    make_config,
+    make_page,
+    make_pairs,
+)
 
+from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, Outcome, Verdict
 from safety_regions.report.numbers import cell, digits4, short, with_interval, words
 from safety_regions.report.page.explorer_data import MEASURES, at_start, matrix, means, selection
 from safety_regions.report.page.heat_map import LEVELS, heat_classes, level
-from safety_regions.report.page.verdicts import Verdict, claims, sentence
+from safety_regions.report.page.verdicts import VerdictCell, claim_articles, sentence
+from safety_regions.report.tables import ReportTables
 
 
 class Reader(HTMLParser):
@@ -148,9 +163,9 @@ def test_every_figure_has_its_files_its_origin_and_a_command(html: Reader, page:
 
 
 def test_page_of_a_run_with_pairs_alone_and_of_one_with_nothing(tmp_path):
-    page = make_page(tmp_path / "pairs", tables={"pairs": make_pairs()}, verdicts={}, figures=[])
+    page = make_page(tmp_path / "pairs", tables=ReportTables(make_pairs()), verdicts=[], figures=[])
     assert "No claims were decided" in page.text and "None" not in page.text
-    empty = make_page(tmp_path / "empty", tables={}, verdicts={}, figures=[])
+    empty = make_page(tmp_path / "empty", tables=ReportTables(), verdicts=[], figures=[])
     assert not Reader(empty.text).all("select")
 
 
@@ -170,7 +185,7 @@ def test_a_run_as_large_as_the_demo_stays_below_two_megabytes(tmp_path):
     ]
     pairs = pd.DataFrame(rows, columns=["model", "method", "stage", "q", "p", "a", "b"])
     pairs[list(MEASURES)] = rng.random((len(pairs), 3))
-    assert len(make_page(tmp_path, tables={"pairs": pairs}, figures=[]).text) < 1_000_000
+    assert len(make_page(tmp_path, tables=ReportTables(pairs), figures=[]).text) < 1_000_000
 
 
 @given(st.floats(0, 1))
@@ -226,43 +241,41 @@ def test_means_and_matrix_of_pairs_that_are_undefined():
     assert at_start(data)["blocks"]["refined"] == [[], [], []]
 
 
-def verdicts(**found: str) -> list[Verdict]:
-    """`snip="hd?"`: by method the first letters of its verdicts, one per model."""
-    full = {"h": "holds", "d": "does not hold", "?": "undecided"}
+def cells(**letters: str) -> list[VerdictCell]:
+    """`snip="hd?"`: by method the first letters of its decisions, one per model."""
+    decisions = {"h": HOLDS, "d": FAILS, "?": UNDECIDED}
     return [
-        Verdict(f"model{i}", method, full[letter], "", "")
-        for method, letters in found.items()
-        for i, letter in enumerate(letters)
+        VerdictCell(f"model{number}", method, decisions[letter], "", "")
+        for method, of_method in letters.items()
+        for number, letter in enumerate(of_method)
     ]
 
 
 @pytest.mark.parametrize(
-    ("cells", "expected"),
+    ("given", "expected"),
     [
-        (verdicts(), "Decided for no model."),
-        (verdicts(snip="hh", wanda="hh"), "Holds with every method on every model."),
-        (verdicts(snip="?"), "Cannot be decided with every method."),
-        (verdicts(snip="h", wanda="d", nlsr="h"), "Holds with snip and nlsr; does not hold with wanda."),
-        (verdicts(a="hh", b="hh", c="hh", d="dd"), "Holds with a, b and c; does not hold with d."),
+        (cells(snip="hh", wanda="hh"), "Holds with every method on every model."),
+        (cells(snip="?"), "Cannot be decided with every method."),
+        (cells(snip="h", wanda="d", nlsr="h"), "Holds with snip and nlsr; does not hold with wanda."),
+        (cells(a="hh", b="hh", c="hh", d="dd"), "Holds with a, b and c; does not hold with d."),
         (
-            verdicts(snip="hh", wanda="hd", nlsr="?d"),
+            cells(snip="hh", wanda="hd", nlsr="?d"),
             "Holds in 3 of 6 cases (with snip on every model); does not hold in 2; cannot be decided in 1.",
         ),
-        (verdicts(snip="d?"), "Does not hold in 1 of 2 cases; cannot be decided in 1."),
+        (cells(snip="d?"), "Does not hold in 1 of 2 cases; cannot be decided in 1."),
     ],
 )
-def test_a_claim_in_one_sentence(cells, expected):
-    assert sentence(cells) == expected
+def test_a_claim_in_one_sentence(given, expected):
+    assert sentence(given) == expected
 
 
 def test_table_of_verdicts_is_high_rather_than_wide():
-    row = {"claim": "a", "verdict": "holds", "effect": None, "low": None, "high": None, "what": "", "reason": "why"}
-    stated = [{"id": "a", "statement": "A", "source": "", "test": ""}]
-    many = [row | {"model": model, "method": method} for model in MODELS for method in METHODS]
-    (claim,) = claims({"claims": stated, "verdicts": many})
-    assert (claim.rows, claim.columns) == (METHODS, MODELS)
-    assert claim.at("wanda", "tiny-llama") is claim.cells["tiny-llama", "wanda"]
-    (claim,) = claims({"claims": stated, "verdicts": many[:1] + many[3:4]})
-    assert (claim.rows, claim.columns) == (MODELS, ["snip"])
-    assert claim.at("tiny-qwen2", "snip") is claim.cells["tiny-qwen2", "snip"]
-    assert claim.cells["tiny-llama", "snip"].why == "tiny-llama, snip: holds. why"
+    outcome = Outcome(HOLDS, "why")
+    many = [Verdict(LITTLE, model, method, outcome) for model in MODELS for method in METHODS]
+    (article,) = claim_articles(many)
+    assert (article.rows, article.columns) == (METHODS, MODELS)
+    assert article.at("wanda", "tiny-llama") is article.cells["tiny-llama", "wanda"]
+    (article,) = claim_articles(many[:1] + many[3:4])
+    assert (article.rows, article.columns) == (MODELS, ["snip"])
+    assert article.at("tiny-qwen2", "snip") is article.cells["tiny-qwen2", "snip"]
+    assert article.cells["tiny-llama", "snip"].why == "tiny-llama, snip: holds. why Effect: mean IoU."

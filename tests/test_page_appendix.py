@@ -8,8 +8,9 @@ from pages import PICTURES, make_config, write_figures, write_pdf
 from pypdf import PageObject, PdfReader
 
 from safety_regions.errors import UserError
+from safety_regions.report.inputs import Part
 from safety_regions.report.page.appendix import write_appendix
-from safety_regions.report.page.gallery import list_figures
+from safety_regions.report.page.gallery import Maker, list_figures
 
 ORDER = ["headline", "tiny-llama.snip.iou_matrix", "tiny-llama.snip.nway", "tiny-qwen2.wanda.iou_matrix"]
 
@@ -50,7 +51,7 @@ def test_figures_are_made_smaller_where_they_must_and_never_larger(tmp_path):
     write_pdf(tmp_path / "headline.pdf", "", 1000.0, 400.0)
     write_pdf(tmp_path / "evaluate.pdf", "", 200.0, 2000.0)
     write_pdf(tmp_path / "responses.pdf", "", 100.0, 100.0)
-    write_appendix(make_config(), list_figures(tmp_path, {}, {}, ("", "")), tmp_path)
+    write_appendix(make_config(), list_figures(tmp_path, [], Maker("", "")), tmp_path)
     pages = PdfReader(tmp_path / "appendix.pdf").pages[1:]
     drawn = [
         place
@@ -73,13 +74,15 @@ def test_figures_are_listed_by_run_model_and_method_in_the_order_of_the_parts(tm
     part.mkdir()
     write_figures(folder)
     write_pdf(part / "iou_matrix.pdf", "")
-    parts = {"figures/tiny-qwen2.wanda": part, "overlap/tiny-llama.snip": tmp_path / "none"}
-    digests = {"figures/tiny-qwen2.wanda": "abc", "overlap/tiny-llama.snip": "def"}
-    shown = list_figures(folder, parts, digests, ("results/report/own", "123"))
+    parts = [
+        Part("figures", "tiny-qwen2", "wanda", part, "abc"),
+        Part("overlap", "tiny-llama", "snip", tmp_path / "none", "def"),
+    ]
+    shown = list_figures(folder, parts, Maker("results/report/own", "123"))
     assert [figure.name for figure in shown] == [ORDER[0], ORDER[3], ORDER[1], ORDER[2]]
     assert sorted(PICTURES) == sorted(ORDER)
-    assert (shown[1].origin, shown[1].digest, shown[1].about) == (str(part), "abc", "tiny-qwen2, wanda")
-    assert (shown[0].origin, shown[0].digest, shown[0].about) == ("results/report/own", "123", "")
+    assert (shown[1].maker, shown[1].about) == (Maker(str(part), "abc"), "tiny-qwen2, wanda")
+    assert (shown[0].maker, shown[0].about) == (Maker("results/report/own", "123"), "")
 
 
 def test_a_file_that_is_no_pdf_is_named(tmp_path):

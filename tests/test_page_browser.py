@@ -44,7 +44,7 @@ class Seen:
     messages: list[str] = field(default_factory=list)
 
     def values(self, stage: str) -> dict[frozenset[str], tuple[str, str, str]]:
-        """Of each cell of a matrix its value, text and colour class, by the two sets in whose row and column it stands."""
+        """Of each cell of a matrix its value, text and colour class, by the sets of its row and column."""
         cells = self.tab.eval_on_selector_all(
             f"#matrix-{stage} td[data-pair]",
             """cells => cells.map(cell => [
@@ -174,7 +174,8 @@ def test_hostile_names_are_text(seen: Seen):
 def test_keyboard_reaches_everything_in_order_and_moves_the_slider(seen: Seen, page: Page):
     reachable = "a[href], button, select, input, summary, [tabindex='0']"
     count = seen.tab.evaluate(
-        f'[...document.querySelectorAll("{reachable}")].filter(e => e.checkVisibility()).map((e, i) => e.dataset.place = i).length'
+        f'[...document.querySelectorAll("{reachable}")]'
+        ".filter(e => e.checkVisibility()).map((e, i) => e.dataset.place = i).length"
     )
     order = []
     for _ in range(count):

@@ -14,6 +14,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table in Markdown, line by line."""
+    return [_markdown_row(header), "|" + "---|" * len(header), *map(_markdown_row, rows)]
+
+
 def first(rows: Sequence[Sequence[object]], rest: str) -> list[Sequence[object]]:
     """The first rows of many, and one that says how many more there are, and where all of them are listed."""
     if len(rows) <= SHOWN:
@@ -21,10 +26,13 @@ def first(rows: Sequence[Sequence[object]], rest: str) -> list[Sequence[object]]
     return [*rows[:SHOWN], [f"and {len(rows) - SHOWN} more: {rest}", *[""] * (len(rows[0]) - 1)]]
 
 
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
 def _line(cells: Sequence[str], widths: list[int], right: list[bool]) -> str:
-    padded = [
-        cell.rjust(width) if r else cell.ljust(width) for cell, width, r in zip(cells, widths, right, strict=True)
-    ]
+    columns = zip(cells, widths, right, strict=True)
+    padded = [cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in columns]
     return "  ".join(padded).rstrip()
 
 

@@ -1,5 +1,1 @@
-"""What the numbers mean: estimates with intervals, and the claims that they decide."""
-
-from safety_regions.claims.assessment import Assessment, assess
-
-__all__ = ["Assessment", "assess"]
+"""What the numbers mean: estimates with intervals, confounds, and the claims they decide."""

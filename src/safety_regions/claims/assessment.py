@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from safety_regions.claims import confounds as confounds_of
-from safety_regions.claims import estimates as estimates_of
-from safety_regions.claims import responses as responses_of
 from safety_regions.claims.catalogue import CATALOGUE
+from safety_regions.claims.confounds import COLUMNS as CONFOUND_COLUMNS
+from safety_regions.claims.confounds import confound_rows
+from safety_regions.claims.estimates import COLUMNS as ESTIMATE_COLUMNS
 from safety_regions.claims.estimates import Measured, Tables, estimate_rows, measure
 from safety_regions.claims.render import to_json, to_markdown
+from safety_regions.claims.responses import COLUMNS as RESPONSE_COLUMNS
+from safety_regions.claims.responses import response_rows
 from safety_regions.claims.rules import TESTS, Evidence
 from safety_regions.claims.verdict import Verdict
 from safety_regions.config.claims import Claims
@@ -50,20 +52,22 @@ def assess(
     may be empty: what they would tell stays empty or undecided.
     """
     lines = Claims.model_validate(config.get("claims", {}))
-    parts: dict[str, list[pd.DataFrame]] = {"estimates": [], "confounds": [], "responses": []}
+    estimates: list[pd.DataFrame] = []
+    confounds: list[pd.DataFrame] = []
+    responses: list[pd.DataFrame] = []
     verdicts: list[Verdict] = []
-    for name, of in overlaps.items():
+    for name, overlap in overlaps.items():
         model, _, method = name.rpartition(".")
-        tables = _tables(config, of, replicates.get(name, pd.DataFrame()), _rows_of(evaluated, model, method))
+        tables = _tables(config, overlap, replicates.get(name, pd.DataFrame()), _rows_of(evaluated, model, method))
         measured = measure(tables, lines.confidence)
-        parts["estimates"].append(estimate_rows(model, method, tables, measured))
-        parts["confounds"].append(confounds_of.confounds(model, method, tables, prompt_overlap, sets.get(name, {})))
-        parts["responses"].append(responses_of.responses(model, method, tables))
+        estimates.append(estimate_rows(model, method, tables, measured))
+        confounds.append(confound_rows(model, method, tables, prompt_overlap, sets.get(name, {})))
+        responses.append(response_rows(model, method, tables))
         verdicts += decide(model, method, tables, measured, lines)
     return Assessment(
-        estimates=_joined(parts["estimates"], estimates_of.COLUMNS),
-        confounds=_joined(parts["confounds"], confounds_of.COLUMNS),
-        responses=_joined(parts["responses"], responses_of.COLUMNS),
+        estimates=_joined(estimates, ESTIMATE_COLUMNS),
+        confounds=_joined(confounds, CONFOUND_COLUMNS),
+        responses=_joined(responses, RESPONSE_COLUMNS),
         verdicts=verdicts,
     )
 
@@ -71,13 +75,15 @@ def assess(
 def decide(model: str, method: str, tables: Tables, measured: Measured, lines: Claims) -> list[Verdict]:
     """The verdict of every claim of the catalogue about one model and method."""
     evidence = Evidence(tables, measured, lines)
-    return [Verdict(claim.id, model, method, TESTS[claim.id](evidence)) for claim in CATALOGUE]
+    return [Verdict(claim, model, method, TESTS[claim.id](evidence)) for claim in CATALOGUE]
 
 
-def _tables(config: dict, of: Mapping[str, pd.DataFrame], replicates: pd.DataFrame, evaluated: pd.DataFrame) -> Tables:
+def _tables(
+    config: dict, overlap: Mapping[str, pd.DataFrame], replicates: pd.DataFrame, evaluated: pd.DataFrame
+) -> Tables:
     thresholds = config["thresholds"]
     safety = list(config["datasets"]["safety"])
-    return Tables(of["pairs"], of["nway"], replicates, evaluated, safety, thresholds["q"], thresholds["p"])
+    return Tables(overlap["pairs"], overlap["nway"], replicates, evaluated, safety, thresholds["q"], thresholds["p"])
 
 
 def _rows_of(evaluated: pd.DataFrame, model: str, method: str) -> pd.DataFrame:

@@ -18,6 +18,8 @@ class Claim:
     test: str
     thresholds: tuple[str, ...]
     """Keys of `safety_regions.config.claims.Claims` that the test goes by, beside `confidence`."""
+    effect: str
+    """What the number is that the test decides by, in words."""
 
 
 CATALOGUE = (
@@ -28,6 +30,7 @@ CATALOGUE = (
         OURS,
         "Mean over pairs of sets of the raw IoU less its chance floor, against `margin`.",
         ("margin",),
+        "raw IoU less its chance floor, mean over pairs of sets",
     ),
     Claim(
         "at_most_moderate",
@@ -36,14 +39,17 @@ CATALOGUE = (
         STUDY,
         "Mean raw IoU over pairs of sets, against `moderate`.",
         ("low", "moderate"),
+        "raw IoU, mean over pairs of sets",
     ),
     Claim(
         "drops_when_refined",
         "drops when refined",
         "The overlap drops significantly once regions of harmless sets are taken out.",
         STUDY,
-        "Share of the mean raw IoU that refinement takes away, against `drop`; the difference of each pair must be below zero, too.",
+        "Share of the mean raw IoU that refinement takes away, against `drop`; "
+        "the difference of each pair must be below zero, too.",
         ("drop",),
+        "share of the mean raw IoU that refinement takes away",
     ),
     Claim(
         "not_size_alone",
@@ -52,6 +58,7 @@ CATALOGUE = (
         OURS,
         "Refined IoU less the IoU of the same raw regions cut to the refined regions' size, against -`margin`.",
         ("margin",),
+        "refined IoU less that of raw regions of the same size, mean over pairs of sets",
     ),
     Claim(
         "beyond_noise",
@@ -60,32 +67,37 @@ CATALOGUE = (
         OURS,
         "Place of the raw IoU between chance (0) and two halves of one set (1), against `same`.",
         ("same",),
+        "place of the raw IoU between chance (0) and two halves of one set (1)",
     ),
     Claim(
         "nothing_common",
         "nothing in common",
         "No refined region is common to all safety sets: there is no stable region that does not depend on the set.",
         STUDY,
-        "IoU of all refined regions together, against `common`. More sets can only lower it, so at or above the line it must have settled "
-        "(`settled`) before the claim fails.",
+        "IoU of all refined regions together, against `common`. "
+        "More sets can only lower it, so at or above the line it must have settled (`settled`) before the claim fails.",
         ("common", "settled"),
+        "IoU of all refined regions together",
     ),
     Claim(
         "follows_response",
         "follows responses",
         "Regions follow the response more than the prompt.",
         OURS,
-        "Raw IoU for other prompts with the same fixed response, less that for the same prompts with another: every pair of the one "
-        "against every pair of the other, against `margin`.",
+        "Raw IoU for other prompts with the same fixed response, less that for the same prompts with another: "
+        "every pair of the one against every pair of the other, against `margin`.",
         ("margin",),
+        "raw IoU for other prompts with the same response, less that for the same prompts with another",
     ),
     Claim(
         "matters",
         "matters",
         "Without a refined region the model refuses less than without any random region of its size.",
         OURS,
-        "Refusals of held-out harmful prompts without the region and without the random region that costs most; the interval of "
-        "the difference must be below zero. Not decided where the intact model does not refuse (`refuses`) or the other breaks (`broken`).",
+        "Refusals of held-out harmful prompts without the region and without the random region that costs most; "
+        "the interval of the difference must be below zero. "
+        "Not decided where the intact model does not refuse (`refuses`) or the other breaks (`broken`).",
         ("refuses", "broken"),
+        "refusals without the refined region, less those without the random region that costs most",
     ),
 )

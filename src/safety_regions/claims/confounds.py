@@ -15,15 +15,18 @@ from jaxtyping import Float64, Int64
 
 from safety_regions.claims.estimates import Tables
 from safety_regions.claims.jackknife import NAN, square
-from safety_regions.claims.rows import STAGES, at
+from safety_regions.claims.rows import at
+from safety_regions.overlap.counts import STAGES
 
 MOST_EXACT = 7
 """Sets up to which all orders of the labels are counted: 5040."""
 N_PERMUTATIONS = 4999
+FACTS = {"response length": "mean_response_tokens", "share refused": "share_refused", "prompts": "n_samples"}
+"""By covariate: the fact of each set in which a pair may differ."""
 COLUMNS = ["model", "method", "stage", "covariate", "rho", "p_value", "n_pairs"]
 
 
-def confounds(
+def confound_rows(
     model: str, method: str, tables: Tables, prompt_overlap: pd.DataFrame, facts: Mapping[str, dict]
 ) -> pd.DataFrame:
     """One row per stage and covariate: rho of IoU and covariate over pairs of safety sets, its two-sided p-value, and
@@ -46,22 +49,18 @@ def pair_covariates(
 
     `facts`: by set, as in the overlap's receipt.
     """
-    found = {}
+    covariates = {}
     if len(prompt_overlap):
         smaller = prompt_overlap[["n_a", "n_b"]].min(axis=1)
         exact = prompt_overlap["exact"] / smaller.where(smaller > 0)
         near = prompt_overlap[["near_a", "near_b"]].mean(axis=1)
-        found["shared prompts"] = square(prompt_overlap.assign(value=exact), "value", sets)
-        found["near-duplicate prompts"] = square(prompt_overlap.assign(value=near), "value", sets)
-    for name, key in (
-        ("response length", "mean_response_tokens"),
-        ("share refused", "share_refused"),
-        ("prompts", "n_samples"),
-    ):
+        covariates["shared prompts"] = square(prompt_overlap.assign(value=exact), "value", sets)
+        covariates["near-duplicate prompts"] = square(prompt_overlap.assign(value=near), "value", sets)
+    for name, key in FACTS.items():
         values = np.array([_number(facts.get(set_, {}).get(key)) for set_ in sets], float)
-        found[f"{name}, difference"] = np.abs(values[:, None] - values)
-        found[f"{name}, mean"] = (values[:, None] + values) / 2
-    return found
+        covariates[f"{name}, difference"] = np.abs(values[:, None] - values)
+        covariates[f"{name}, mean"] = (values[:, None] + values) / 2
+    return covariates
 
 
 def mantel(a: Float64[np.ndarray, "sets sets"], b: Float64[np.ndarray, "sets sets"]) -> tuple[float, float, int]:

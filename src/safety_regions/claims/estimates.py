@@ -1,10 +1,11 @@
 """Where the overlap of different sets stands: between chance (floor) and two samples of one set (ceiling).
 
-    ceiling  mean over sets of the IoU of regions from two disjoint halves of the set's prompts between  mean over pairs
-    of sets of the IoU of their halves, four for each pair and split: as many prompts as the ceiling place    (between -
-    floor) / (ceiling - floor): 0 at chance, 1 as alike as two samples of one set seeds    mean over sets of the IoU of
-    regions from different draws: a ceiling at all n_samples prompts; draws of a small
-             set share prompts, which raises it
+    ceiling  mean over sets of the IoU of regions from two disjoint halves of the set's prompts
+    between  mean over pairs of sets of the IoU of their halves, four for each pair and split: as many prompts as the
+             ceiling
+    place    (between - floor) / (ceiling - floor): 0 at chance, 1 as alike as two samples of one set
+    seeds    mean over sets of the IoU of regions from different draws: a ceiling at all n_samples prompts; draws of a
+             small set share prompts, which raises it
 
 Every interval leaves out one set at a time, from pairs and halves alike (`safety_regions.claims.jackknife`).
 """
@@ -14,11 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from safety_regions.claims.jackknife import Estimate, jackknife, mean, pair_means, ratio, set_means, square
-from safety_regions.claims.rows import STAGES, at
+from safety_regions.claims.jackknife import NAN, Estimate, jackknife, mean, pair_means, ratio, set_means, square
+from safety_regions.claims.rows import at
 from safety_regions.claims.size_control import size_matched
+from safety_regions.overlap.counts import STAGES
 
 IOU_BOUNDS = (0.0, 1.0)
+ESTIMATES = ("iou", "between", "ceiling", "place")
+"""Those of a `Stage` that have an interval in estimates.csv."""
 COLUMNS = [
     "model",
     "method",
@@ -125,7 +129,7 @@ def _stage(pairs: pd.DataFrame, replicates: pd.DataFrame, sets: list[str], confi
         between=jackknife(between, confidence, IOU_BOUNDS),
         place=jackknife(ratio(between - chance, ceiling - chance), confidence),
         seeds=float(set_means(square(seeds, "iou", sets))[0]),
-        seeds_shared_prompts=mean(seeds["shared_prompts"].to_numpy(float)) if len(seeds) else float("nan"),
+        seeds_shared_prompts=mean(seeds["shared_prompts"].to_numpy(float)) if len(seeds) else NAN,
     )
 
 
@@ -133,20 +137,12 @@ def estimate_rows(model: str, method: str, tables: Tables, measured: Measured) -
     """The rows of estimates.csv of one model and method, one per stage."""
     rows = []
     for name, stage in measured.stages.items():
-        row = {
-            "model": model,
-            "method": method,
-            "stage": name,
-            "q": tables.q,
-            "p": tables.p if name == "refined" else float("nan"),
-        }
-        for column in ("iou", "between", "ceiling", "place"):
+        refined = name == "refined"
+        row = {"model": model, "method": method, "stage": name, "q": tables.q, "p": tables.p if refined else NAN}
+        for column in ESTIMATES:
             estimate: Estimate = getattr(stage, column)
             row |= {column: estimate.value, f"{column}_low": estimate.low, f"{column}_high": estimate.high}
         row |= {"floor": stage.floor, "seeds_iou": stage.seeds, "seeds_shared_prompts": stage.seeds_shared_prompts}
-        row |= {
-            "size_matched_iou": measured.size_matched if name == "refined" else float("nan"),
-            "n_sets": len(tables.sets),
-        }
+        row |= {"size_matched_iou": measured.size_matched if refined else NAN, "n_sets": len(tables.sets)}
         rows.append(row)
     return pd.DataFrame(rows)[COLUMNS]

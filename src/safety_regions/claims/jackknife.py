@@ -5,8 +5,9 @@ independent: every set takes part in N-1 of them, so one odd set moves them all.
 they were independent; its intervals are too short, and get worse with more sets. What is independent are the sets, so
 they are what is left out:
 
-    S_i = the statistic without set i          variance = (N-1)/N sum((S_i - mean(S))^2)          (Tukey 1958; Arvesen
-    1969) interval = S -+ t(N-1 degrees of freedom) sqrt(variance)
+    S_i       the statistic without set i
+    variance  (N-1)/N sum((S_i - mean(S))^2)                               (Tukey 1958; Arvesen 1969)
+    interval  S -+ t(N-1 degrees of freedom) sqrt(variance)
 
 It speaks of sets like these, with the model, the number of prompts and the method held fixed. How well it covers is
 measured in `benchmarks/claims_coverage.py`. Sets that agree exactly give an interval of no width.
@@ -60,11 +61,11 @@ def square(table: pd.DataFrame, column: str, sets: list[str]) -> Float64[np.ndar
     """
     index = pd.Index(sets)
     a, b, values = index.get_indexer(table["a"]), index.get_indexer(table["b"]), table[column].to_numpy(float)
-    known = (a >= 0) & (b >= 0) & ~np.isnan(values)
+    defined = (a >= 0) & (b >= 0) & ~np.isnan(values)
     # A pair may stand in the table as (a, b) here and as (b, a) there.
-    ends = np.minimum(a, b)[known], np.maximum(a, b)[known]
+    ends = np.minimum(a, b)[defined], np.maximum(a, b)[defined]
     total, count = np.zeros((2, len(sets), len(sets)))
-    np.add.at(total, ends, values[known])
+    np.add.at(total, ends, values[defined])
     np.add.at(count, ends, 1)
     upper = np.divide(total, count, out=np.full_like(total, NAN), where=count > 0)
     return np.where(np.isnan(upper), upper.T, upper)
@@ -73,17 +74,17 @@ def square(table: pd.DataFrame, column: str, sets: list[str]) -> Float64[np.ndar
 def pair_means(matrix: Float64[np.ndarray, "sets sets"]) -> Left:
     """Mean over the defined pairs of different sets: of all sets, and without each."""
     values = np.where(np.eye(len(matrix), dtype=bool), NAN, matrix)
-    known = ~np.isnan(values)
-    of_set, count = np.where(known, values, 0).sum(axis=1), known.sum(axis=1)
+    defined = ~np.isnan(values)
+    of_set, count = np.where(defined, values, 0).sum(axis=1), defined.sum(axis=1)
     return ratio(np.append(0, -2 * of_set) + of_set.sum(), np.append(0, -2 * count) + count.sum())
 
 
 def set_means(matrix: Float64[np.ndarray, "sets sets"]) -> Left:
     """Mean over the defined values of each set with itself: of all sets, and without each."""
     values = np.diagonal(matrix)
-    known = ~np.isnan(values)
-    of_set = np.where(known, values, 0)
-    return ratio(np.append(0, -of_set) + of_set.sum(), np.append(0, -1 * known) + known.sum())
+    defined = ~np.isnan(values)
+    of_set = np.where(defined, values, 0)
+    return ratio(np.append(0, -of_set) + of_set.sum(), np.append(0, -1 * defined) + defined.sum())
 
 
 def mean(values: Float64[np.ndarray, " values"]) -> float:

@@ -4,10 +4,9 @@ import math
 from collections.abc import Sequence
 
 from safety_regions.claims.catalogue import CATALOGUE
-from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, Verdict
+from safety_regions.claims.verdict import MARKS, Verdict, by_claim
 from safety_regions.files import readable_json
-
-MARKS = {HOLDS: "✓ holds", FAILS: "✗ does not hold", UNDECIDED: "? undecided"}
+from safety_regions.text import markdown_table
 
 
 def to_json(verdicts: Sequence[Verdict]) -> str:
@@ -16,51 +15,48 @@ def to_json(verdicts: Sequence[Verdict]) -> str:
 
     Numbers have six digits behind the point; what is undefined is null.
     """
-    claims = [{"id": c.id, "statement": c.statement, "source": c.source, "test": c.test} for c in CATALOGUE]
+    claims = [{key: getattr(claim, key) for key in ("id", "statement", "source", "test")} for claim in CATALOGUE]
     return readable_json({"claims": claims, "verdicts": [_row(verdict) for verdict in verdicts]})
 
 
-def _row(verdict: Verdict) -> dict:
-    found = verdict.finding
-    numbers = {key: _number(getattr(found, key)) for key in ("effect", "low", "high")}
-    names = {"claim": verdict.claim, "model": verdict.model, "method": verdict.method}
-    return {**names, "verdict": found.verdict, **numbers, "what": found.what, "reason": found.reason}
-
-
-def _number(value: float) -> float | None:
-    # -0.0 and 0.0 are one number and must be one text.
-    return round(value, 6) + 0.0 if math.isfinite(value) else None
+def _row(verdict: Verdict) -> dict[str, str | float | None]:
+    outcome = verdict.outcome.rounded()
+    numbers = {"effect": outcome.effect, "low": outcome.low, "high": outcome.high}
+    return {
+        "claim": verdict.claim.id,
+        "model": verdict.model,
+        "method": verdict.method,
+        "verdict": outcome.decision,
+        **{name: None if math.isnan(number) else number for name, number in numbers.items()},
+        "what": verdict.claim.effect,
+        "reason": outcome.reason,
+    }
 
 
 def to_markdown(verdicts: Sequence[Verdict]) -> str:
-    """One row per model and method, one column per claim, with the effect; then what each claim says, and every reason."""
-    by = {(v.model, v.method, v.claim): v for v in verdicts}
-    regions = list(dict.fromkeys((v.model, v.method) for v in verdicts))
+    """A row per model and method, a column per claim, with the effect; then what each claim says, and every reason."""
+    cells = {(verdict.model, verdict.method, verdict.claim): _cell(verdict) for verdict in verdicts}
+    regions = dict.fromkeys((verdict.model, verdict.method) for verdict in verdicts)
+    rows = [[*region, *(cells.get((*region, claim), "") for claim in CATALOGUE)] for region in regions]
     lines = [
-        "| model | method | " + " | ".join(c.short for c in CATALOGUE) + " |",
-        "|---|---|" + "---|" * len(CATALOGUE),
-    ]
-    for model, method in regions:
-        cells = [_cell(by.get((model, method, c.id))) for c in CATALOGUE]
-        lines.append(f"| {model} | {method} | {' | '.join(cells)} |")
-    lines += [
+        *markdown_table(["model", "method", *(claim.short for claim in CATALOGUE)], rows),
         "",
         "The number is the effect; holds and does not hold mean that its whole interval is on one side of the line.",
         "",
     ]
+    verdicts_on = by_claim(verdicts)
     for claim in CATALOGUE:
         lines += [f"**{claim.short}** ({claim.source}). {claim.statement} Test: {claim.test}", ""]
-        lines += [_reason(by[of, method, claim.id]) for of, method in regions if (of, method, claim.id) in by]
+        lines += [_reason(verdict) for verdict in verdicts_on.get(claim, [])]
         lines.append("")
     return "\n".join(lines)
 
 
-def _cell(verdict: Verdict | None) -> str:
-    if verdict is None:
-        return ""
-    effect = verdict.finding.effect
-    return MARKS[verdict.finding.verdict] + (f" ({round(effect, 2) + 0.0:.2f})" if math.isfinite(effect) else "")
+def _cell(verdict: Verdict) -> str:
+    outcome = verdict.outcome
+    effect = f" ({round(outcome.effect, 2) + 0.0:.2f})" if math.isfinite(outcome.effect) else ""
+    return f"{MARKS[outcome.decision]} {outcome.decision}{effect}"
 
 
 def _reason(verdict: Verdict) -> str:
-    return f"- {verdict.model}, {verdict.method}: {verdict.finding.verdict}. {verdict.finding.reason}"
+    return f"- {verdict.model}, {verdict.method}: {verdict.outcome.decision}. {verdict.outcome.reason}"

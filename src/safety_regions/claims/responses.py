@@ -3,7 +3,8 @@
 import pandas as pd
 
 from safety_regions.claims.estimates import Tables
-from safety_regions.claims.rows import STAGES, at
+from safety_regions.claims.rows import at
+from safety_regions.overlap.counts import STAGES
 
 OWN = "own"
 SAME_PROMPTS = "same prompts, other responses"
@@ -20,27 +21,27 @@ def compared(replicates: pd.DataFrame) -> pd.DataFrame:
     rows = replicates[replicates["kind"] == "responses"] if len(replicates) else replicates
     if not len(rows):
         return pd.DataFrame(columns=[*replicates.columns, "comparison"])
-    columns = (rows["a"], rows["b"], rows["harmless_a"], rows["harmless_b"], rows["variant_a"], rows["variant_b"])
-    words = [
-        f"{_prompts(a, b, bool(x), bool(y))}, {_responses(v, w)}" for a, b, x, y, v, w in zip(*columns, strict=True)
-    ]
-    return rows.assign(comparison=words)
+    return rows.assign(comparison=[_comparison(row) for row in rows.to_dict("records")])
 
 
-def responses(model: str, method: str, tables: Tables) -> pd.DataFrame:
+def response_rows(model: str, method: str, tables: Tables) -> pd.DataFrame:
     """One row per stage and comparison: mean IoU and mean chance floor over its defined pairs of regions, and their
     number.
     """
-    known = compared(tables.replicates)
-    parts = []
+    controls = compared(tables.replicates)
+    rows = []
     for stage in STAGES:
-        groups = at(known, stage, tables.q, tables.p).groupby("comparison", sort=False) if len(known) else ()
-        for comparison, rows in groups:
-            defined = rows[rows["iou"].notna()]
-            parts.append(
-                (model, method, stage, comparison, defined["iou"].mean(), defined["floor_iou"].mean(), len(defined))
-            )
-    return pd.DataFrame(parts, columns=COLUMNS)
+        of_stage = at(controls, stage, tables.q, tables.p)
+        for comparison, pairs in of_stage.groupby("comparison", sort=False):
+            defined = pairs[pairs["iou"].notna()]
+            means = (defined["iou"].mean(), defined["floor_iou"].mean())
+            rows.append((model, method, stage, comparison, *means, len(defined)))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _comparison(row: dict) -> str:
+    prompts = _prompts(row["a"], row["b"], bool(row["harmless_a"]), bool(row["harmless_b"]))
+    return f"{prompts}, {_responses(row['variant_a'], row['variant_b'])}"
 
 
 def _prompts(a: str, b: str, harmless_a: bool, harmless_b: bool) -> str:

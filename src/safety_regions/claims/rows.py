@@ -1,10 +1,8 @@
-"""Which rows of an overlap table a stage means: raw regions, or regions refined with the union of the utility regions."""
+"""Which rows of an overlap table a stage means: raw regions, or those refined with the union of the utility regions."""
 
 import pandas as pd
 
 from safety_regions.overlap.counts import UNION
-
-STAGES = ("raw", "refined")
 
 
 def at(table: pd.DataFrame, stage: str, q: float | None, p: float) -> pd.DataFrame:
@@ -16,3 +14,9 @@ def at(table: pd.DataFrame, stage: str, q: float | None, p: float) -> pd.DataFra
     wanted = table["stage"].eq("raw") if stage == "raw" else table["utility"].eq(UNION) & table["p"].eq(p)
     wanted &= True if q is None else table["q"].eq(q)
     return table[wanted & table["scope"].eq("all")] if "scope" in table else table[wanted]
+
+
+def along_grid(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Rows over the whole model: raw at every q, and refined with the union of the utility regions at p = q."""
+    refined = pairs["utility"].eq(UNION) & pairs["p"].eq(pairs["q"])
+    return pairs[pairs["scope"].eq("all") & (pairs["stage"].eq("raw") | refined)]

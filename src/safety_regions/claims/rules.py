@@ -1,15 +1,17 @@
 """The test of each claim in the catalogue, under its id."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from safety_regions.claims.estimates import Measured, Tables
-from safety_regions.claims.refusals import matters
+from safety_regions.claims import refusals
+from safety_regions.claims.estimates import Measured, Stage, Tables
+from safety_regions.claims.jackknife import NAN
 from safety_regions.claims.responses import SAME_PROMPTS, SAME_RESPONSES, compared
 from safety_regions.claims.rows import at
-from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, Finding, against, interval
+from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, Outcome, against, interval
 from safety_regions.config.claims import Claims
 
 
@@ -21,99 +23,90 @@ class Evidence:
     measured: Measured
     lines: Claims
 
+    @property
+    def raw(self) -> Stage:
+        """The estimates before refinement."""
+        return self.measured.stages["raw"]
 
-def above_chance(of: Evidence) -> Finding:
+
+def above_chance(evidence: Evidence) -> Outcome:
     """IoU - floor > margin."""
-    what = "raw IoU less its chance floor, mean over pairs of sets"
-    return against(of.measured.stages["raw"].above_floor, of.lines.margin, above=True, what=what)
+    return against(evidence.raw.above_floor, evidence.lines.margin, above=True)
 
 
-def at_most_moderate(of: Evidence) -> Finding:
+def at_most_moderate(evidence: Evidence) -> Outcome:
     """IoU < moderate, and in words where it lies."""
-    iou = of.measured.stages["raw"].iou
-    found = against(iou, of.lines.moderate, above=False, what="raw IoU, mean over pairs of sets")
-    words = "low" if iou.value < of.lines.low else "moderate" if iou.value <= of.lines.moderate else "high"
-    return found if iou.value != iou.value else replace(found, reason=f"{found.reason} The mean is {words}.")
+    iou, lines = evidence.raw.iou.value, evidence.lines
+    outcome = against(evidence.raw.iou, lines.moderate, above=False)
+    degree = "low" if iou < lines.low else "moderate" if iou <= lines.moderate else "high"
+    return outcome if math.isnan(iou) else replace(outcome, reason=f"{outcome.reason} The mean is {degree}.")
 
 
-def drops_when_refined(of: Evidence) -> Finding:
+def drops_when_refined(evidence: Evidence) -> Outcome:
     """1 - refined / raw > drop, and refined - raw < 0."""
-    difference = of.measured.difference
-    found = against(
-        of.measured.drop, of.lines.drop, above=True, what="share of the mean raw IoU that refinement takes away"
-    )
-    if found.verdict == HOLDS and not difference.high < 0:
-        return replace(
-            found, verdict=UNDECIDED, reason=f"The interval {interval(difference)} of the difference reaches zero."
-        )
-    return found
+    outcome, difference = against(evidence.measured.drop, evidence.lines.drop, above=True), evidence.measured.difference
+    if outcome.decision == HOLDS and not difference.high < 0:
+        reason = f"The interval {interval(difference)} of the difference reaches zero."
+        return replace(outcome, decision=UNDECIDED, reason=reason)
+    return outcome
 
 
-def not_size_alone(of: Evidence) -> Finding:
+def not_size_alone(evidence: Evidence) -> Outcome:
     """Refined - size-matched raw < -margin."""
-    what = "refined IoU less that of raw regions of the same size, mean over pairs of sets"
-    return against(of.measured.beyond_size, -of.lines.margin, above=False, what=what)
+    return against(evidence.measured.beyond_size, -evidence.lines.margin, above=False)
 
 
-def beyond_noise(of: Evidence) -> Finding:
+def beyond_noise(evidence: Evidence) -> Outcome:
     """Place < same."""
-    what = "place of the raw IoU between chance (0) and two halves of one set (1)"
-    return against(of.measured.stages["raw"].place, of.lines.same, above=False, what=what)
+    return against(evidence.raw.place, evidence.lines.same, above=False)
 
 
-def nothing_common(of: Evidence) -> Finding:
+def nothing_common(evidence: Evidence) -> Outcome:
     """n-way IoU of all sets < common. It falls with every set, so it is an upper bound for more sets."""
-    what = "IoU of all refined regions together"
-    grown = at(of.tables.nway, "refined", of.tables.q, of.tables.p)
-    means = grown.groupby("n")["iou"].mean().dropna() if len(grown) else pd.Series(dtype=float)
+    means, common = _means_as_sets_are_added(evidence.tables), evidence.lines.common
     if means.empty:
-        return Finding(UNDECIDED, what, "The refined regions are empty, or were not compared.")
-    n, last = int(means.index[-1]), float(means.iloc[-1])
-    if last < of.lines.common:
-        return Finding(
-            HOLDS, what, f"{last:.2f} for {n} sets is below {of.lines.common:g}, and more sets can only lower it.", last
-        )
-    before = float(means.get(n - 1, float("nan")))
-    change = (before - last) / before if before > 0 else float("nan")
-    if change < of.lines.settled:
-        return Finding(
-            FAILS,
-            what,
-            f"{last:.2f} for {n} sets is not below {of.lines.common:g}; the last set took away {change:.0%} of it.",
-            last,
-        )
-    falling = f"the last set took away {change:.0%}" if change == change else "how it falls is not known"
-    return Finding(
-        UNDECIDED,
-        what,
-        f"{last:.2f} for {n} sets is not below {of.lines.common:g}, but still falling: {falling}.",
-        last,
-    )
+        return Outcome(UNDECIDED, "The refined regions are empty, or were not compared.")
+    n_sets, iou = int(means.index[-1]), float(means.iloc[-1])
+    if iou < common:
+        reason = f"{iou:.2f} for {n_sets} sets is below {common:g}, and more sets can only lower it."
+        return Outcome(HOLDS, reason, iou)
+    before = float(means.get(n_sets - 1, NAN))
+    lost = (before - iou) / before if before > 0 else NAN
+    not_below = f"{iou:.2f} for {n_sets} sets is not below {common:g}"
+    if lost < evidence.lines.settled:
+        return Outcome(FAILS, f"{not_below}; the last set took away {lost:.0%} of it.", iou)
+    falling = "how it falls is not known" if math.isnan(lost) else f"the last set took away {lost:.0%}"
+    return Outcome(UNDECIDED, f"{not_below}, but still falling: {falling}.", iou)
 
 
-def follows_response(of: Evidence) -> Finding:
+def follows_response(evidence: Evidence) -> Outcome:
     """All pairs that share the response against all that share the prompts; two sets are too few for an interval."""
-    what = "raw IoU for other prompts with the same response, less that for the same prompts with another"
-    rows = at(compared(of.tables.replicates), "raw", of.tables.q, of.tables.p)
-    iou = {
-        name: rows["iou"][rows["comparison"] == name].dropna() if len(rows) else pd.Series(dtype=float)
-        for name in (SAME_RESPONSES, SAME_PROMPTS)
-    }
-    response, prompt = iou[SAME_RESPONSES], iou[SAME_PROMPTS]
+    rows = at(compared(evidence.tables.replicates), "raw", evidence.tables.q, evidence.tables.p)
+    response, prompt = _ious(rows, SAME_RESPONSES), _ious(rows, SAME_PROMPTS)
     if response.empty or prompt.empty:
-        return Finding(UNDECIDED, what, "There are no regions with other responses.")
+        return Outcome(UNDECIDED, "There are no regions with other responses.")
     effect = float(response.mean() - prompt.mean())
     ranges = f"Same response: {_range(response)}; same prompts: {_range(prompt)}."
-    if response.min() - prompt.max() > of.lines.margin:
-        return Finding(HOLDS, what, ranges, effect)
-    if prompt.min() - response.max() > -of.lines.margin:
-        return Finding(FAILS, what, ranges, effect)
-    return Finding(UNDECIDED, what, f"{ranges} They mix.", effect)
+    if response.min() - prompt.max() > evidence.lines.margin:
+        return Outcome(HOLDS, ranges, effect)
+    if prompt.min() - response.max() > -evidence.lines.margin:
+        return Outcome(FAILS, ranges, effect)
+    return Outcome(UNDECIDED, f"{ranges} They mix.", effect)
 
 
-def region_matters(of: Evidence) -> Finding:
+def matters(evidence: Evidence) -> Outcome:
     """Refusals without the refined regions against those without random ones."""
-    return matters(of.tables.evaluated, of.lines)
+    return refusals.matters(evidence.tables.evaluated, evidence.lines)
+
+
+def _means_as_sets_are_added(tables: Tables) -> pd.Series:
+    """Mean IoU of n refined regions together over the orders of the sets, by n; what is undefined is left out."""
+    refined = at(tables.nway, "refined", tables.q, tables.p)
+    return refined.groupby("n")["iou"].mean().dropna() if len(refined) else pd.Series(dtype=float)
+
+
+def _ious(rows: pd.DataFrame, comparison: str) -> pd.Series:
+    return rows["iou"][rows["comparison"] == comparison].dropna() if len(rows) else pd.Series(dtype=float)
 
 
 def _range(values: pd.Series) -> str:
@@ -121,13 +114,16 @@ def _range(values: pd.Series) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-TESTS: Mapping[str, Callable[[Evidence], Finding]] = {
-    "above_chance": above_chance,
-    "at_most_moderate": at_most_moderate,
-    "drops_when_refined": drops_when_refined,
-    "not_size_alone": not_size_alone,
-    "beyond_noise": beyond_noise,
-    "nothing_common": nothing_common,
-    "follows_response": follows_response,
-    "matters": region_matters,
+TESTS: Mapping[str, Callable[[Evidence], Outcome]] = {
+    test.__name__: test
+    for test in (
+        above_chance,
+        at_most_moderate,
+        drops_when_refined,
+        not_size_alone,
+        beyond_noise,
+        nothing_common,
+        follows_response,
+        matters,
+    )
 }

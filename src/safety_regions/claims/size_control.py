@@ -24,9 +24,9 @@ def size_matched(raw: pd.DataFrame, refined: pd.DataFrame) -> pd.DataFrame:
 def _curve(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Ascending logarithms of mean sizes, and the mean IoU at each."""
     sizes, iou = (rows["size_a"].to_numpy(float) + rows["size_b"].to_numpy(float)) / 2, rows["iou"].to_numpy(float)
-    known = ~np.isnan(iou) & (sizes > 0)
-    distinct, which, count = np.unique(np.log(sizes[known]), return_inverse=True, return_counts=True)
-    return distinct, np.bincount(which, iou[known], len(distinct)) / count
+    defined = ~np.isnan(iou) & (sizes > 0)
+    distinct, which, count = np.unique(np.log(sizes[defined]), return_inverse=True, return_counts=True)
+    return distinct, np.bincount(which, iou[defined], len(distinct)) / count
 
 
 def _read_off(curve: tuple[np.ndarray, np.ndarray] | None, size: float) -> float:

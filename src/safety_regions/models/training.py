@@ -53,7 +53,7 @@ def reproducible(seed: int) -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def response_loss(model: Any, batch: Batch) -> Float[Tensor, ""]:
+def mean_token_loss(model: Any, batch: Batch) -> Float[Tensor, ""]:
     """Mean of -log p(token | what is before it) over all response tokens of the batch.
 
     Logits are made only at the positions before a response token of any row: they are most of the memory.
@@ -77,7 +77,7 @@ def train(model: Any, samples: Sequence[Sample], schedule: Schedule, doing: str)
         for step, rows in zip(range(schedule.steps), _draws(len(samples), schedule), strict=False):
             for group in optimizer.param_groups:
                 group["lr"] = schedule.rate(step)
-            loss = response_loss(model, collate([samples[i] for i in rows]).to(weights[0].device))
+            loss = mean_token_loss(model, collate([samples[i] for i in rows]).to(weights[0].device))
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, 1.0)

@@ -21,12 +21,11 @@ import pandas as pd
 from jaxtyping import Float64, Int64
 
 from safety_regions.overlap.chance import covered
+from safety_regions.overlap.counts import STAGES
 from safety_regions.progress import progress
 from safety_regions.regions.format import Region, Words, open_region
 from safety_regions.regions.masks import Masks, masks_at, union, without
 from safety_regions.regions.owned_weights import Layout, check_fits, expand
-
-STAGES = ("raw", "refined")
 
 
 @dataclass(frozen=True)

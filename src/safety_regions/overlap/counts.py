@@ -21,6 +21,8 @@ from safety_regions.regions.select import level_of
 
 UNION = "union"
 """Names the union of all utility regions, the default for refinement."""
+STAGES = ("raw", "refined")
+"""Regions before and after refinement."""
 Subsets = tuple[Int64[np.ndarray, "subsets 2"], Int64[np.ndarray, "orders n"]]
 """What `grown_subsets` gives."""
 

@@ -10,15 +10,19 @@ import pandas as pd
 import yaml
 
 from safety_regions.files import atomic_path, readable_json, write_text
+from safety_regions.overlap.counts import STAGES
 from safety_regions.report.figures.headline import headline_columns
-from safety_regions.report.figures.style import STAGES, TITLES
+from safety_regions.report.figures.style import TITLES
 from safety_regions.table_files import FLOAT_FORMAT
 
 METRICS = "metrics.json"
 BARS = "iou_bars.csv"
 CURVES = "iou_curves.csv"
 DVC_FILE = "dvc.yaml"
-HEADING = "# What DVC shows of this report: dvc metrics show, dvc metrics diff, dvc params diff, dvc plots show, dvc plots diff.\n"
+HEADING = (
+    "# What DVC shows of this report: dvc metrics show, dvc metrics diff, dvc params diff, dvc plots show, "
+    "dvc plots diff.\n"
+)
 
 Metrics = dict[str, dict[str, dict[str, float]]]
 
@@ -44,15 +48,18 @@ def metrics(headline: pd.DataFrame, evaluated: pd.DataFrame) -> Metrics:
     """By model and method: the numbers of the headline, and the share of harmful prompts refused with nothing, the
     region, or random regions taken out, means over sets and random regions. What is undefined or infinite is left out.
     """
-    found: Metrics = {}
+    by_model: Metrics = {}
     columns = [column for column in headline_columns() if column not in ("model", "method")]
     for row in headline.to_dict("records"):
-        found.setdefault(row["model"], {})[row["method"]] = {column: row[column] for column in columns}
+        by_model.setdefault(row["model"], {})[row["method"]] = {column: row[column] for column in columns}
     if len(evaluated):
         rates = evaluated.groupby(["model", "method", "condition"], sort=False)["refusal_rate"].mean()
         for (model, method, condition), rate in rates.items():
-            found[model][method][f"refusal_rate_{condition}"] = rate
-    return {model: {method: _defined(of) for method, of in methods.items()} for model, methods in found.items()}
+            by_model[model][method][f"refusal_rate_{condition}"] = rate
+    return {
+        model: {method: _defined(numbers) for method, numbers in by_method.items()}
+        for model, by_method in by_model.items()
+    }
 
 
 def curves(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -1,76 +1,116 @@
 """The parts of a report, read: tables by model and method, and those of all models one below another."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from safety_regions.artifacts import receipts
-from safety_regions.claims.rows import STAGES
-from safety_regions.claims.rows import at as at_stage
+from safety_regions.claims.rows import along_grid, at
 from safety_regions.config.method_catalogue import CATALOGUE
-from safety_regions.overlap.counts import UNION
+from safety_regions.overlap.counts import STAGES
+
+Facts = dict[str, dict[str, Any]]
+"""By set: what is known of its responses, such as `share_refused`."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """An artifact that a report is made of, about one model and method, one model, or the whole run."""
+
+    kind: str
+    model: str
+    method: str
+    path: Path
+    digest: str
+    """sha256 of its recipe."""
+
+    @classmethod
+    def of_role(cls, role: str, path: Path, digest: str) -> "Part":
+        """A part by its role in the report's recipe: `<kind>/<model>.<method>`, `<kind>/<model>` or `<kind>`."""
+        kind, _, about = role.partition("/")
+        model, _, method = about.partition(".")
+        return cls(kind, model, method, path, digest)
+
+    @property
+    def about(self) -> str:
+        """`<model>.<method>`, `<model>` or nothing."""
+        return ".".join(filter(None, [self.model, self.method]))
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """What a report is made of.
-
-    `parts`: the folder or file of each by its role, `<kind>/<model>` or `<kind>/<model>.<method>`.
-    """
+    """What a report is made of: the configuration of its run, and its parts."""
 
     config: dict
-    parts: dict[str, Path]
+    parts: list[Part]
 
     @classmethod
-    def of(cls, config: dict, parts: dict[str, Path]) -> "Gathered":
-        """With models in the order of the configuration, methods in that of the catalogue."""
-        return cls(config, dict(sorted(parts.items(), key=lambda part: _place(part[0], config))))
+    def of(cls, config: dict, paths: Mapping[str, Path], digests: Mapping[str, str]) -> "Gathered":
+        """Parts by their roles, with models in the order of the configuration, methods in that of the catalogue."""
+        models, methods = ["", *config["models"]], ["", *CATALOGUE]
+        parts = [Part.of_role(role, path, digests[role]) for role, path in paths.items()]
+        return cls(config, sorted(parts, key=lambda part: (models.index(part.model), methods.index(part.method))))
 
-    def named(self, kind: str) -> dict[str, Path]:
-        """The parts of a kind by what stands behind it in their role."""
-        return {role.removeprefix(f"{kind}/"): path for role, path in self.parts.items() if role.startswith(f"{kind}/")}
+    def of_kind(self, kind: str) -> list[Part]:
+        """The parts of a kind."""
+        return [part for part in self.parts if part.kind == kind]
 
     @cached_property
     def overlaps(self) -> dict[str, dict[str, pd.DataFrame]]:
         """Pairs and n-way overlaps of each model and method."""
         return {
-            name: {table: pd.read_parquet(folder / f"{table}.parquet") for table in ("pairs", "nway")}
-            for name, folder in self.named("overlap").items()
+            part.about: {table: pd.read_parquet(part.path / f"{table}.parquet") for table in ("pairs", "nway")}
+            for part in self.of_kind("overlap")
         }
 
     @cached_property
     def replicates(self) -> dict[str, pd.DataFrame]:
         """Replicate regions of each model and method that has them."""
-        return {
-            name: pd.read_parquet(folder / "replicates.parquet") for name, folder in self.named("replicates").items()
-        }
+        return {part.about: pd.read_parquet(part.path / "replicates.parquet") for part in self.of_kind("replicates")}
 
     @cached_property
-    def sets(self) -> dict[str, dict[str, dict]]:
+    def sets(self) -> dict[str, Facts]:
         """Facts of each set, by model and method."""
-        return {name: receipts.read(path).facts["sets"] for name, path in self.named("overlap").items()}
+        return {part.about: receipts.read(part.path).facts["sets"] for part in self.of_kind("overlap")}
+
+    @cached_property
+    def responses(self) -> dict[str, Facts]:
+        """Facts of each set, by model: its responses are the same for all methods."""
+        return {part.model: self.sets[part.about] for part in self.of_kind("overlap")}
 
     @cached_property
     def across(self) -> pd.DataFrame:
         """Comparisons of methods, of all models; empty if there are none."""
-        return _together(self.named("across"), "across.csv", ["model"])
+        return _together(self.of_kind("across"), "across.csv", ["model"])
 
     @cached_property
     def evaluated(self) -> pd.DataFrame:
         """Evaluations of all models and methods; empty if there are none."""
-        return _together(self.named("evaluate"), "evaluate.csv", ["model", "method"])
+        return _together(self.of_kind("evaluate"), "evaluate.csv", ["model", "method"])
 
     @cached_property
     def prompt_overlap(self) -> pd.DataFrame:
         """How many prompts the sets share."""
-        return pd.read_csv(self.parts["prompt_overlap"])
+        return pd.read_csv(self.prompt_overlap_file)
+
+    @property
+    def prompt_overlap_file(self) -> Path:
+        """The CSV of `prompt_overlap`."""
+        (part,) = self.of_kind("prompt_overlap")
+        return part.path
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
         """Pairs over the whole model of all models and methods: raw at every q, refined with the union at p = q."""
-        return pd.concat([_whole(name, tables["pairs"]) for name, tables in self.overlaps.items()], ignore_index=True)
+        tables = [
+            _named(part, along_grid(self.overlaps[part.about]["pairs"]), ["model", "method"])
+            for part in self.of_kind("overlap")
+        ]
+        return pd.concat(tables, ignore_index=True)
 
     @cached_property
     def headline(self) -> pd.DataFrame:
@@ -79,39 +119,28 @@ class Gathered:
         """
         q, p = (self.config["thresholds"][name] for name in ("q", "p"))
         rows = []
-        for name, tables in self.overlaps.items():
-            model, method = name.split(".")
-            row: dict = {"model": model, "method": method, "q": q, "p": p}
-            pairs, nway = tables["pairs"], tables["nway"]
-            for stage, at in ((stage, at_stage(pairs, stage, q, p)) for stage in STAGES):
-                row |= {f"iou_{stage}": at["iou"].mean(), f"floor_{stage}": at["floor_iou"].mean()}
-            for stage, at in ((stage, at_stage(nway, stage, q, p)) for stage in STAGES):
-                last = at[at["n"] == at["n"].max()]
+        for part in self.of_kind("overlap"):
+            row: dict[str, Any] = {"model": part.model, "method": part.method, "q": q, "p": p}
+            tables = self.overlaps[part.about]
+            for stage in STAGES:
+                pairs = at(tables["pairs"], stage, q, p)
+                row |= {f"iou_{stage}": pairs["iou"].mean(), f"floor_{stage}": pairs["floor_iou"].mean()}
+            for stage in STAGES:
+                nway = at(tables["nway"], stage, q, p)
+                last = nway[nway["n"] == nway["n"].max()]
                 row |= {f"nway_iou_{stage}": last["iou"].mean(), f"nway_floor_{stage}": last["floor_iou"].mean()}
             rows.append(row)
         return pd.DataFrame(rows)
 
 
-def _place(role: str, config: dict) -> tuple[int, ...]:
-    orders = (config["models"], list(CATALOGUE))
-    return tuple(
-        order.index(name) for order, name in zip(orders, role.partition("/")[2].split("."), strict=False) if name
-    )
-
-
-def _together(folders: dict[str, Path], file: str, columns: list[str]) -> pd.DataFrame:
-    """The CSV of each folder, with its model (and method) in front."""
-    tables = []
-    for name, folder in folders.items():
-        table = pd.read_csv(folder / file, keep_default_na=False, na_values=[""])
-        tables.append(table.assign(**dict(zip(columns, name.split("."), strict=True)))[[*columns, *table.columns]])
+def _together(parts: list[Part], file: str, keys: list[str]) -> pd.DataFrame:
+    """The CSV of each part's folder one below another, with its model (and method) in front."""
+    tables = [
+        _named(part, pd.read_csv(part.path / file, keep_default_na=False, na_values=[""]), keys) for part in parts
+    ]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _whole(name: str, pairs: pd.DataFrame) -> pd.DataFrame:
-    model, method = name.split(".")
-    wanted = (pairs["scope"] == "all") & (
-        (pairs["stage"] == "raw") | ((pairs["utility"] == UNION) & (pairs["p"] == pairs["q"]))
-    )
-    columns = {"model": model, "method": method}
-    return pd.concat([pd.DataFrame([columns] * int(wanted.sum())), pairs[wanted].reset_index(drop=True)], axis=1)
+def _named(part: Part, table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """A table with its part's model (and method) in front."""
+    return table.assign(**{key: getattr(part, key) for key in keys})[[*keys, *table.columns]]

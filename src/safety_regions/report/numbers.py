@@ -40,9 +40,8 @@ def with_interval(value: Any, low: Any, high: Any) -> str:
     """`0.514 [0.402, 0.622]`, without the brackets where there is no interval."""
     if pd.isna(value):
         return UNDEFINED
-    return words(float(value)) + (
-        "" if pd.isna(low) or pd.isna(high) else f" [{words(float(low))}, {words(float(high))}]"
-    )
+    interval = "" if pd.isna(low) or pd.isna(high) else f" [{words(float(low))}, {words(float(high))}]"
+    return words(float(value)) + interval
 
 
 def percent(fraction: float) -> str:
@@ -66,6 +65,11 @@ def number(value: float) -> str:
     if not np.isfinite(value):
         return UNDEFINED
     return f"{value:.3f}" if value >= 0.001 or value == 0 else f"{value:.1e}"
+
+
+def three_decimals(value: float) -> str:
+    """A number with three digits behind the point; `–` if undefined."""
+    return UNDEFINED if pd.isna(value) else f"{value:.3f}"
 
 
 def shorten(name: str, longest: int = 22) -> str:

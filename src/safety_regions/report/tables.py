@@ -1,194 +1,234 @@
-"""The tables of the page: what stands in which cell, as text."""
+"""The tables of a report, each made once for the page and the summary alike."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from safety_regions.report.numbers import percent, with_interval, words
+from safety_regions.overlap.counts import STAGES
+from safety_regions.report.columns import (
+    ANSWER,
+    CONDITION,
+    INTERVAL,
+    IOU,
+    NAME,
+    NUMBER,
+    PERPLEXITY,
+    PLACE,
+    RATE,
+    SHARE,
+    STAGE,
+    TAKEN_OUT,
+    BesideFloor,
+    BesideRandom,
+    Column,
+    Table,
+    WithInterval,
+)
 
-STAGES = {"raw": "before", "refined": "after"}
-WHAT = {"raw": "before refinement", "refined": "after refinement", "intact": "intact"}
+ABOUT = (Column(NAME, "model", "model"), Column(NAME, "method", "method"), Column(STAGE, "refinement", "stage"))
+"""What a row of one model, method and stage is about."""
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A value with its interval on a line from 0 to 1; positions in percent of the line, cut off at its ends."""
+class ReportTables:
+    """The numbers of a run, as the CSVs of its report have them; a table that the run does not have is empty."""
 
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of cells; the first `heads` of each row name what the row is about."""
-
-    name: str
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str | Bar]]
-    heads: int
-    file: str = ""
-    """The CSV beside the page that has all of it."""
+    pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    headline: pd.DataFrame = field(default_factory=pd.DataFrame)
+    estimates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    confounds: pd.DataFrame = field(default_factory=pd.DataFrame)
+    responses: pd.DataFrame = field(default_factory=pd.DataFrame)
+    evaluated: pd.DataFrame = field(default_factory=pd.DataFrame)
+    across: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sets: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """One row per model and set: the facts of its responses."""
+    sources: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def estimates_table(table: pd.DataFrame) -> Table:
+def page_tables(numbers: ReportTables) -> dict[str, Table]:
+    """The tables of the page by name; those without a row are left out."""
+    makers = (
+        (headline_table, numbers.headline),
+        (estimates_table, numbers.estimates),
+        (confounds_table, numbers.confounds),
+        (responses_table, numbers.responses),
+        (evaluation_table, numbers.evaluated),
+        (across_table, numbers.across),
+        (sets_table, numbers.sets),
+        (sources_table, numbers.sources),
+    )
+    tables = [make(frame) for make, frame in makers if len(frame)]
+    return {table.name: table for table in tables}
+
+
+def estimates_table(estimates: pd.DataFrame) -> Table:
     """IoU between sets, floor, ceiling, and the place between these, with 95% intervals."""
-    rows: list[list[str | Bar]] = []
-    for row in table.to_dict("records"):
-        place = [row["place"], row["place_low"], row["place_high"]]
-        texts = [
-            with_interval(*(row[f"{name}{end}"] for end in ("", "_low", "_high")))
+    rows = []
+    for row in estimates.to_dict("records"):
+        iou, ceiling, place = (
+            WithInterval(*(row[f"{name}{end}"] for end in ("", "_low", "_high")))
             for name in ("iou", "ceiling", "place")
-        ]
-        other = [words(row.get("seeds_iou")), words(row.get("size_matched_iou"))]
-        rows.append(
-            [
-                *_about(row),
-                texts[0],
-                words(row["floor"]),
-                texts[1],
-                texts[2],
-                _bar(*place),
-                *other,
-                words(row["n_sets"]),
-            ]
         )
+        seeds, size_matched = row["seeds_iou"], row["size_matched_iou"]
+        rows.append([*_about(row), iou, row["floor"], ceiling, place, place, seeds, size_matched, row["n_sets"]])
     columns = (
-        "model",
-        "method",
-        "refinement",
-        "IoU between sets",
-        "floor",
-        "ceiling",
-        "place",
-        "0 to 1",
-        "IoU of two seeds",
-        "raw IoU at that size",
-        "sets",
+        *ABOUT,
+        Column(INTERVAL, "IoU between sets", "IoU"),
+        Column(NUMBER, "floor"),
+        Column(INTERVAL, "ceiling", "ceiling"),
+        Column(INTERVAL, "place", "place"),
+        Column(PLACE, "0 to 1"),
+        Column(NUMBER, "IoU of two seeds"),
+        Column(NUMBER, "raw IoU at that size", "size-matched IoU"),
+        Column(NUMBER, "sets"),
     )
     caption = (
-        "IoU between sets and what it lies between: the floor is chance (random regions of the same sizes), the ceiling the IoU of "
-        "two disjoint halves of one set. Place 0: as alike as chance; 1: as alike as two samples of one set. In brackets 95% intervals."
+        "IoU between sets and what it lies between: the floor is chance (random regions of the same sizes), "
+        "the ceiling the IoU of two disjoint halves of one set. "
+        "Place 0: as alike as chance; 1: as alike as two samples of one set. In brackets 95% intervals."
     )
     return Table("estimates", caption, columns, rows, 3, "estimates.csv")
 
 
-def confounds_table(table: pd.DataFrame) -> Table:
+def confounds_table(confounds: pd.DataFrame) -> Table:
     """Rank correlation of IoU with what pairs of sets have in common."""
     rows = [
-        [*_about(row), str(row["covariate"]), words(row["rho"]), words(row["p_value"]), words(row["n_pairs"])]
-        for row in table.to_dict("records")
+        [*_about(row), row["covariate"], row["rho"], row["p_value"], row["n_pairs"]]
+        for row in confounds.to_dict("records")
     ]
     columns = (
-        "model",
-        "method",
-        "refinement",
-        "what pairs share or differ in",
-        "rank correlation",
-        "p (permuted sets)",
-        "pairs",
+        *ABOUT,
+        Column(NAME, "what pairs share or differ in"),
+        Column(NUMBER, "rank correlation"),
+        Column(NUMBER, "p (permuted sets)"),
+        Column(NUMBER, "pairs"),
     )
-    caption = "Does something else than harm move the IoU? Spearman's correlation over pairs of sets, p by permuting the sets' labels."
+    caption = (
+        "Does something else than harm move the IoU? "
+        "Spearman's correlation over pairs of sets, p by permuting the sets' labels."
+    )
     return Table("confounds", caption, columns, rows, 4, "confounds.csv")
 
 
-def responses_table(table: pd.DataFrame) -> Table:
+def responses_table(responses: pd.DataFrame) -> Table:
     """IoU where only prompts or only responses change."""
     rows = [
-        [*_about(row), str(row["comparison"]), words(row["iou"]), words(row["floor"]), words(row["n_pairs"])]
-        for row in table.to_dict("records")
+        [*_about(row), row["comparison"], row["iou"], row["floor"], row["n_pairs"]]
+        for row in responses.to_dict("records")
     ]
-    columns = ("model", "method", "refinement", "comparison", "IoU", "floor", "pairs")
+    columns = (
+        *ABOUT,
+        Column(NAME, "comparison"),
+        Column(NUMBER, "IoU"),
+        Column(NUMBER, "floor"),
+        Column(NUMBER, "pairs"),
+    )
     caption = "Do regions follow the prompts or the responses? Mean IoU of regions that have one of them in common."
     return Table("responses", caption, columns, rows, 4, "responses.csv")
 
 
-def headline_rows(table: pd.DataFrame) -> Table:
+def headline_table(headline: pd.DataFrame) -> Table:
     """Mean IoU over pairs and of all sets together, with the floor of each."""
-    cells = [(f"{n}iou_{stage}", f"{n}floor_{stage}") for n in ("", "nway_") for stage in STAGES]
+    prefixes = ("", "nway_")
     rows = [
-        [row["model"], row["method"], *(_beside_floor(row[iou], row[floor]) for iou, floor in cells)]
-        for row in table.to_dict("records")
+        [
+            *(row["model"], row["method"]),
+            *(BesideFloor(row[f"{n}iou_{stage}"], row[f"{n}floor_{stage}"]) for n in prefixes for stage in STAGES),
+        ]
+        for row in headline.to_dict("records")
     ]
-    columns = ("model", "method", "pairs, before", "pairs, after", "all sets, before", "all sets, after")
+    columns = (
+        Column(NAME, "model", "model"),
+        Column(NAME, "method", "method"),
+        Column(IOU, "pairs, before", "IoU before"),
+        Column(IOU, "pairs, after", "IoU after"),
+        Column(IOU, "all sets, before", "all sets before"),
+        Column(IOU, "all sets, after", "all sets after"),
+    )
     caption = "Mean IoU over pairs of safety sets, and IoU of all of them together; in brackets the chance floor."
     return Table("headline", caption, columns, rows, 2, "headline.csv")
 
 
-def evaluation_rows(table: pd.DataFrame) -> Table:
-    """Each region beside the range over random regions of its size."""
+def across_table(across: pd.DataFrame) -> Table:
+    """Means over the safety sets, for each pair of methods."""
+    measures = ["iou", "floor_iou", "overlap_coefficient"]
+    means = across.groupby(["model", "a", "b", "stage"], sort=False)[measures].mean()
     rows = []
-    for (model, method, name), of in table.groupby(["model", "method", "set"], sort=False):
-        for row in of[of["condition"].isin(WHAT)].to_dict("records"):
-            condition = row["condition"]
-            controls = of[of["condition"] == f"random_{condition}"]
-            cells = [
-                _beside_random(row[column], controls[column])
-                for column in ("refusal_rate", "over_refusal_rate", "perplexity")
-            ]
-            share = "" if pd.isna(row["share_of_weights"]) else percent(row["share_of_weights"])
-            more = "" if condition == "intact" else "yes" if str(row["removes_more_than_random"]) == "True" else "no"
-            rows.append([model, method, name, WHAT[condition], share, *cells, more])
+    for model, a, b in dict.fromkeys(key[:3] for key in means.index):
+        values: list[Any] = []
+        for stage in STAGES:
+            iou, floor, coefficient = means.loc[(model, a, b, stage)]
+            values += [BesideFloor(iou, floor), coefficient]
+        rows.append([model, f"{a}, {b}", *values])
     columns = (
-        "model",
-        "method",
-        "set",
-        "region taken out",
-        "share of weights",
-        "harmful refused",
-        "harmless refused",
-        "perplexity",
-        "more than random",
+        Column(NAME, "model", "model"),
+        Column(NAME, "methods", "methods"),
+        Column(IOU, "IoU before", "IoU before"),
+        Column(NUMBER, "coefficient before", "coefficient"),
+        Column(IOU, "IoU after", "IoU after"),
+        Column(NUMBER, "coefficient after", "coefficient"),
     )
     caption = (
-        "Share of held-out harmful and of harmless prompts refused, and perplexity, of the model without the region; in brackets the "
-        "range over random regions of the same size in every matrix. Last: whether it removes more refusals than any of these."
+        "Regions of different methods on the same set, by the weights they own: "
+        "mean IoU over the safety sets, in brackets the chance floor, and the overlap coefficient."
+    )
+    return Table("across", caption, columns, rows, 2, "across.csv")
+
+
+def evaluation_table(evaluated: pd.DataFrame) -> Table:
+    """Each region beside the range over random regions."""
+    rows = []
+    for (model, method, name), of_set in evaluated.groupby(["model", "method", "set"], sort=False):
+        for row in of_set[of_set["condition"].isin(TAKEN_OUT)].to_dict("records"):
+            condition = row["condition"]
+            controls = of_set[of_set["condition"] == f"random_{condition}"]
+            rates = [
+                BesideRandom(row[column], _range(controls[column]))
+                for column in ("refusal_rate", "over_refusal_rate", "perplexity")
+            ]
+            # A table read from CSV has words here.
+            more = None if condition == "intact" else str(row["removes_more_than_random"]) == "True"
+            rows.append([model, method, name, condition, row["share_of_weights"], *rates, more])
+    columns = (
+        Column(NAME, "model", "model"),
+        Column(NAME, "method", "method"),
+        Column(NAME, "set", "set"),
+        Column(CONDITION, "region taken out", "region"),
+        Column(SHARE, "share of weights", "weights"),
+        Column(RATE, "harmful refused", "refused"),
+        Column(RATE, "harmless refused", "harmless refused"),
+        Column(PERPLEXITY, "perplexity", "perplexity"),
+        Column(ANSWER, "more than random", "more than random"),
+    )
+    caption = (
+        "Share of held-out harmful and of harmless prompts refused, and perplexity, of the model without the region; "
+        "in brackets the range over random regions of the same size in every matrix. "
+        "Last: whether it removes more refusals than any of these."
     )
     return Table("evaluate", caption, columns, rows, 4, "evaluate.csv")
 
 
-def across_rows(table: pd.DataFrame) -> Table:
-    """Means over the safety sets, for each pair of methods."""
-    means = table.groupby(["model", "a", "b", "stage"], sort=False)[["iou", "floor_iou", "overlap_coefficient"]].mean()
-    rows = []
-    for model, a, b in dict.fromkeys(key[:3] for key in means.index):
-        cells = []
-        for stage in STAGES:
-            row = means.loc[(model, a, b, stage)]
-            cells += [_beside_floor(row["iou"], row["floor_iou"]), words(float(row["overlap_coefficient"]))]
-        rows.append([model, f"{a}, {b}", *cells])
-    columns = ("model", "methods", "IoU before", "coefficient before", "IoU after", "coefficient after")
-    caption = "Regions of different methods on the same set, by the weights they own: mean IoU over the safety sets, in brackets the chance floor, and the overlap coefficient."
-    return Table("across", caption, columns, rows, 2, "across.csv")
+def sets_table(sets: pd.DataFrame) -> Table:
+    """The facts of each set as they are."""
+    caption = "Responses by model and set: how many refuse, and how many were cut at the length limit."
+    return _as_it_is("sets", caption, sets)
 
 
-def plain(name: str, caption: str, table: pd.DataFrame, heads: int, file: str = "") -> Table:
-    """A table as it is."""
-    rows = [[words(value) for value in row] for row in table.itertuples(index=False)]
-    return Table(name, caption, [str(column).replace("_", " ") for column in table.columns], rows, heads, file)
+def sources_table(sources: pd.DataFrame) -> Table:
+    """The sources as they are."""
+    return _as_it_is("sources", "Data and models, with the pin of what was fetched.", sources, "sources.csv")
+
+
+def _as_it_is(name: str, caption: str, table: pd.DataFrame, file: str = "") -> Table:
+    columns = [Column(NUMBER, str(column).replace("_", " ")) for column in table.columns]
+    return Table(name, caption, columns, list(table.itertuples(index=False)), 2, file)
 
 
 def _about(row: dict[Any, Any]) -> list[str]:
-    return [row["model"], row["method"], STAGES.get(row["stage"], row["stage"])]
+    """The values of `ABOUT`."""
+    return [row["model"], row["method"], row["stage"]]
 
 
-def _bar(value: Any, low: Any, high: Any) -> str | Bar:
-    if pd.isna(value):
-        return ""
-    ends = [value if pd.isna(end) else end for end in (low, high)]
-    return Bar(*(round(100 * min(max(float(at), 0.0), 1.0), 1) for at in (value, *ends)))
-
-
-def _beside_floor(value: Any, floor: Any) -> str:
-    return "–" if pd.isna(value) else f"{words(float(value))} ({words(float(floor))})"
-
-
-def _beside_random(value: Any, controls: pd.Series) -> str:
-    text = words(float(value))
-    if not len(controls):
-        return text
-    ends = dict.fromkeys(words(float(end)) for end in (controls.min(), controls.max()))
-    return f"{text} ({' to '.join(ends)})"
+def _range(controls: pd.Series) -> tuple[float, float] | None:
+    return (float(controls.min()), float(controls.max())) if len(controls) else None

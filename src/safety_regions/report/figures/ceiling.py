@@ -10,11 +10,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from safety_regions.overlap.counts import STAGES
 from safety_regions.report.figures.headline import run_footer
 from safety_regions.report.figures.style import (
     COLOURS,
     MARKERS,
-    STAGES,
     TITLES,
     TWO_COLUMNS,
     add_footer,
@@ -49,19 +49,19 @@ def draw_ceiling(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
 
     Before refinement above, after it below; whiskers are 95% intervals.
     """
-    heights = _heights(table)
-    figure = new_figure(TWO_COLUMNS, 1.05 + 0.28 * max(len(heights), 2) + 0.1 * table["model"].nunique())
+    lines = _line_heights(table)
+    figure = new_figure(TWO_COLUMNS, 1.05 + 0.28 * max(len(lines), 2) + 0.1 * table["model"].nunique())
     iou, place = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     for stage in STAGES:
         rows = table[table["stage"] == stage]
-        at = np.array([heights[key] for key in zip(rows["model"], rows["method"], strict=True)]) + OFFSETS[stage]
-        _draw_iou(iou, rows, at, stage)
-        _draw_place(place, rows, at, stage)
+        heights = np.array([lines[key] for key in zip(rows["model"], rows["method"], strict=True)]) + OFFSETS[stage]
+        _draw_iou(iou, rows, heights, stage)
+        _draw_place(place, rows, heights, stage)
     _finish(iou, "IoU between sets, and of two halves of one set")
     _finish(place, "Place of the IoU between sets")
     iou.set_xlim(0, 1)
-    iou.set_yticks(list(heights.values()), [f"{shorten(model, 26)}  {method}" for model, method in heights])
-    iou.set_ylim(max(heights.values(), default=0) + 0.7, min(heights.values(), default=0) - 0.7)
+    iou.set_yticks(list(lines.values()), [f"{shorten(model, 26)}  {method}" for model, method in lines])
+    iou.set_ylim(max(lines.values(), default=0) + 0.7, min(lines.values(), default=0) - 0.7)
     _scale_place(place, table)
     iou.plot([], [], color="0.75", linewidth=4.5, label="From chance to two halves of one set")
     figure.legend(
@@ -74,25 +74,25 @@ def draw_ceiling(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
     return figure
 
 
-def _heights(table: pd.DataFrame) -> dict[tuple[str, str], float]:
+def _line_heights(table: pd.DataFrame) -> dict[tuple[str, str], float]:
     """The height of each model's and method's line; a gap stands between models."""
     lines = table[["model", "method"]].drop_duplicates()
-    group = (lines["model"] != lines["model"].shift()).cumsum()
+    n_gaps = (lines["model"] != lines["model"].shift()).cumsum()
     return {
-        (model, method): row + 0.5 * int(of)
-        for row, (model, method, of) in enumerate(zip(lines["model"], lines["method"], group, strict=True))
+        (model, method): row + 0.5 * int(gaps)
+        for row, (model, method, gaps) in enumerate(zip(lines["model"], lines["method"], n_gaps, strict=True))
     }
 
 
-def _draw_iou(axis: Axes, rows: pd.DataFrame, at: np.ndarray, stage: str) -> None:
+def _draw_iou(axis: Axes, rows: pd.DataFrame, heights: np.ndarray, stage: str) -> None:
     colour = COLOURS[stage]
-    axis.hlines(at, rows["floor"], rows["ceiling"], color=colour, alpha=0.25, linewidth=4.5, zorder=1)
-    axis.hlines(at, rows["ceiling_low"], rows["ceiling_high"], color=colour, linewidth=0.8, zorder=2)
+    axis.hlines(heights, rows["floor"], rows["ceiling"], color=colour, alpha=0.25, linewidth=4.5, zorder=1)
+    axis.hlines(heights, rows["ceiling_low"], rows["ceiling_high"], color=colour, linewidth=0.8, zorder=2)
     ends: dict[str, Any] = {"color": colour, "linestyle": "none", "marker": "|", "clip_on": False}
-    axis.hlines(at, rows["between_low"], rows["between_high"], color=colour, linewidth=1.2, zorder=3)
+    axis.hlines(heights, rows["between_low"], rows["between_high"], color=colour, linewidth=1.2, zorder=3)
     axis.plot(
         rows["between"],
-        at,
+        heights,
         color=colour,
         linestyle="none",
         label=TITLES[stage],
@@ -100,17 +100,17 @@ def _draw_iou(axis: Axes, rows: pd.DataFrame, at: np.ndarray, stage: str) -> Non
         clip_on=False,
         **MARKERS[stage],
     )
-    axis.plot(rows["floor"], at, markersize=4.5, markeredgewidth=0.8, zorder=2, **ends)
-    axis.plot(rows["ceiling"], at, markersize=7, markeredgewidth=1.6, zorder=2, **ends)
-    for height, value in zip(at, rows["between"], strict=True):
+    axis.plot(rows["floor"], heights, markersize=4.5, markeredgewidth=0.8, zorder=2, **ends)
+    axis.plot(rows["ceiling"], heights, markersize=7, markeredgewidth=1.6, zorder=2, **ends)
+    for height, value in zip(heights, rows["between"], strict=True):
         if pd.isna(value):
             axis.text(1.0, height, UNDEFINED, va="center", ha="right", fontsize=6.5, color=colour)
 
 
-def _draw_place(axis: Axes, rows: pd.DataFrame, at: np.ndarray, stage: str) -> None:
+def _draw_place(axis: Axes, rows: pd.DataFrame, heights: np.ndarray, stage: str) -> None:
     colour = COLOURS[stage]
     axis.hlines(
-        at,
+        heights,
         rows["place_low"].clip(*WIDEST_PLACE),
         rows["place_high"].clip(*WIDEST_PLACE),
         color=colour,
@@ -118,8 +118,8 @@ def _draw_place(axis: Axes, rows: pd.DataFrame, at: np.ndarray, stage: str) -> N
         zorder=3,
     )
     inside = rows["place"].between(*WIDEST_PLACE).to_numpy()
-    axis.plot(rows["place"][inside], at[inside], color=colour, linestyle="none", zorder=4, **MARKERS[stage])
-    for height, value in zip(at[~inside], rows["place"][~inside], strict=True):
+    axis.plot(rows["place"][inside], heights[inside], color=colour, linestyle="none", zorder=4, **MARKERS[stage])
+    for height, value in zip(heights[~inside], rows["place"][~inside], strict=True):
         low = value < 0
         words = UNDEFINED if pd.isna(value) else f"← {value:.1f}" if low else f"{value:.1f} →"
         axis.text(

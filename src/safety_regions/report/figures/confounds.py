@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from safety_regions.overlap.counts import STAGES
 from safety_regions.report.figures.headline import run_footer
 from safety_regions.report.figures.style import (
     COLOURS,
     MARKERS,
-    STAGES,
     TITLES,
     TWO_COLUMNS,
     add_footer,
@@ -68,7 +68,7 @@ def draw_confounds(pairs: pd.DataFrame, tests: pd.DataFrame, config: dict[str, A
     axes = figure.subplots(max(len(methods), 1), max(len(covariates), 1), sharex="col", sharey="row", squeeze=False)
     for row, method in zip(axes, methods, strict=False):
         for axis, covariate in zip(row, covariates, strict=False):
-            _draw_panel(axis, _of(pairs, method, covariate), _of(tests, method, covariate))
+            _draw_panel(axis, _rows_of(pairs, method, covariate), _rows_of(tests, method, covariate))
         row[0].set_ylabel(f"{method}\nIoU")
         _scale(row[0], pairs[pairs["method"] == method]["iou"])
     if not covariates:
@@ -87,7 +87,7 @@ def _varying(pairs: pd.DataFrame) -> list[str]:
     return [str(name) for name, rows in pairs.groupby("covariate", sort=False) if rows["value"].nunique() > 1]
 
 
-def _of(table: pd.DataFrame, method: str, covariate: str) -> pd.DataFrame:
+def _rows_of(table: pd.DataFrame, method: str, covariate: str) -> pd.DataFrame:
     return table[(table["method"] == method) & (table["covariate"] == covariate)]
 
 

@@ -6,12 +6,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import SymmetricalLogLocator
 
+from safety_regions.overlap.counts import STAGES
 from safety_regions.report.figures.style import (
     CHANCE,
     COLOURS,
     FLOOR_DASHES,
     MARKERS,
-    STAGES,
     TITLES,
     band,
     mean_defined,

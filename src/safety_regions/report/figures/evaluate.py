@@ -11,11 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from safety_regions.files import atomic_path
+from safety_regions.overlap.counts import STAGES
 from safety_regions.report.figures.style import (
     COLOURS,
     MARKERS,
-    STAGES,
     TWO_COLUMNS,
     add_footer,
     new_figure,
@@ -23,6 +22,7 @@ from safety_regions.report.figures.style import (
     save,
 )
 from safety_regions.report.numbers import shorten
+from safety_regions.table_files import write_csv
 
 PANELS = {
     "refusal_rate": "Harmful prompts refused",
@@ -48,8 +48,7 @@ def write_evaluation(table: pd.DataFrame, output: Path) -> None:
     """
     drawn = drawn_table(table)
     save(draw_evaluation(drawn, table), drawn, output, "evaluate")
-    with atomic_path(output / "evaluate_sets.csv") as temporary:
-        table.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
+    write_csv(table, output / "evaluate_sets.csv")
 
 
 def drawn_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -59,8 +58,8 @@ def drawn_table(table: pd.DataFrame) -> pd.DataFrame:
         ["share", "share_of_weights", "refusal_rate", "over_refusal_rate", "perplexity"]
     ].mean()
     intact = means[means["condition"] == "intact"].set_index(["model", "method"])["perplexity"]
-    own = intact.reindex(pd.MultiIndex.from_frame(means[["model", "method"]])).to_numpy()
-    return means.assign(perplexity_ratio=means["perplexity"] / own)
+    of_model = intact.reindex(pd.MultiIndex.from_frame(means[["model", "method"]])).to_numpy()
+    return means.assign(perplexity_ratio=means["perplexity"] / of_model)
 
 
 @paper_style
@@ -89,8 +88,8 @@ def draw_evaluation(drawn: pd.DataFrame, table: pd.DataFrame) -> Figure:
 def _draw_panel(axis: Axes, drawn: pd.DataFrame, heights: dict[tuple[str, str], float], column: str) -> None:
     for condition, label in LABELS.items():
         rows = drawn[drawn["condition"] == condition]
-        at = [heights[key] + OFFSETS.get(condition, 0) for key in zip(rows["model"], rows["method"], strict=True)]
-        axis.plot(rows[column], at, label=label, linestyle="none", clip_on=False, **_marker(condition))
+        places = [heights[key] + OFFSETS.get(condition, 0) for key in zip(rows["model"], rows["method"], strict=True)]
+        axis.plot(rows[column], places, label=label, linestyle="none", clip_on=False, **_marker(condition))
     axis.set_xlim(0, 1)
     axis.grid(axis="x")
     axis.tick_params(axis="y", length=0)
@@ -126,7 +125,9 @@ def _set_ratio_axis(axis: Axes, ratios: pd.Series) -> None:
 def _footer(table: pd.DataFrame) -> str:
     sets = ", ".join(dict.fromkeys(table["set"]))
     n_random = table[table["condition"] == "random_raw"]["seed"].nunique()
+    mean = " (mean)" if table["set"].nunique() > 1 else ""
+    n_harmful, n_harmless = (int(table[column].max()) for column in ("n_harmful", "n_harmless"))
     return (
-        f"regions of {sets}{' (mean)' if table['set'].nunique() > 1 else ''}; {int(table['n_harmful'].max())} harmful and "
-        f"{int(table['n_harmless'].max())} harmless prompts; {n_random} random regions of the same sizes beside each"
+        f"regions of {sets}{mean}; {n_harmful} harmful and {n_harmless} harmless prompts; "
+        f"{n_random} random regions of the same sizes beside each"
     )

@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from safety_regions.overlap.counts import STAGES
 from safety_regions.report.figures.style import (
     CHANCE,
     COLOURS,
     MARKERS,
-    STAGES,
     TITLES,
     TWO_COLUMNS,
     add_footer,

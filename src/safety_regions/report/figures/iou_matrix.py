@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from safety_regions.overlap.counts import STAGES
 from safety_regions.report.figures.style import (
     SHARES,
-    STAGES,
     TITLES,
     Context,
     add_footer,
@@ -25,8 +25,7 @@ from safety_regions.report.numbers import cell, number, shorten
 
 def iou_matrix_table(pairs: pd.DataFrame, context: Context) -> pd.DataFrame:
     """One row per stage and pair (a, b) of safety sets at the context's q and p: iou and floor_iou in [0, 1] or NaN."""
-    whole = pairs[pairs["scope"] == "all"]
-    tables = [at_fractions(whole, stage, context.q, context.p) for stage in STAGES]
+    tables = [at_fractions(pairs, stage, context.q, context.p) for stage in STAGES]
     return pd.concat(tables)[["stage", "a", "b", "iou", "floor_iou"]].reset_index(drop=True)
 
 

@@ -1,20 +1,20 @@
 """Mean IoU of two safety sets against the fraction q that a region holds, before and after refinement."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from safety_regions.overlap.counts import UNION
+from safety_regions.claims.rows import along_grid
 from safety_regions.report.figures.curves import add_legend, draw_curves, scale_iou, summarise
 from safety_regions.report.figures.style import ONE_COLUMN, Context, add_footer, new_figure, paper_style
 from safety_regions.report.numbers import percent
 
 
 def iou_threshold_table(pairs: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """One row per stage and q: mean IoU over pairs, 10% and 90% quantiles, mean floor; refined with the union at p = q."""
-    refined = (pairs["stage"] == "refined") & (pairs["utility"] == UNION) & np.isclose(pairs["p"], pairs["q"])
-    return summarise(pairs[(pairs["scope"] == "all") & ((pairs["stage"] == "raw") | refined)], "q")
+    """One row per stage and q: mean IoU over pairs, 10% and 90% quantiles, mean floor; refined with the union at p =
+    q.
+    """
+    return summarise(along_grid(pairs), "q")
 
 
 @paper_style

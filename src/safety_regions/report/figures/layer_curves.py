@@ -28,13 +28,13 @@ BOUNDS = {"upper": "Upper bound b, onset to b scaled", "lower": "Lower bound a, 
 
 
 def gap_table(statistics: Statistics, context: Context) -> pd.DataFrame:
-    """One row per set and layer: gap in radians; 1 or 0 for inside the range found, onset of the gap, first smoothing."""
+    """One row per set and layer: gap in radians; 1 or 0 for inside the range, onset of the gap, first smoothing."""
     rows: list[tuple] = []
     for name in _ordered(statistics, context):
-        of = statistics[name]
-        first, last = of["range"].tolist()
-        onset, smoothing = of["initial"].tolist()
-        for layer, gap in enumerate(of["gap"].tolist()):
+        arrays = statistics[name]
+        first, last = arrays["range"].tolist()
+        onset, smoothing = arrays["initial"].tolist()
+        for layer, gap in enumerate(arrays["gap"].tolist()):
             marks = (int(first <= layer <= last), int(layer == onset), int(layer == smoothing))
             rows.append((name, _role(name, context), layer, gap, *marks))
     return pd.DataFrame(rows, columns=GAP_COLUMNS)
@@ -45,11 +45,11 @@ def sweep_table(statistics: Statistics, context: Context) -> pd.DataFrame:
     model, the scale alpha, and 1 for the bound chosen. A set without a gap was not tried and has no rows."""
     rows: list[tuple] = []
     for name in _ordered(statistics, context):
-        of = statistics[name]
-        n, baseline, alpha = int(of["n_over_rejection"]), int(of["baseline"]), float(of["alpha"])
-        first, last = of["range"].tolist()
+        arrays = statistics[name]
+        n, baseline, alpha = int(arrays["n_over_rejection"]), int(arrays["baseline"]), float(arrays["alpha"])
+        first, last = arrays["range"].tolist()
         for bound, chosen in (("upper", last), ("lower", first)):
-            for layer, count in enumerate(of[bound].tolist()):
+            for layer, count in enumerate(arrays[bound].tolist()):
                 if count >= 0:
                     shares = (count, n, count / n, baseline / n)
                     rows.append((name, _role(name, context), bound, layer, *shares, alpha, int(layer == chosen)))
@@ -75,7 +75,8 @@ def draw_gap(table: pd.DataFrame, context: Context) -> Figure:
     _add_roles(figure, table)
     add_footer(
         figure,
-        f"{_about(context)}; gap to harmless prompts; markers and bars: range found; thin lines: onset of the gap to its first smoothing",
+        f"{_about(context)}; gap to harmless prompts; markers and bars: range found; "
+        "thin lines: onset of the gap to its first smoothing",
     )
     return figure
 

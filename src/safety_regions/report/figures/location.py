@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
+from safety_regions.overlap.counts import STAGES
 from safety_regions.report.figures.style import (
     ONE_COLUMN,
     SHARES,
-    STAGES,
     TITLES,
     Context,
     add_footer,

@@ -8,11 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from safety_regions.overlap.chance import covered
-from safety_regions.overlap.counts import UNION
+from safety_regions.overlap.counts import STAGES, UNION
 from safety_regions.report.figures.curves import draw_curves, scale_iou, summarise
 from safety_regions.report.figures.style import (
     COLOURS,
-    STAGES,
     TWO_COLUMNS,
     Context,
     add_footer,

@@ -10,12 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from safety_regions.overlap.counts import STAGES
 from safety_regions.report.figures.headline import run_footer
 from safety_regions.report.figures.style import (
     CHANCE,
     COLOURS,
     MARKERS,
-    STAGES,
     TITLES,
     TWO_COLUMNS,
     add_footer,
@@ -68,7 +68,8 @@ def draw_responses(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
     _add_legend(figure, axes[0])
     add_footer(
         figure,
-        f"{run_footer(config)}; {_models(table)}means over pairs of regions; two halves of one set: from half the prompts",
+        f"{run_footer(config)}; {_models(table)}means over pairs of regions; "
+        "two halves of one set: from half the prompts",
     )
     return figure
 
@@ -88,12 +89,12 @@ def _models(table: pd.DataFrame) -> str:
 def _draw_panel(axis: Axes, rows: pd.DataFrame, lines: list[str]) -> None:
     crowded = rows["model"].nunique() > 1
     for stage in STAGES:
-        of = rows[rows["stage"] == stage]
-        at = np.array([lines.index(name) for name in of["comparison"]], float) + OFFSETS[stage]
+        drawn = rows[rows["stage"] == stage]
+        heights = np.array([lines.index(name) for name in drawn["comparison"]], float) + OFFSETS[stage]
         style: dict[str, Any] = {"color": COLOURS[stage], "linestyle": "none", "clip_on": False}
         marker = MARKERS[stage] | ({"markersize": 2.6, "markeredgewidth": 0.7} if crowded else {})
-        axis.plot(of["iou"], at, zorder=3, **marker, **style)
-        axis.plot(of["floor"], at, marker="|", markersize=6, markeredgewidth=1.1, zorder=2, **style)
+        axis.plot(drawn["iou"], heights, zorder=3, **marker, **style)
+        axis.plot(drawn["floor"], heights, marker="|", markersize=6, markeredgewidth=1.1, zorder=2, **style)
     axis.axhline(len(lines) - 1.5, color="0.4", linewidth=0.7)
     for line in range(len(lines)):
         axis.axhline(line, color="0.9", linewidth=0.4, zorder=0)

@@ -10,16 +10,18 @@ from typing import Any, Literal
 import matplotlib.style
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from safety_regions.claims.rows import at
 from safety_regions.errors import UserError
 from safety_regions.files import atomic_path
-from safety_regions.overlap.counts import UNION
 from safety_regions.report.numbers import percent
+from safety_regions.table_files import write_csv
 
 STYLE = Path(__file__).with_name("paper.mplstyle")
 ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0
@@ -31,7 +33,6 @@ MARKERS: dict[str, dict[str, Any]] = {"raw": {"marker": "o"}, "refined": {"marke
 COLOURS = {"raw": BEFORE, "refined": AFTER}
 TITLES = {"raw": "Before refinement", "refined": "After refinement"}
 CHANCE = {"raw": "Chance before", "refined": "Chance after"}
-STAGES = tuple(TITLES)
 FLOOR_DASHES = {"raw": (0, (4, 2)), "refined": (0, (1.2, 1.4))}
 # Perceptually uniform and ordered in grey; the black end is left out, which would make panels of large shares heavy
 # blocks.
@@ -101,8 +102,7 @@ def save(figure: Figure, table: pd.DataFrame, folder: Path, name: str) -> None:
     for format, metadata in METADATA.items():
         with atomic_path(folder / f"{name}.{format}") as temporary:
             figure.savefig(temporary, format=format, metadata=metadata)
-    with atomic_path(folder / f"{name}.csv") as temporary:
-        table.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
+    write_csv(table, folder / f"{name}.csv")
 
 
 def _lay_out(figure: Figure) -> None:
@@ -122,24 +122,26 @@ def at_fractions(table: pd.DataFrame, stage: str, q: float, p: float) -> pd.Data
 
     Raises `UserError` if there are none.
     """
-    wanted = table["stage"].eq(stage).to_numpy() & np.isclose(table["q"], q)
-    if stage == "refined":
-        wanted &= table["utility"].eq(UNION).to_numpy() & np.isclose(table["p"], p)
-    if not wanted.any():
-        at = f"q = {q:g}" + (f", p = {p:g}" if stage == "refined" else "")
+    rows = at(table, stage, q, p)
+    if rows.empty:
+        fractions = f"q = {q:g}" + (f", p = {p:g}" if stage == "refined" else "")
         raise UserError(
-            f"no {stage} rows at {at} in the overlap tables",
+            f"no {stage} rows at {fractions} in the overlap tables",
             expected="fractions of the grid with which the tables were made",
         )
-    return table[wanted]
+    return rows
 
 
 def text_colours(image: AxesImage, values: np.ndarray) -> np.ndarray:
-    """For each value black or white, whichever stands out more on its colour (relative luminance of WCAG 2)."""
-    colours = image.to_rgba(values)[..., :3]
+    """For each value black or white, whichever stands out more on its colour; black on what is undefined."""
+    return np.where(np.isfinite(values) & white_stands_out(image.to_rgba(values)[..., :3]), "white", "black")
+
+
+def white_stands_out(colours: Float[np.ndarray, "*shape 3"]) -> Bool[np.ndarray, "*shape"] | np.bool_:
+    """Whether white stands out more than black on each colour, RGB in [0, 1] (relative luminance of WCAG 2)."""
     linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
     luminance = linear @ [0.2126, 0.7152, 0.0722] + 0.05
-    return np.where(np.isfinite(values) & (1.05 / luminance > luminance / 0.05), "white", "black")
+    return 1.05 / luminance > luminance / 0.05
 
 
 def mean_defined(values: pd.Series) -> float:
@@ -151,6 +153,6 @@ def mean_defined(values: pd.Series) -> float:
 def band(values: pd.Series) -> tuple[float, float]:
     """The 10% and 90% quantiles of the defined values."""
     defined = values.dropna()
-    return (
-        (float(defined.quantile(0.1)), float(defined.quantile(0.9))) if len(defined) else (float("nan"), float("nan"))
-    )
+    if defined.empty:
+        return float("nan"), float("nan")
+    return float(defined.quantile(0.1)), float(defined.quantile(0.9))

@@ -64,7 +64,8 @@ def draw_surface(table: pd.DataFrame, context: Context) -> Figure:
     axes[0].set_ylabel("Fraction p removed with utility regions")
     add_footer(
         figure,
-        f"{context.footer()}; means over pairs of {len(context.safety)} safety sets; frame: the run's q and p; {UNDEFINED}: nothing left to compare",
+        f"{context.footer()}; means over pairs of {len(context.safety)} safety sets; frame: the run's q and p; "
+        f"{UNDEFINED}: nothing left to compare",
     )
     return figure
 
@@ -97,11 +98,11 @@ def _draw_contours(axis: Axes, values: Float64[np.ndarray, "p q"]) -> None:
     inside = LEVELS[(defined.min() < LEVELS) & (defined.max() > LEVELS)] if len(defined) else LEVELS[:0]
     if min(refined.shape) < 2 or not len(inside):
         return
-    at = (np.arange(values.shape[1]), np.arange(1, values.shape[0]))
+    columns, rows = np.arange(values.shape[1]), np.arange(1, values.shape[0])
     # Light on dark and dark on light: the black end of the colours is left out, so a line of one colour would vanish
     # somewhere.
     colours = ["black" if level < 0.55 else "white" for level in inside]
-    lines = axis.contour(*at, np.ma.masked_invalid(refined), levels=inside, colors=colours, linewidths=0.7)
+    lines = axis.contour(columns, rows, np.ma.masked_invalid(refined), levels=inside, colors=colours, linewidths=0.7)
     axis.clabel(lines, fmt=signed, fontsize=5.5, inline_spacing=2)
 
 

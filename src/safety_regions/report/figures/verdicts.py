@@ -1,6 +1,8 @@
 """The study's claims against models and methods: which hold, which do not, and by how much."""
 
 import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from safety_regions.claims.verdict import FAILS, HOLDS, MARKS, UNDECIDED, Verdict, by_claim
 from safety_regions.report.figures.headline import run_footer
 from safety_regions.report.figures.style import TWO_COLUMNS, add_footer, new_figure, paper_style, save
 from safety_regions.report.numbers import UNDEFINED, shorten
 
 COLUMNS = ["claim", "statement", "source", "model", "method", "verdict", "effect", "low", "high", "what", "reason"]
-MARKS = {"holds": "✓", "does not hold": "✗", "undecided": "?"}
 # Dark, light and middle in grey too; the mark and the word say the same.
-FILLS = {"holds": "#0072B2", "does not hold": "#F5C9A8", "undecided": "#ECECEC"}
-INK = {"holds": "white", "does not hold": "black", "undecided": "black"}
+FILLS = {HOLDS: "#0072B2", FAILS: "#F5C9A8", UNDECIDED: "#ECECEC"}
+INK = {HOLDS: "white", FAILS: "black", UNDECIDED: "black"}
 MOST_IN_TWO_LINES = 4
 """Columns up to which effect and interval stand in one line; with more the interval has a line of its own."""
 MOST_WITH_WORDS = 6
@@ -27,26 +29,74 @@ STATEMENT_WIDTH = 2.25
 """Inches."""
 LEADING = 0.13
 """Inches from line to line in a cell."""
+Row = dict[Any, Any]
+"""A row of `verdict_table`."""
+Lines = list[tuple[str, float]]
+"""Lines of text and their sizes in points."""
 Cell = tuple[int, float, float]
 """A column, and where in inches the cell begins and ends below the top."""
 
 
-def write_verdicts(content: dict[str, Any], config: dict[str, Any], output: Path) -> None:
-    """Write verdicts.pdf, .png and .csv of the content of verdicts.json: `claims` and `verdicts`."""
-    table = verdict_table(content)
+@dataclass(frozen=True)
+class Layout:
+    """How much a cell says, and what that asks of the figure."""
+
+    lines: Callable[[Row], Lines]
+    """What stands in the cell of a row."""
+    least_height: float
+    """Of a cell, in inches."""
+    margins: float
+    """Inches above and below all cells."""
+    name_size: float
+    """Of a method's name above its column, in points."""
+    name_rotation: int
+    model_distance: float
+    """From the cells up to the name of a model, in points."""
+    brackets: str
+    """What stands in brackets, in words."""
+
+
+def layout_for(n_columns: int) -> Layout:
+    """Mark, word, effect and interval in two lines or three, or where the columns are many the mark alone."""
+    if n_columns > MOST_WITH_WORDS:
+        size = min(6.5, 260 / n_columns)
+        return Layout(
+            lines=lambda row: [(MARKS[row["verdict"]], size)],
+            least_height=0.2,
+            margins=1.8,
+            name_size=size,
+            name_rotation=90,
+            model_distance=5 + 6.5 * size,
+            brackets="in brackets what decides",
+        )
+    in_two = n_columns <= MOST_IN_TWO_LINES
+    return Layout(
+        lines=_in_two_lines if in_two else _in_three_lines,
+        least_height=0.36 if in_two else 0.46,
+        margins=1.0,
+        name_size=6.5,
+        name_rotation=0,
+        model_distance=14.0,
+        brackets="effect and its 95% interval, as named in brackets",
+    )
+
+
+def write_verdicts(verdicts: Sequence[Verdict], config: dict[str, Any], output: Path) -> None:
+    """Write verdicts.pdf, .png and .csv."""
+    table = verdict_table(verdicts)
     save(draw_verdicts(table, config), table, output, "verdicts")
 
 
-def verdict_table(content: dict[str, Any]) -> pd.DataFrame:
-    """One row per claim, model and method, in the order of the claims; a claim without a verdict has one row without a
-    model.
-    """
-    claims = pd.DataFrame(content["claims"], columns=["id", "statement", "source"]).rename(columns={"id": "claim"})
-    verdicts = pd.DataFrame(
-        content["verdicts"], columns=[name for name in COLUMNS if name not in ("statement", "source")]
-    )
-    numbers = {name: pd.to_numeric(verdicts[name]).astype(float) for name in ("effect", "low", "high")}
-    return claims.merge(verdicts.assign(**numbers), on="claim", how="left")[COLUMNS]
+def verdict_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
+    """One row per claim, model and method, claim by claim, with numbers as verdicts.json has them."""
+    rows = []
+    for claim, on_claim in by_claim(verdicts).items():
+        for verdict in on_claim:
+            outcome = verdict.outcome.rounded()
+            about = (claim.id, claim.statement, claim.source, verdict.model, verdict.method)
+            numbers = (outcome.effect, outcome.low, outcome.high)
+            rows.append((*about, outcome.decision, *numbers, claim.effect, outcome.reason))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 @paper_style
@@ -54,39 +104,31 @@ def draw_verdicts(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
     """A matrix of claims and methods (models above them): mark, word, effect and its interval; many columns: marks
     alone.
     """
-    claims = table.drop_duplicates("claim").reset_index(drop=True)
-    columns = [tuple(pair) for pair in table[["model", "method"]].dropna().drop_duplicates().to_numpy().tolist()]
-    words = len(columns) <= MOST_WITH_WORDS
-    size = None if words else min(6.5, 260 / len(columns))
-    statements = [_statement(table[table["claim"] == claim]) for claim in claims["claim"]]
-    least = 0.2 if not words else 0.36 if len(columns) <= MOST_IN_TWO_LINES else 0.46
-    heights = [max(least, 0.06 + 0.115 * (text.count("\n") + 1)) for text in statements]
-    figure = new_figure(TWO_COLUMNS, max(sum(heights), 0.4) + (1.0 if words else 1.8))
+    claims = list(dict.fromkeys(table["claim"]))
+    columns = list(dict.fromkeys(zip(table["model"], table["method"], strict=True)))
+    layout = layout_for(len(columns))
+    statements = [_statement(table[table["claim"] == claim]) for claim in claims]
+    heights = [max(layout.least_height, 0.06 + 0.115 * (text.count("\n") + 1)) for text in statements]
+    figure = new_figure(TWO_COLUMNS, max(sum(heights), 0.4) + layout.margins)
     axis = figure.subplots()
     edges = np.cumsum([0, *heights])
     axis.set_xlim(0, max(len(columns), 4))
     axis.set_ylim(edges[-1] if len(heights) else 1, 0)
-    for row in table.dropna(subset=["model"]).to_dict("records"):
-        line = int(np.flatnonzero(claims["claim"] == row["claim"])[0])
+    for row in table.to_dict("records"):
+        line = claims.index(row["claim"])
         cell = (columns.index((row["model"], row["method"])), edges[line], edges[line + 1])
         _fill_cell(axis, cell, FILLS[row["verdict"]])
-        _write_cell(axis, cell, row, [(MARKS[row["verdict"]], size)] if size else _lines(row, len(columns)))
+        _write_cell(axis, cell, layout.lines(row), INK[row["verdict"]])
     axis.set_yticks((edges[:-1] + edges[1:]) / 2, statements, fontsize=6.2, linespacing=1.15)
-    _name_columns(axis, columns, size)
+    _name_columns(axis, columns, layout)
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
-    figure.legend(
-        handles=[
-            Patch(facecolor=FILLS[v], edgecolor="0.6", linewidth=0.4, label=f"{mark}  {v}") for v, mark in MARKS.items()
-        ],
-        loc="outside upper left",
-        ncols=3,
-        borderaxespad=0.3,
-    )
-    add_footer(
-        figure,
-        f"{run_footer(config)}; {'effect and its 95% interval, as named in brackets' if words else 'in brackets what decides'}",
-    )
+    keys = [
+        Patch(facecolor=FILLS[decision], edgecolor="0.6", linewidth=0.4, label=f"{mark}  {decision}")
+        for decision, mark in MARKS.items()
+    ]
+    figure.legend(handles=keys, loc="outside upper left", ncols=3, borderaxespad=0.3)
+    add_footer(figure, f"{run_footer(config)}; {layout.brackets}")
     return figure
 
 
@@ -94,9 +136,8 @@ def _statement(rows: pd.DataFrame) -> str:
     """The claim over as many lines as it takes, and below it what its effect is."""
     # A character at 6.2 points is about 0.045 inches wide on average.
     width = int(STATEMENT_WIDTH / 0.045)
-    whats = rows["what"].dropna().unique()
-    lines = textwrap.wrap(str(rows["statement"].iloc[0]), width, break_on_hyphens=False)
-    return "\n".join([*lines, *(textwrap.wrap(f"[{whats[0]}]", width) if len(whats) else [])])
+    statement, what = rows["statement"].iloc[0], rows["what"].iloc[0]
+    return "\n".join([*textwrap.wrap(statement, width, break_on_hyphens=False), *textwrap.wrap(f"[{what}]", width)])
 
 
 def _fill_cell(axis: Axes, cell: Cell, color: str) -> None:
@@ -106,32 +147,36 @@ def _fill_cell(axis: Axes, cell: Cell, color: str) -> None:
     )
 
 
-def _write_cell(axis: Axes, cell: Cell, row: dict[str, Any], lines: list[tuple[str, float]]) -> None:
-    """Lines of text and their sizes in points, one below the other about the middle; of several the first is bold."""
+def _write_cell(axis: Axes, cell: Cell, lines: Lines, ink: str) -> None:
+    """Lines of text, one below the other about the middle; of several the first is bold."""
     column, top, bottom = cell
     middle = (top + bottom) / 2 - LEADING * (len(lines) - 1) / 2
-    for n, (text, size) in enumerate(lines):
-        weight = "bold" if len(lines) > 1 and not n else "normal"
+    for number, (text, size) in enumerate(lines):
         axis.text(
             column + 0.5,
-            middle + LEADING * n,
+            middle + LEADING * number,
             text,
             fontsize=size,
-            fontweight=weight,
+            fontweight="bold" if len(lines) > 1 and number == 0 else "normal",
             ha="center",
             va="center",
-            color=INK[row["verdict"]],
+            color=ink,
             in_layout=False,
         )
 
 
-def _lines(row: dict[str, Any], n_columns: int) -> list[tuple[str, float]]:
-    """Mark and word, effect and interval, and their sizes in points."""
+def _in_two_lines(row: Row) -> Lines:
     value, interval = effect(row["effect"], row["low"], row["high"])
-    word = f"{MARKS[row['verdict']]} {row['verdict']}"
-    if n_columns <= MOST_IN_TWO_LINES:
-        return [(word, 6.2), (f"{value} {interval}".strip(), 5.6)]
-    return [(word, 5.3), (value, 5.3), *([(interval, 5.3)] if interval else [])]
+    return [(_word(row), 6.2), (f"{value} {interval}".strip(), 5.6)]
+
+
+def _in_three_lines(row: Row) -> Lines:
+    value, interval = effect(row["effect"], row["low"], row["high"])
+    return [(text, 5.3) for text in (_word(row), value, interval) if text]
+
+
+def _word(row: Row) -> str:
+    return f"{MARKS[row['verdict']]} {row['verdict']}"
 
 
 def effect(value: float, low: float, high: float) -> tuple[str, str]:
@@ -146,15 +191,12 @@ def _short(value: float) -> str:
     return f"−{text[1:]}" if text.startswith("-") and float(text) else text.removeprefix("-")
 
 
-def _name_columns(axis: Axes, columns: list[tuple[str, str]], size: float | None) -> None:
+def _name_columns(axis: Axes, columns: list[tuple[str, str]], layout: Layout) -> None:
     """Methods above their columns, and above those the model that they share."""
     axis.xaxis.tick_top()
-    axis.set_xticks(
-        np.arange(len(columns)) + 0.5,
-        [method for _, method in columns],
-        rotation=90 if size else 0,
-        fontsize=size or 6.5,
-    )
+    names = [method for _, method in columns]
+    places = np.arange(len(columns)) + 0.5
+    axis.set_xticks(places, names, rotation=layout.name_rotation, fontsize=layout.name_size)
     models = [model for model, _ in columns]
     # Inches of a column, by about 0.055 inches of a character.
     fitting = 4.5 / max(len(columns), 1) / 0.055
@@ -162,11 +204,10 @@ def _name_columns(axis: Axes, columns: list[tuple[str, str]], size: float | None
     style: dict[str, Any] = {"rotation": 25, "ha": "left"} if slanted else {"ha": "center"}
     for model in dict.fromkeys(models):
         first, n = models.index(model), models.count(model)
-        at = (first + n * (0.2 if slanted else 0.5), 1)
         axis.annotate(
             shorten(model, 24),
-            at,
-            (0, 5 + 6.5 * size if size else 14),
+            (first + n * (0.2 if slanted else 0.5), 1),
+            (0, layout.model_distance),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
             fontsize=6.8,

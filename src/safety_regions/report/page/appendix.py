@@ -142,8 +142,10 @@ def _title(config: dict[str, Any], n_figures: int) -> Figure:
         f"Models: {', '.join(config['models'])}",
         f"Safety sets: {', '.join(datasets['safety'])}",
         f"Harmless (utility) sets: {', '.join(datasets['utility'])}",
-        f"{datasets['n_samples']} prompts per set; q = {percent(thresholds['q'])}, p = {percent(thresholds['p'])}, top fraction per {thresholds['scope']}",
-        f"{n_figures} figures, with their captions, in the order of the report page; the numbers drawn lie beside it as CSV",
+        f"{datasets['n_samples']} prompts per set; q = {percent(thresholds['q'])}, p = {percent(thresholds['p'])}, "
+        f"top fraction per {thresholds['scope']}",
+        f"{n_figures} figures, with their captions, in the order of the report page; "
+        "the numbers drawn lie beside it as CSV",
     ]
     _write(sheet, MARGIN, HEIGHT - 2 * MARGIN, f"Safety regions: {config['name']}", 18.0)
     height = HEIGHT - 2 * MARGIN - 30

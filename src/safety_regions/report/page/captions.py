@@ -7,8 +7,8 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "ceiling": (
         "Between floor and ceiling",
-        "IoU between sets, its floor (random regions of the same sizes), its ceiling (two disjoint halves of one set), and its place "
-        "between these.",
+        "IoU between sets, its floor (random regions of the same sizes), its ceiling (two disjoint halves of one set), "
+        "and its place between these.",
     ),
     "headline": (
         "All models and methods at a glance",
@@ -25,8 +25,8 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "evaluate": (
         "Models without their regions",
-        "Refusals of harmful and harmless prompts, and perplexity, of the model without a region, beside random regions of the "
-        "same size.",
+        "Refusals of harmful and harmless prompts, and perplexity, of the model without a region, "
+        "beside random regions of the same size.",
     ),
     "iou_matrix": (
         "IoU of every pair of sets",
@@ -34,7 +34,8 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "surface": (
         "IoU over the grid of fractions",
-        "Mean IoU over pairs of safety sets for each fraction q of the safety regions and p of the utility regions taken out.",
+        "Mean IoU over pairs of safety sets for each fraction q of the safety regions "
+        "and p of the utility regions taken out.",
     ),
     "iou_threshold": (
         "IoU against the fraction",
@@ -42,7 +43,8 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "nway": (
         "As sets are added",
-        "IoU of n safety sets together, and the growth of their union, over sampled orders of the sets, with the chance floor.",
+        "IoU of n safety sets together, and the growth of their union, over sampled orders of the sets, "
+        "with the chance floor.",
     ),
     "location": (
         "Where the regions lie",

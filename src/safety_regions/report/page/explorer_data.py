@@ -24,9 +24,9 @@ def selection(config: dict[str, Any], pairs: pd.DataFrame) -> dict[str, Any]:
     are refined rows with p other than q, so p is chosen by itself.
     """
     grid = sorted({float(q) for q in pairs["q"]})
-    found = dict.fromkeys([*pairs["a"].astype(str), *pairs["b"].astype(str)])
-    sets = [name for name in config["datasets"]["safety"] if name in found]
-    sets += [name for name in found if name not in sets]
+    compared = dict.fromkeys([*pairs["a"].astype(str), *pairs["b"].astype(str)])
+    sets = [name for name in config["datasets"]["safety"] if name in compared]
+    sets += [name for name in compared if name not in sets]
     place = {frozenset(pair): index for index, pair in enumerate(combinations(sets, 2))}
     refined = pairs[pairs["stage"] == "refined"]
     thresholds = config["thresholds"]
@@ -39,8 +39,8 @@ def selection(config: dict[str, Any], pairs: pd.DataFrame) -> dict[str, Any]:
         "q": _nearest(grid, thresholds["q"]),
         "p": _nearest(grid, thresholds["p"]),
         "regions": {
-            model: {method: _blocks(rows, grid, place) for method, rows in of.groupby("method", sort=False)}
-            for model, of in pairs.groupby("model", sort=False)
+            model: {method: _blocks(rows, grid, place) for method, rows in of_model.groupby("method", sort=False)}
+            for model, of_model in pairs.groupby("model", sort=False)
         },
     }
 
@@ -48,10 +48,10 @@ def selection(config: dict[str, Any], pairs: pd.DataFrame) -> dict[str, Any]:
 def _blocks(rows: pd.DataFrame, grid: list[float], place: dict[frozenset[str], int]) -> dict[str, Any]:
     raw: list[Block] = [_block(rows[:0], place) for _ in grid]
     refined: list[dict[str, Block]] = [{} for _ in grid]
-    for q, at in rows[rows["stage"] == "raw"].groupby("q"):
-        raw[_nearest(grid, q)] = _block(at, place)
-    for (q, p), at in rows[rows["stage"] == "refined"].groupby(["q", "p"]):
-        refined[_nearest(grid, q)][str(_nearest(grid, p))] = _block(at, place)
+    for q, rows_at_q in rows[rows["stage"] == "raw"].groupby("q"):
+        raw[_nearest(grid, q)] = _block(rows_at_q, place)
+    for (q, p), rows_at_both in rows[rows["stage"] == "refined"].groupby(["q", "p"]):
+        refined[_nearest(grid, q)][str(_nearest(grid, p))] = _block(rows_at_both, place)
     return {"raw": raw, "refined": refined}
 
 
@@ -94,4 +94,4 @@ def matrix(block: Block, n_sets: int, measure: int = 0) -> list[list[tuple[int, 
     place = {pair: index for index, pair in enumerate(combinations(range(n_sets), 2))}
     values = block[measure] or [None] * len(place)
     pairs = [[None if i == j else place[min(i, j), max(i, j)] for j in range(n_sets)] for i in range(n_sets)]
-    return [[None if at is None else (at, values[at]) for at in row] for row in pairs]
+    return [[None if pair is None else (pair, values[pair]) for pair in row] for row in pairs]

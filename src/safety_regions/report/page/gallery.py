@@ -1,12 +1,24 @@
 """The figures of a report, in the order in which they are shown, each with its files and what made it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from safety_regions.report.inputs import Part
 from safety_regions.report.page.captions import CAPTIONS, caption
 
 ENDINGS = ("pdf", "png", "csv")
 APPENDIX = "appendix"
+
+
+@dataclass(frozen=True)
+class Maker:
+    """The artifact that a figure is a part of."""
+
+    path: str
+    """As `safety-regions provenance` takes it."""
+    digest: str
+    """sha256 of its recipe."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +33,7 @@ class Shown:
     kind: str
     files: tuple[str, ...]
     """Its files beside the page: a PDF, and a PNG and a CSV if there are any."""
-    origin: str
-    """Path of the artifact that it is a part of."""
-    digest: str
-    """sha256 of that artifact's recipe."""
+    maker: Maker
 
     @property
     def title(self) -> str:
@@ -45,35 +54,34 @@ class Shown:
         return name if name in self.files else None
 
 
-def list_figures(folder: Path, parts: dict[str, Path], digests: dict[str, str], report: tuple[str, str]) -> list[Shown]:
+def list_figures(folder: Path, parts: Sequence[Part], report: Maker) -> list[Shown]:
     """Every figure of which a PDF lies in the report's folder: of the whole run first, then by model and method as in
     `parts`.
 
-    `parts` and `digests`: path and recipe digest by role, `<kind>/<model>.<method>`, where `<name>.<file>` is the
-    report's copy of a part's figure; `report`: path and digest of the report itself, which made all others.
+    `<about>.<file>` is the report's copy of a part's figure; the report itself made all others.
     """
-    origins = {
-        f"{role.partition('/')[2]}.{file.stem}": (str(part), digests[role])
-        for role, part in parts.items()
-        if part.is_dir()
-        for file in sorted(part.glob("*.pdf"))
+    makers = {
+        f"{part.about}.{file.stem}": Maker(str(part.path), part.digest)
+        for part in parts
+        if part.path.is_dir()
+        for file in sorted(part.path.glob("*.pdf"))
     }
     names = [path.stem for path in sorted(folder.glob("*.pdf")) if path.stem != APPENDIX]
-    order = list(dict.fromkeys(role.partition("/")[2] for role in parts))
-    shown = [_shown(folder, name, *origins.get(name, report)) for name in names]
-    return sorted(shown, key=lambda figure: _place(figure, order))
+    order = list(dict.fromkeys(part.about for part in parts))
+    figures = [_figure(folder, name, makers.get(name, report)) for name in names]
+    return sorted(figures, key=lambda figure: _place(figure, order))
 
 
-def _shown(folder: Path, name: str, origin: str, digest: str) -> Shown:
+def _figure(folder: Path, name: str, maker: Maker) -> Shown:
     *about, kind = name.split(".")
     model, method = [*about, "", ""][:2]
     files = tuple(f"{name}.{ending}" for ending in ENDINGS if (folder / f"{name}.{ending}").exists())
-    return Shown(name, model, method, kind, files, origin, digest)
+    return Shown(name, model, method, kind, files, maker)
 
 
 def _place(figure: Shown, order: list[str]) -> tuple[bool, int, str, int, str]:
     about = ".".join(filter(None, [figure.model, figure.method]))
     kinds = list(CAPTIONS)
     kind = kinds.index(figure.kind) if figure.kind in kinds else len(kinds)
-    first = next((at for at, name in enumerate(order) if name == about or name.startswith(f"{about}.")), len(order))
-    return bool(about), first, about, kind, figure.name
+    begins = (place for place, name in enumerate(order) if name == about or name.startswith(f"{about}."))
+    return bool(about), next(begins, len(order)), about, kind, figure.name

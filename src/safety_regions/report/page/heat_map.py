@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from safety_regions.report.figures.style import SHARES
+from safety_regions.report.figures.style import SHARES, white_stands_out
 
 LEVELS = 20
 """A share in [0, 1] is coloured in so many steps, which are classes of the style sheet: the page allows no inline
@@ -21,9 +21,7 @@ def heat_classes() -> str:
     rules = []
     for step in range(LEVELS + 1):
         colour = np.array(SHARES(step / LEVELS)[:3])
-        linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
-        luminance = linear @ [0.2126, 0.7152, 0.0722] + 0.05
-        ink = "#fff" if 1.05 / luminance > luminance / 0.05 else "#000"
+        ink = "#fff" if white_stands_out(colour) else "#000"
         code = "".join(f"{round(255 * part):02x}" for part in colour)
         rules.append(f".h{step}{{background:#{code};color:{ink}}}")
     return "\n".join(rules) + "\n"

@@ -4,86 +4,57 @@ without a network.
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from safety_regions.claims.verdict import Verdict
 from safety_regions.files import write_text
-from safety_regions.report import numbers, tables
+from safety_regions.report import numbers
 from safety_regions.report.page import heat_map
 from safety_regions.report.page.explorer_data import at_start, matrix, means, selection
-from safety_regions.report.page.gallery import Shown
-from safety_regions.report.page.verdicts import claims
-from safety_regions.report.tables import Table
+from safety_regions.report.page.gallery import Maker, Shown
+from safety_regions.report.page.verdicts import claim_articles
+from safety_regions.report.tables import ReportTables, page_tables
 
 EMBEDDED_BYTES = 600_000
 """Pictures of the whole run travel in the page as long as they are no more than this in all; the others lie beside
 it."""
-TABLES: dict[str, Callable[[pd.DataFrame], Table]] = {
-    "estimates": tables.estimates_table,
-    "headline": tables.headline_rows,
-    "confounds": tables.confounds_table,
-    "responses": tables.responses_table,
-    "evaluated": tables.evaluation_rows,
-    "across": tables.across_rows,
-    "sets": lambda table: tables.plain(
-        "sets", "Responses by model and set: how many refuse, and how many were cut at the length limit.", table, 2
-    ),
-    "sources": lambda table: tables.plain(
-        "sources", "Data and models, with the pin of what was fetched.", table, 2, "sources.csv"
-    ),
-}
-"""By the name under which `write_page` gets it: how a table is shown."""
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where the report lies and what it was made from."""
-
-    path: str
-    """The report's folder, as `safety-regions provenance` takes it."""
-    digest: str
-    """sha256 of its recipe."""
+LINKED = (".csv", ".json", ".md", ".pdf", ".yaml")
+"""Endings of the files beside the page that it lists."""
 
 
 def write_page(
     config: dict[str, Any],
-    tables: dict[str, pd.DataFrame],
-    verdicts: dict[str, Any],
+    tables: ReportTables,
+    verdicts: Sequence[Verdict],
     figures: Sequence[Shown],
-    provenance: Provenance,
+    report: Maker,
     output: Path,
 ) -> None:
     """Write the page; figures, CSVs and appendix.pdf are linked where they lie, beside it.
 
-    `tables`: `pairs` (iou.csv), and those of `TABLES` that the run has, as their CSVs have them; empty and missing ones
-    are left out. `verdicts`: the content of verdicts.json, or `{}`. The same arguments give the same bytes.
+    The same arguments give the same bytes.
     """
-    shown = {name: make(tables[name]) for name, make in TABLES.items() if len(tables.get(name, ()))}
-    data = selection(config, tables["pairs"]) if len(tables.get("pairs", ())) else None
+    data = selection(config, tables.pairs) if len(tables.pairs) else None
+    beside = (path for path in output.parent.glob("*") if path.suffix in LINKED)
     style, script = _style(), _resource("script.js")
     text = (
         _environment()
         .get_template("page.html")
         .render(
             config=config,
-            claims=claims(verdicts),
-            tables=shown,
+            articles=claim_articles(verdicts),
+            tables=page_tables(tables),
             data=data,
             start=at_start(data) if data else None,
             groups=_groups(figures),
             pictures=_pictures(figures, output.parent),
-            beside=sorted(
-                path.name
-                for path in output.parent.glob("*")
-                if path.suffix in (".csv", ".json", ".md", ".pdf", ".yaml")
-            ),
-            provenance=provenance,
+            beside=sorted(path.name for path in beside),
+            report=report,
             style=style,
             script=script,
             policy=_policy(style, script),

@@ -1,54 +1,62 @@
 """The claims as the page shows them: a sentence over all models, and a verdict for each model and method."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from safety_regions.claims.catalogue import Claim
+from safety_regions.claims.verdict import FAILS, HOLDS, MARKS, UNDECIDED, Verdict, by_claim
 from safety_regions.report.numbers import with_interval
 
-MARKS = {"holds": "\u2713", "does not hold": "\u2717", "undecided": "?"}
-LEADS = {"holds": "Holds", "does not hold": "Does not hold", "undecided": "Cannot be decided"}
+LEADS = {HOLDS: "Holds", FAILS: "Does not hold", UNDECIDED: "Cannot be decided"}
+"""By decision: how its part of the sentence begins."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One cell."""
+class VerdictCell:
+    """One verdict in words."""
 
     model: str
     method: str
-    verdict: str
+    decision: str
     effect: str
-    """The effect with its interval, in words."""
+    """The effect with its interval, and what it is."""
     reason: str
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> "VerdictCell":
+        """The cell of a verdict, with numbers as verdicts.json has them."""
+        outcome = verdict.outcome.rounded()
+        effect = verdict.claim.effect
+        if not math.isnan(outcome.effect):
+            effect = f"{with_interval(outcome.effect, outcome.low, outcome.high)} {effect}"
+        return cls(verdict.model, verdict.method, outcome.decision, effect, outcome.reason)
 
     @property
     def mark(self) -> str:
-        return MARKS.get(self.verdict, "?")
+        return MARKS[self.decision]
 
     @property
     def why(self) -> str:
         """All that is to be said of it."""
-        return f"{self.model}, {self.method}: {self.verdict}. {self.reason}" + (
-            f" Effect: {self.effect}." if self.effect else ""
-        )
+        return f"{self.model}, {self.method}: {self.decision}. {self.reason} Effect: {self.effect}."
 
     @property
-    def kind(self) -> str:
+    def style(self) -> str:
         """The class of the style sheet."""
-        return self.verdict.replace(" ", "-") if self.verdict in MARKS else "undecided"
+        return self.decision.replace(" ", "-")
 
 
 @dataclass(frozen=True)
-class Claim:
+class ClaimArticle:
     """One claim with all its verdicts."""
 
-    id: str
-    statement: str
-    source: str
-    test: str
+    claim: Claim
     sentence: str
     models: list[str]
     methods: list[str]
-    cells: dict[tuple[str, str], Verdict]
+    cells: dict[tuple[str, str], VerdictCell]
+    """By model and method."""
 
     @property
     def rows(self) -> list[str]:
@@ -59,55 +67,45 @@ class Claim:
     def columns(self) -> list[str]:
         return self.methods if self.rows is self.models else self.models
 
-    def at(self, row: str, column: str) -> Verdict | None:
+    def at(self, row: str, column: str) -> VerdictCell | None:
         """The cell of the table."""
         return self.cells.get((row, column) if self.rows is self.models else (column, row))
 
 
-def claims(content: dict[str, Any]) -> list[Claim]:
-    """The claims of verdicts.json in its order; none for an empty one."""
-    return [_claim(claim, content["verdicts"]) for claim in content.get("claims", [])]
+def claim_articles(verdicts: Sequence[Verdict]) -> list[ClaimArticle]:
+    """The claims in the order in which verdicts on them come."""
+    return [_article(claim, on_claim) for claim, on_claim in by_claim(verdicts).items()]
 
 
-def _claim(claim: dict[str, Any], all_verdicts: list[dict[str, Any]]) -> Claim:
-    rows = [row for row in all_verdicts if row["claim"] == claim["id"]]
-    cells = {(row["model"], row["method"]): _verdict(row) for row in rows}
-    models, methods = (list(dict.fromkeys(row[key] for row in rows)) for key in ("model", "method"))
-    said = sentence(list(cells.values()))
-    return Claim(claim["id"], claim["statement"], claim["source"], claim["test"], said, models, methods, cells)
+def _article(claim: Claim, verdicts: list[Verdict]) -> ClaimArticle:
+    models = list(dict.fromkeys(verdict.model for verdict in verdicts))
+    methods = list(dict.fromkeys(verdict.method for verdict in verdicts))
+    cells = {(verdict.model, verdict.method): VerdictCell.of(verdict) for verdict in verdicts}
+    return ClaimArticle(claim, sentence(list(cells.values())), models, methods, cells)
 
 
-def _verdict(row: dict[str, Any]) -> Verdict:
-    effect = "" if row.get("effect") is None else with_interval(row["effect"], row.get("low"), row.get("high"))
-    return Verdict(
-        row["model"], row["method"], row["verdict"], " ".join(filter(None, [effect, row.get("what")])), row["reason"]
-    )
-
-
-def sentence(cells: list[Verdict]) -> str:
+def sentence(cells: Sequence[VerdictCell]) -> str:
     """All verdicts on a claim in one sentence.
 
     `Holds with snip and wanda; does not hold with nlsr.` where each method has one verdict on all models; otherwise
     `Holds in 5 of 8 cases (with wanda on every model); does not hold in 3.`
     """
-    if not cells:
-        return "Decided for no model."
-    found: dict[str, list[str]] = {}
+    decisions: dict[str, list[str]] = {}
     for cell in cells:
-        found.setdefault(cell.method, []).append(cell.verdict)
-    agreed = {method: words[0] for method, words in found.items() if len(set(words)) == 1}
-    on = " on every model" if any(len(words) > 1 for words in found.values()) else ""
-    if len(agreed) == len(found) and len(set(agreed.values())) == 1:
-        return f"{LEADS[cells[0].verdict]} with every method{on}."
+        decisions.setdefault(cell.method, []).append(cell.decision)
+    agreed = {method: on_models[0] for method, on_models in decisions.items() if len(set(on_models)) == 1}
+    on = " on every model" if any(len(on_models) > 1 for on_models in decisions.values()) else ""
+    if len(agreed) == len(decisions) and len(set(agreed.values())) == 1:
+        return f"{LEADS[cells[0].decision]} with every method{on}."
     parts = []
-    for verdict, lead in LEADS.items():
-        n = sum(cell.verdict == verdict for cell in cells)
-        methods = _and([method for method, word in agreed.items() if word == verdict])
-        if n and len(agreed) == len(found):
+    for decision, lead in LEADS.items():
+        n = sum(cell.decision == decision for cell in cells)
+        methods = _and([method for method, common in agreed.items() if common == decision])
+        if n and len(agreed) == len(decisions):
             parts.append(f"{lead} with {methods}")
         elif n:
-            of = "" if parts else f" of {len(cells)} cases"
-            parts.append(f"{lead} in {n}{of}" + (f" (with {methods}{on})" if methods else ""))
+            cases = "" if parts else f" of {len(cells)} cases"
+            parts.append(f"{lead} in {n}{cases}" + (f" (with {methods}{on})" if methods else ""))
     return "; ".join([parts[0], *(part[0].lower() + part[1:] for part in parts[1:])]) + "."
 
 

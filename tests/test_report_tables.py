@@ -1,0 +1,78 @@
+"""A table is made once: the page and the summary have the same rows, each with its own way to write numbers."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pages import HOSTILE, make_tables
+
+from safety_regions.report.columns import Bar
+from safety_regions.report.inputs import Part
+from safety_regions.report.tables import across_table, estimates_table, evaluation_table, headline_table
+
+
+def test_what_a_model_does_without_a_region_stands_beside_random_ones():
+    table = evaluation_table(make_tables().evaluated)
+    about = ["tiny-llama", "snip", HOSTILE]
+    assert table.cells() == [
+        [*about, "intact", "5%", "1", "0.250", "1.23e+04", ""],
+        [*about, "before refinement", "5%", "0.250 (0.750)", "0.250 (0.250)", "1.23e+04 (1.23e+04)", "yes"],
+    ]
+    assert table.markdown()[2:] == [
+        f"| tiny-llama | snip | {HOSTILE} | intact | 0.050 | 1.00 | 0.25 | 1.23e+04 |  |",
+        f"| tiny-llama | snip | {HOSTILE} | raw | 0.050 | 0.25 (0.75) | 0.25 (0.25) | 1.23e+04 (1.23e+04) | yes |",
+    ]
+
+
+def test_the_range_over_random_regions_has_two_ends():
+    evaluated = make_tables().evaluated
+    other = evaluated[evaluated["condition"] == "random_raw"].assign(refusal_rate=0.5)
+    table = evaluation_table(pd.concat([evaluated, other]))
+    assert table.cells()[1][5] == "0.250 (0.500 to 0.750)"
+    assert "| 0.25 (0.50–0.75) |" in table.markdown()[3]
+
+
+def test_estimates_have_intervals_and_a_bar_on_the_page_alone():
+    table = estimates_table(make_tables().estimates)
+    interval, place = "0.500 [0.500, 0.500]", "−0.100 [−0.100, −0.100]"
+    about = ["tiny-llama", "snip", "before"]
+    ceiling = "0.900 [0.900, 0.900]"
+    assert table.cells() == [[*about, interval, "0.026", ceiling, place, Bar(0, 0, 0), "0.800", "", "4"]]
+    assert table.markdown() == [
+        "| model | method | stage | IoU | ceiling | place | size-matched IoU |",
+        "|---|---|---|---|---|---|---|",
+        "| tiny-llama | snip | raw | 0.500 (0.500 to 0.500) | 0.900 (0.900 to 0.900) | -0.100 (-0.100 to -0.100) | – |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "page", "summary"), [(0.5, "0.500 (0.020)", "0.500 (0.020)"), (math.nan, "–", "– (–)")]
+)
+def test_an_iou_stands_beside_its_floor(value, page, summary):
+    headline = make_tables().headline
+    ious = [column for column in headline if "iou" in column]
+    floors = [column for column in headline if "floor" in column]
+    table = headline_table(headline.assign(**dict.fromkeys(ious, value), **dict.fromkeys(floors, 0.04 * value)))
+    assert table.cells() == [["tiny-llama", "snip", *[page] * 4]]
+    assert table.markdown()[2] == f"| tiny-llama | snip | {' | '.join([summary] * 4)} |"
+
+
+def test_methods_are_compared_by_means_over_the_sets():
+    across = make_tables().across
+    table = across_table(pd.concat([across, across.assign(iou=1.0)]))
+    assert table.cells() == [["tiny-llama", "snip, wanda", *["0.750 (0.020)", "0.600"] * 2]]
+
+
+@pytest.mark.parametrize(
+    ("role", "kind", "model", "method"),
+    [
+        ("overlap/tiny.snip", "overlap", "tiny", "snip"),
+        ("across/tiny", "across", "tiny", ""),
+        ("prompt_overlap", "prompt_overlap", "", ""),
+    ],
+)
+def test_a_part_is_known_by_its_role(role, kind, model, method):
+    part = Part.of_role(role, Path("results"), "0" * 64)
+    assert (part.kind, part.model, part.method) == (kind, model, method)
+    assert role == "/".join(filter(None, [part.kind, part.about]))
