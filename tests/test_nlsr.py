@@ -25,7 +25,9 @@ KEPT = 4
 
 
 def inputs_of(loaded, samples, adapter):
-    """X of each adapted linear, (in, tokens), float64: one sample at a time through a copy with W + scaling B A in it."""
+    """X of each adapted linear, (in, tokens), float64: one sample at a time through a copy with W + scaling B A in
+    it.
+    """
     model = copy.deepcopy(loaded.model)
     gathered = {name: [] for name in adapter.factors}
     for name, module in named_linears(model).items():

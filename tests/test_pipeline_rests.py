@@ -106,7 +106,7 @@ def test_changed_code_plans_nothing_and_is_told_until_it_is_accepted(copy: Worki
     told = copy.run("--dry-run")
     (line,) = [line for line in told.splitlines() if "other code" in line]
     assert job_table(told) == {}
-    assert "overlap 5" in line and "region" in line and "in methods.snip, overlap.tables" in line
+    assert "overlap 5" in line and "region" in line and "methods.snip, overlap.tables changed" in line
 
     def command(*words: str) -> str:
         """What `safety-regions` prints."""

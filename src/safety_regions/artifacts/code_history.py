@@ -1,8 +1,8 @@
 """What today's code is, and which code before it made the same bytes: `code_history.json`.
 
-Whoever changes code either raises the version of each kind whose bytes change, or notes that none do:
-`safety-regions accept`. Until one of the two is done a test is red, and `snakemake` and `safety-regions verify` speak of
-the artifacts that were made by other code.
+Whoever changes code either raises the version of each kind whose bytes change, or notes that none do: `safety-regions
+accept`. Until one of the two is done a test is red, and `snakemake` and `safety-regions verify` speak of the artifacts
+that were made by other code.
 """
 
 import json
@@ -120,7 +120,9 @@ class CodeHistory:
         return CodeHistory(past, after.renamed)
 
     def _heirs(self, recorded: str) -> tuple[str, ...]:
-        """The modules that hold the code of one by the name in a receipt; the oldest receipts have the package before it."""
+        """The modules that hold the code of one by the name in a receipt; the oldest receipts have the package before
+        it.
+        """
         name = recorded.removeprefix(f"{PACKAGE}.")
         return self.renamed.get(recorded, self.renamed.get(name, (name,)))
 
@@ -169,8 +171,8 @@ def history() -> CodeHistory:
 def code_of(recipe: Mapping) -> dict[str, str]:
     """The digest of each module, or file, that decides the bytes of what this recipe makes, by its name.
 
-    Names are relative to this package: `regions.select`, `report/page/page.html`. A recipe of no known kind has none, nor
-    one that lacks what its makers go by.
+    Names are relative to this package: `regions.select`, `report/page/page.html`. A recipe of no known kind has none,
+    nor one that lacks what its makers go by.
     """
     try:
         makers = tuple(maker.format(**recipe) for maker in KINDS[recipe["kind"]].makers)

@@ -23,13 +23,13 @@ class Kind:
     folder: str
     """Below `results/`."""
     makers: tuple[str, ...]
-    """Modules of this package that make it; all code that decides its bytes is reached from them by imports. What stands
-    in braces is taken from the recipe."""
+    """Modules of this package that make it; all code that decides its bytes is reached from them by imports. What
+    stands in braces is taken from the recipe."""
     script: str
     """Of `scripts/`, without its ending: what a job calls."""
     shared: Literal["git", "dvc", "nowhere"]
-    """Where it is published: small tables in git; bytes through DVC, of models only those that are trained here; nowhere
-    what is quick to make again from tables."""
+    """Where it is published: small tables in git; bytes through DVC, of models only those that are trained here;
+    nowhere what is quick to make again from tables."""
     step: str | None = None
     """The step by whose memory and time it is planned; None for one that needs little, or where the recipe tells."""
     told: tuple[str, ...] = ()
@@ -103,7 +103,9 @@ def is_table(kind: str) -> bool:
 
 
 def step_of(recipe: dict) -> str | None:
-    """The step by whose memory and time a recipe's artifact is planned; None for one that needs little, or is fetched."""
+    """The step by whose memory and time a recipe's artifact is planned; None for one that needs little, or is
+    fetched.
+    """
     match recipe["kind"]:
         case "region":
             return "select" if "statistics" in recipe else "measure"

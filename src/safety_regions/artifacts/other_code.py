@@ -28,9 +28,9 @@ class OtherCode:
         many = ", ".join(f"{kind} {n}" for kind, n in self.kinds.items())
         raised = {"artifacts/kinds.py" if KINDS[kind].version else "config/method_catalogue.py" for kind in self.kinds}
         return (
-            f"{self.kinds.total()} finished artifacts of this run ({many}) were made by other code than today's, which differs "
-            f"in {', '.join(self.modules)}; they are used as they are. Raise the versions of kinds whose bytes change "
-            f"(in {' and '.join(sorted(raised))}) to make them again, or note that none do: safety-regions accept"
+            f"{self.kinds.total()} finished artifacts of this run ({many}) were made by other code than today's: "
+            f"{', '.join(self.modules)} changed. They are used as they are. If bytes change, raise the versions of these "
+            f"kinds (in {' and '.join(sorted(raised))}) to make them again; if none do, note it: safety-regions accept"
         )
 
 
@@ -49,15 +49,15 @@ def warn_if_changed(artifact: str, code: Mapping[str, str]) -> None:
     """Say on stderr which modules have changed since an artifact was made, by the digests in its receipt."""
     if changed := history().changed(code):
         print(
-            f"warning: {', '.join(changed)} changed since {artifact} was made; it is used as it is (a higher version makes it "
-            "again, `safety-regions accept` notes that its bytes stay)",
+            f"warning: {', '.join(changed)} changed since {artifact} was made; it is used as it is "
+            "(a higher version makes it again, `safety-regions accept` notes that its bytes stay)",
             file=sys.stderr,
         )
 
 
 def accept(results: Path, moved: Mapping[str, Iterable[str]] | None = None) -> list[str]:
-    """Note in `code_history.json` that today's code makes the bytes of all code before it, that of the receipts below a folder
-    among it. Returns the modules of which something new was noted.
+    """Note in `code_history.json` that today's code makes the bytes of all code before it, that of the receipts below a
+    folder among it. Returns the modules of which something new was noted.
 
     Raises `UserError` for a module that is gone if it is neither `moved` nor found again under another name.
     """

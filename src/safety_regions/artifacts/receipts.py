@@ -59,8 +59,8 @@ def paths_of(artifact: Path | str, receipt: Receipt) -> dict[str, Path]:
 def write(artifact: Path | str, recipe: dict, facts: dict[str, Any], *, versions: tuple[str, ...] = ()) -> Receipt:
     """Write the receipt (and the run's facts) of a file or folder that is already in place.
 
-    For a folder, every file in it is hashed. `versions`: packages that decide the bytes. Which of our modules do is known
-    by the recipe's kind.
+    For a folder, every file in it is hashed. `versions`: packages that decide the bytes. Which of our modules do is
+    known by the recipe's kind.
     """
     artifact = Path(artifact)
     members = sorted(p for p in artifact.iterdir() if p.is_file()) if artifact.is_dir() else [artifact]

@@ -62,7 +62,9 @@ def _git(*words: str) -> str | None:
 
 @cache
 def version_of(package: str) -> str:
-    """The version in use, looked up once: to read a package's description takes longer than to write a small receipt."""
+    """The version in use, looked up once: to read a package's description takes longer than to write a small
+    receipt.
+    """
     try:
         return version(package)
     except PackageNotFoundError:

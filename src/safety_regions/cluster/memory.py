@@ -151,7 +151,9 @@ def _on_host(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
 
 
 def _masks(table: Artifact, size: ModelSize) -> Bytes:
-    """One matrix of every region, packed, four planes each; and the utility regions and their union at every fraction."""
+    """One matrix of every region, packed, four planes each; and the utility regions and their union at every
+    fraction.
+    """
     if table.kind == "across":
         # The last mask of every region is kept.
         return (8 + len(table.inputs) / 8) * size.largest

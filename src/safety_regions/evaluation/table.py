@@ -85,7 +85,9 @@ def evaluation_table(
 
 
 def _without_region(subject: Subject, intact: dict, masks: Masks, forbidden: Masks | None, key: str) -> list[dict]:
-    """What the model does without a region, then without each of its random ones; all the same if the region is empty."""
+    """What the model does without a region, then without each of its random ones; all the same if the region is
+    empty.
+    """
     header, first = subject.header, subject.options.seed
     share, seeds = subject.share(masks), range(first, first + subject.options.n_random)
     if share == 0:

@@ -42,7 +42,9 @@ def onset_and_smoothing(gap: Float64[np.ndarray, " layers"]) -> tuple[int, int] 
 
 
 def scales(step: float, n_steps: int, *, refuses: bool) -> list[float]:
-    """1 + step, 1 + 2 step, ... for a model that refuses little; 1 - step, ... as long as positive for one that does."""
+    """1 + step, 1 + 2 step, ... for a model that refuses little; 1 - step, ... as long as positive for one that
+    does.
+    """
     moves = [step * i for i in range(1, n_steps + 1)]
     return [round(1 - move, 9) for move in moves if move < 1] if refuses else [round(1 + move, 9) for move in moves]
 

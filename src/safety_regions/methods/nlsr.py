@@ -54,7 +54,9 @@ def measure(
 def observer(
     loaded: LoadedModel, samples: Sequence[Sample], options: Nlsr, *, adapter: LoraAdapter, merged: bool
 ) -> Observer:
-    """What gathers the statistics of `measure` in a pass over the samples by the model with the adapter in its weights."""
+    """What gathers the statistics of `measure` in a pass over the samples by the model with the adapter in its
+    weights.
+    """
     return _Grams(named_linears(loaded.model), adapter)
 
 

@@ -26,7 +26,9 @@ class Entry:
         return receipts.recipe_digest(self.recipe)
 
     def checked(self, role: str) -> Path:
-        """The path of an input whose files agree with its receipt, made by the recipe that this entry's recipe names."""
+        """The path of an input whose files agree with its receipt, made by the recipe that this entry's recipe
+        names.
+        """
         receipts.check(self.inputs[role], self.recipe[role])
         return self.inputs[role]
 
