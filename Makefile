@@ -6,7 +6,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 LOCK := envs/lock.txt
 TORCH := $(shell grep '^torch==' $(LOCK))
 
-.PHONY: reproduce test test-cluster check bench publish pull verify
+.PHONY: reproduce test test-cluster check mutants bench publish pull verify
 .DELETE_ON_ERROR:
 
 # The main job: everything that config/demo.yaml asks for.
@@ -29,6 +29,11 @@ check: $(VENV)/.installed-dev
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 	$(VENV)/bin/python -m safety_regions.config.generate --check
+
+# Whether the tests fail when the core is wrong: takes an hour or two, so it is no part of `make test`. WORDS are for the program,
+# such as `--all select.py` (tests/mutation/mutants.py).
+mutants: $(VENV)/.installed-mutation
+	$(VENV)/bin/python tests/mutation/mutants.py $(WORDS)
 
 # Measured claims (docs/benchmarks.md), on SmolLM2-135M or on MODEL, a prepared folder results/models/NAME.DIGEST.
 bench: $(VENV)/.installed
@@ -53,4 +58,8 @@ $(VENV)/.installed: $(LOCK) pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) install --quiet --constraint $(LOCK) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-mutation: $(VENV)/.installed-dev
+	$(PIP) install --quiet --constraint $(LOCK) --editable '.[dev,mutation]'
 	@touch $@

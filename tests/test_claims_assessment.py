@@ -99,3 +99,37 @@ def test_few_sets_and_empty_tables_raise_no_warning(n_sets):
 def test_low_must_not_be_above_moderate():
     with pytest.raises(ValidationError, match="above moderate"):
         Claims(low=0.7, moderate=0.6)
+
+
+def without_regions(model: str, method: str, refined: float) -> pd.DataFrame:
+    """Rows of evaluate.csv: what is left of the refusals without the refined region, of all with a random one."""
+    rows = [("intact", 1.0, None), ("refined", refined, refined < 1), ("random_refined", 1.0, None)]
+    table = pd.DataFrame(rows, columns=["condition", "refusal_rate", "removes_more_than_random"])
+    return table.assign(model=model, method=method, set="s", n_harmful=50, perplexity=10.0)
+
+
+def test_each_region_is_held_against_what_its_own_model_does_without_it(planted):
+    own = {("m", "snip"): 0.0, ("m-1", "wanda"): 1.0, ("m", "wanda"): 1.0, ("m-1", "snip"): 0.0}
+    evaluated = pd.concat([without_regions(*key, rate) for key, rate in own.items()], ignore_index=True)
+    overlaps = {name: {"pairs": of.pairs, "nway": of.nway} for name, of in planted.items()}
+    sets = next(iter(planted.values())).sets
+    found = assess(config(sets), overlaps, {}, evaluated, NOTHING, {})
+    verdicts = {(v.model, v.method): v.outcome.decision for v in found.verdicts if v.claim.id == "matters"}
+    assert verdicts == {("m", "snip"): "holds", ("m-1", "wanda"): "does not hold"}
+    alone = assess(config(sets), overlaps, {}, evaluated[evaluated["model"] == "m"], NOTHING, {})
+    assert [v.outcome.decision for v in alone.verdicts if v.claim.id == "matters"] == ["holds", "undecided"]
+
+
+def test_the_tables_have_one_row_after_the_other(planted):
+    """As files have them: joined parts would bring their own numbers along."""
+    found = assessed(planted)
+    for table in (found.estimates, found.confounds):
+        assert table.index.tolist() == list(range(len(table)))
+
+
+def test_each_region_has_its_own_replicates_and_facts(planted):
+    """Those of another model or method, with the same sets, say nothing of it."""
+    both, alone = assessed(planted), assessed({"m.snip": planted["m.snip"]})
+    first = both.estimates[both.estimates["model"] == "m"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(first, alone.estimates)
+    assert both.estimates["ceiling"].nunique() == 4

@@ -95,3 +95,35 @@ def test_the_table_names_every_covariate_at_both_stages():
     assert not np.isnan(by.loc[("raw", "response length, difference"), "rho"])
     assert np.isnan(by.loc[("raw", "prompts, mean"), "rho"])
     assert np.isnan(by.loc[("raw", "share refused, mean"), "rho"])
+
+
+def test_three_sets_are_the_fewest_that_have_a_correlation():
+    a, b = random_matrix(3, 0), random_matrix(3, 1)
+    rho, p_value, n_pairs = mantel(a, b)
+    assert (rho, p_value) == pytest.approx(literal(a, b))
+    assert n_pairs == 3
+
+
+@pytest.mark.parametrize("n", [MOST_EXACT, MOST_EXACT + 1])
+def test_p_values_are_shares_of_the_orders_tried(n):
+    """All of them for few sets; for more, the order found is one of those counted, so that none is zero."""
+    a = random_matrix(n, 0)
+    tried = len(list(permutations(range(n)))) if n <= MOST_EXACT else 5000
+    share = mantel(a, a)[1] * tried
+    assert share == pytest.approx(round(share)) and share >= 1
+
+
+def test_equal_values_up_to_rounding_are_ties():
+    a = random_matrix(5, 0)
+    b = a.copy()
+    b[0, 1] = b[1, 0] = b[0, 2] + 1e-14
+    exact = b.copy()
+    exact[0, 1] = exact[1, 0] = exact[0, 2]
+    assert mantel(a, b) == mantel(a, exact)
+
+
+def test_sets_with_most_holes_are_left_out_first():
+    a = random_matrix(6, 0)
+    for i, j in ((0, 1), (0, 2), (0, 3), (4, 5)):
+        a[i, j] = a[j, i] = np.nan
+    assert mantel(a, random_matrix(6, 1))[2] == 6

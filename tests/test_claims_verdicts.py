@@ -12,7 +12,14 @@ from safety_regions.claims.jackknife import Estimate
 from safety_regions.claims.planted import PlantedWorld, draw
 from safety_regions.claims.refusals import difference_interval, matters, wilson
 from safety_regions.claims.responses import compared, response_rows
-from safety_regions.claims.rules import TESTS, Evidence, drops_when_refined, follows_response, nothing_common
+from safety_regions.claims.rules import (
+    TESTS,
+    Evidence,
+    at_most_moderate,
+    drops_when_refined,
+    follows_response,
+    nothing_common,
+)
 from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, against
 from safety_regions.config.claims import Claims
 
@@ -211,3 +218,175 @@ def test_intervals_of_shares_as_published():
     assert wilson(81 / 263, 263, 0.95) == pytest.approx((0.2553, 0.3662), abs=5e-5)
     low, high = difference_interval(0.0, 0.0, 10, 0.95)
     assert (low, high) == pytest.approx((-0.2775, 0.2775), abs=5e-5)
+
+
+def several_controls(refined: float, controls: list[float]) -> pd.DataFrame:
+    """A set whose refined region has these random regions beside it."""
+    table = evaluated([refined], random=min(controls))
+    others = [table.iloc[[2]].assign(refusal_rate=rate) for rate in controls[1:]]
+    return pd.concat([table.iloc[:2], table.iloc[[2]].assign(refusal_rate=controls[0]), *others], ignore_index=True)
+
+
+@pytest.mark.parametrize("controls", [[0.1, 0.95, 0.95], [0.95, 0.95, 0.1]])
+def test_a_region_is_held_against_the_random_one_that_costs_most(controls):
+    """Without one of them a tenth of the refusals is left; by their mean the region would matter."""
+    found = matters(several_controls(0.0, controls), LINES)
+    assert (found.decision, found.effect) == (UNDECIDED, pytest.approx(-0.1))
+    assert found.high > 0
+
+
+def test_a_region_is_held_against_the_intact_model_where_random_ones_cost_nothing():
+    found = matters(several_controls(0.5, [1.0, 1.0]), replace_lines(refuses=0.5))
+    assert found.effect == pytest.approx(-0.5)
+    table = evaluated([0.5], random=1.0, intact=0.75)
+    assert matters(table, LINES).effect == pytest.approx(-0.25)
+
+
+def replace_lines(**lines: float) -> Claims:
+    return LINES.model_copy(update=lines)
+
+
+@pytest.mark.parametrize(("column", "line", "at"), [("refuses", 0.5, 0.5), ("refuses", 0.5, 0.49)])
+def test_an_intact_model_that_refuses_just_enough_is_held_against(column, line, at):
+    table = evaluated([0.0], random=at, intact=at, n=200)
+    assert (matters(table, replace_lines(**{column: line})).decision == HOLDS) is (at >= line)
+
+
+@pytest.mark.parametrize(("perplexity", "verdict"), [(99.9, HOLDS), (100.0, UNDECIDED)])
+def test_a_model_is_broken_from_the_line_on(perplexity, verdict):
+    assert matters(evaluated([0.0], perplexity=perplexity), LINES).decision == verdict
+
+
+def test_one_set_of_which_the_model_breaks_is_enough_to_leave_it_open():
+    table = evaluated([0.0, 0.0])
+    table.loc[4, "perplexity"] = 1e6
+    assert matters(table, LINES).decision == UNDECIDED
+    table.loc[4, "perplexity"], table.loc[1, "perplexity"] = 20.0, 1e6
+    assert matters(table, LINES).decision == UNDECIDED
+
+
+def test_the_interval_spans_those_of_all_sets_and_the_effect_is_their_mean():
+    both, first, second = (matters(evaluated(rates), LINES) for rates in ([0.0, 0.3], [0.0], [0.3]))
+    assert (both.low, both.high) == (first.low, second.high)
+    assert both.effect == pytest.approx((first.effect + second.effect) / 2)
+
+
+# Means would decide each of these: some pair of the one kind is on the other side of some pair of the other.
+@pytest.mark.parametrize(
+    ("same_response", "same_prompts"),
+    [
+        ([0.4, 0.9], [0.5, 0.5]),
+        ([0.4, 0.8], [0.5, 0.5]),
+        ([0.6, 0.6], [0.4, 0.7]),
+        ([0.5, 0.5], [0.4, 0.9]),
+        ([0.3, 0.6], [0.5, 0.8]),
+        ([0.2, 0.8], [0.6, 0.6]),
+        ([0.4, 0.4], [0.1, 0.6]),
+    ],
+)
+def test_response_against_prompt_asks_every_pair_and_not_their_means(same_response, same_prompts):
+    found = follows_response(evidence(empty(replicates=controls(same_response, same_prompts))))
+    assert found.decision == UNDECIDED
+    assert found.reason.endswith("They mix.")
+
+
+@pytest.mark.parametrize(("apart", "verdict"), [(0.03125, FAILS), (0.0625, UNDECIDED), (0.125, HOLDS)])
+def test_response_against_prompt_needs_more_than_the_margin(apart, verdict):
+    """Binary fractions, so that one difference is the margin exactly, which neither side may claim."""
+    rows = controls([0.5 + apart] * 2, [0.5, 0.5])
+    assert follows_response(evidence(empty(replicates=rows), margin=0.0625)).decision == verdict
+
+
+def with_raw_iou(estimate: Estimate) -> Evidence:
+    of = evidence(draw(PlantedWorld(), 4, 0), low=0.25, moderate=0.5)
+    stages = of.measured.stages | {"raw": replace(of.measured.stages["raw"], iou=estimate)}
+    return replace(of, measured=replace(of.measured, stages=stages))
+
+
+@pytest.mark.parametrize(
+    ("value", "word"), [(0.2, "low"), (0.25, "moderate"), (0.4, "moderate"), (0.5, "moderate"), (0.6, "high")]
+)
+def test_an_overlap_is_called_low_moderate_or_high_by_its_mean(value, word):
+    found = at_most_moderate(with_raw_iou(Estimate(value, value - 0.01, value + 0.01, 4)))
+    assert found.reason.endswith(f" The mean is {word}.")
+
+
+def test_an_overlap_that_is_not_known_is_called_nothing():
+    found = at_most_moderate(with_raw_iou(Estimate(np.nan)))
+    assert (found.decision, "The mean is" in found.reason) == (UNDECIDED, False)
+
+
+@pytest.mark.parametrize(("high", "verdict"), [(-0.01, HOLDS), (0.0, UNDECIDED)])
+def test_a_drop_whose_difference_may_be_zero_is_left_open(high, verdict):
+    of = evidence(draw(PlantedWorld(utility=0.95), 8, 0))
+    of = replace(of, measured=replace(of.measured, difference=Estimate(-0.1, -0.3, high, 8)))
+    assert drops_when_refined(of).decision == verdict
+
+
+def test_a_difference_below_zero_makes_no_drop_of_what_is_none():
+    of = evidence(draw(PlantedWorld(utility=0.0), 8, 0))
+    for high in (-0.01, 0.1):
+        unsure = replace(of, measured=replace(of.measured, difference=Estimate(-0.1, -0.3, high, 8)))
+        assert drops_when_refined(unsure).decision == FAILS
+
+
+def grown(orders: list[list[float]], stage: str = "refined") -> pd.DataFrame:
+    """Rows of the growing overlap, one list for each order, from two sets on."""
+    of = AT | ({"stage": "raw", "utility": "", "p": np.nan} if stage == "raw" else {})
+    rows = [{**of, "order": i, "n": n, "iou": v} for i, order in enumerate(orders) for n, v in enumerate(order, 2)]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("orders", "lines", "verdict", "effect"),
+    [
+        # The line itself is not below it, and a loss of just the line's share has not settled.
+        ([[0.5, 0.125]], {"common": 0.125}, UNDECIDED, 0.125),
+        ([[0.5, 0.375]], {"settled": 0.25}, UNDECIDED, 0.375),
+        ([[0.5, 0.375]], {"settled": 0.2500001}, FAILS, 0.375),
+        # Means over the orders, whatever a single one says.
+        ([[0.5, 0.02], [0.5, 0.48]], {}, UNDECIDED, 0.25),
+        ([[0.25, 0.25], [0.25, 0.25]], {}, FAILS, 0.25),
+        # Against the mean of one set fewer, not of two.
+        ([[1.0, 0.26, 0.25]], {}, FAILS, 0.25),
+        ([[0.25, 0.5, 0.25]], {}, UNDECIDED, 0.25),
+        # From nothing nothing can fall.
+        ([[0.0, 0.25]], {}, UNDECIDED, 0.25),
+    ],
+)
+def test_what_is_common_to_all_sets_is_the_last_mean_over_orders(orders, lines, verdict, effect):
+    found = nothing_common(evidence(empty(nway=grown(orders)), **lines))
+    assert (found.decision, found.effect) == (verdict, pytest.approx(effect))
+
+
+def test_what_raw_regions_have_in_common_says_nothing_of_refined_ones():
+    table = pd.concat([grown([[0.5, 0.45]]), grown([[0.5, 0.01]], "raw")], ignore_index=True)
+    assert nothing_common(evidence(empty(nway=table))).effect == 0.45
+
+
+@pytest.mark.parametrize("outside", [{"q": 0.2}, {"p": 0.2}, {"utility": "u"}, {"stage": "raw", "utility": ""}])
+def test_a_claim_looks_at_the_fractions_and_the_union_of_the_run(outside):
+    table = pd.concat([grown([[0.5, 0.45]]), grown([[0.01, 0.01]]).assign(**outside)], ignore_index=True)
+    assert nothing_common(evidence(empty(nway=table))).effect == 0.45
+
+
+@pytest.mark.parametrize("at", ["low", "high"])
+def test_an_interval_that_ends_on_the_line_is_on_neither_side(at):
+    ends = {"low": (0.5, 0.7), "high": (0.3, 0.5)}[at]
+    for above in (True, False):
+        assert against(Estimate(0.5, *ends, 5), 0.5, above=above).decision == UNDECIDED
+
+
+@pytest.mark.parametrize("row", [0, 3])
+def test_every_intact_model_must_refuse(row):
+    """Were it asked otherwise for each set, the one that refuses least would count."""
+    table = evaluated([0.0, 0.0])
+    table.loc[row, "refusal_rate"] = 0.1
+    found = matters(table, LINES)
+    assert found.decision == UNDECIDED
+    assert found.reason.startswith("The intact model refuses 10% of the harmful prompts")
+
+
+def test_the_ranges_of_both_kinds_of_pairs_are_told():
+    found = follows_response(evidence(empty(replicates=controls([0.6, 0.6], [0.4, 0.5]))))
+    assert found.reason == "Same response: 0.60; same prompts: 0.40 to 0.50."

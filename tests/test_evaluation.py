@@ -46,8 +46,11 @@ def test_rates_are_shares_of_the_prompts_of_each_kind(monkeypatch):
         (0.9, 0.2, [0.8, 0.5], True),
         (0.9, 0.5, [0.8, 0.5], False),
         (0.9, 0.6, [0.8, 0.5], False),
+        (0.9, 0.6, [0.5, 0.8], False),
+        (0.9, 0.6, [0.9, 0.9, 0.9, 0.5], False),
         (0.5, 0.6, [0.7, 0.8], False),
         (0.9, 0.9, [1.0, 1.0], False),
+        (0.9, 0.95, [1.0, 1.0], False),
     ],
 )
 def test_verdict_asks_for_a_drop_larger_than_that_of_every_control(intact, region, controls, expected):

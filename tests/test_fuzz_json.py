@@ -66,11 +66,26 @@ def test_what_is_never_written_is_not_read(text):
         load_json(text)
 
 
-def checked(text: str | bytes) -> receipts.Receipt | None:
-    """The receipt of this text beside the file `x` that holds b"hi", checked; None if it is refused."""
-    with TemporaryDirectory() as folder:
-        artifact = Path(folder, "x")
+REACHABLE = ("x", "a/b", "a/x", "../secret", "a/../x", "./x")
+"""Files that names in a receipt may lead to from the artifact's folder: all there, with the sound one's bytes."""
+
+
+def place(folder: str, whole: bool) -> Path:
+    """An artifact `x` that holds b"hi": a file, or a folder (`whole`) with the file `x` and others in reach."""
+    artifact = Path(folder, "x")
+    if whole:
+        (artifact / "a").mkdir(parents=True)
+        for name in REACHABLE:
+            (artifact / name).write_bytes(b"hi")
+    else:
         artifact.write_bytes(b"hi")
+    return artifact
+
+
+def checked(text: str | bytes, whole: bool = False) -> receipts.Receipt | None:
+    """The receipt of this text beside the artifact, checked; None if it is refused."""
+    with TemporaryDirectory() as folder:
+        artifact = place(folder, whole)
         receipts.receipt_path(artifact).write_bytes(text if isinstance(text, bytes) else text.encode(errors="replace"))
         try:
             return receipts.check(artifact)
@@ -90,8 +105,9 @@ def receipt(**changes: object) -> str:
     return json.dumps(sound | changes)
 
 
-def test_a_sound_receipt_is_accepted():
-    assert checked(receipt()).files == {"x": sha256_of_text("hi")}
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_sound_receipt_is_accepted(whole):
+    assert checked(receipt(), whole).files == {"x": sha256_of_text("hi")}
 
 
 @few
@@ -101,14 +117,14 @@ def test_any_text_in_place_of_a_receipt_is_refused(text):
 
 
 @few
-@given(st.sampled_from(["recipe", "digest", "files", "facts", "code"]), VALUES)
-@example("recipe", {"a": math.nan})
-@example("recipe", {"a": "\ud800"})
-@example("files", {})
-@example("files", {"../x": "0" * 64})
-@example("files", {"x": 3})
-def test_any_value_in_a_receipt_is_refused_or_is_one_that_decides_nothing(key, value):
-    found = checked(receipt(**{key: value}))
+@given(st.sampled_from(["recipe", "digest", "files", "facts", "code"]), VALUES, st.booleans())
+@example("recipe", {"a": math.nan}, False)
+@example("recipe", {"a": "\ud800"}, False)
+@example("files", {}, True)
+@example("files", {"../x": "0" * 64}, True)
+@example("files", {"x": 3}, True)
+def test_any_value_in_a_receipt_is_refused_or_is_one_that_decides_nothing(key, value, whole):
+    found = checked(receipt(**{key: value}), whole)
     if found is not None:
         assert (found.files, found.digest) == (
             {"x": sha256_of_text("hi")},
@@ -116,9 +132,26 @@ def test_any_value_in_a_receipt_is_refused_or_is_one_that_decides_nothing(key, v
         )
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/b", "..", ".", "", "x\0"])
-def test_a_receipt_speaks_of_no_file_elsewhere(name):
-    assert checked(receipt(files={name: sha256_of_text("hi")})) is None
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("name", [*REACHABLE[1:], "../x", "/etc/passwd", "..", ".", "", "x\0"])
+def test_a_receipt_speaks_of_no_file_elsewhere(name, whole):
+    assert checked(receipt(files={name: sha256_of_text("hi")}), whole) is None
+
+
+SHA256S = st.sampled_from([sha256_of_text("hi"), sha256_of_text("ho"), "0" * 64])
+NAMES = st.lists(st.sampled_from(["..", ".", "", "a", "b", "x", "secret", "x\0", "/"]), min_size=1, max_size=3)
+FILES = st.dictionaries(NAMES.map("/".join), SHA256S, max_size=3)
+
+
+@few
+@given(FILES, st.booleans())
+@example({"../secret": sha256_of_text("hi")}, True)
+@example({"x": sha256_of_text("hi"), "a/b": sha256_of_text("hi")}, True)
+@example({"x": sha256_of_text("ho")}, True)
+def test_whatever_files_a_receipt_names_only_the_artifacts_own_are_accepted(files, whole):
+    """All that such names lead to is there, with the bytes of the sound file: none is refused as missing alone."""
+    found = checked(receipt(files=files), whole)
+    assert (found is not None) is (files == {"x": sha256_of_text("hi")})
 
 
 def test_a_folder_in_place_of_a_receipt_is_refused(tmp_path):

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
 from safety_regions.overlap.chance import covered
 from safety_regions.overlap.counts import UNION, count, sample_orders
 from safety_regions.overlap.tables import nway_table, pair_table, size_table
 from safety_regions.regions.format import write_region
 from safety_regions.regions.select import Cut, level_of
+from safety_regions.steps.jobs import Entry
+from safety_regions.steps.overlap import overlap as overlap_step
 
 GRID = [0.05, 0.1, 0.3]
 SHAPES = {"0.q": (6, 9), "0.down": (5, 20), "1.q": (6, 9), "1.down": (5, 20)}
@@ -232,3 +235,38 @@ import safety_regions.steps.across, safety_regions.steps.draw_figures, safety_re
 print([m for m in ("torch", "transformers", "datasets", "scipy") if m in sys.modules])
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_another_seed_gives_other_orders_behind_the_listed_one():
+    orders = [sample_orders(8, 6, seed) for seed in range(5)]
+    assert all(of[0] == list(range(8)) for of in orders)
+    others = {tuple(order) for of in orders for order in of[1:]}
+    assert len(others) == 5 * 5
+
+
+def test_the_table_of_growing_overlap_follows_the_seed_of_the_recipe(tmp_path):
+    """And nothing else does: pairs and sizes know no order."""
+    facts = dict.fromkeys(("n_samples", "share_refused", "n_cut", "n_empty", "mean_response_tokens", "n_elements"), 1)
+    names, inputs, digests = [*"abcdefu"], {}, {}
+    for number, name in enumerate(names):
+        of = {"kind": "region", "set": name}
+        inputs[name], generator = tmp_path / f"{name}.safetensors", np.random.default_rng(number)
+        levels = {m: generator.integers(0, len(GRID) + 1, shape, dtype=np.uint8) for m, shape in SHAPES.items()}
+        write_region(
+            inputs[name], levels.items(), recipe_digest=receipts.recipe_digest(of), cut=Cut(tuple(GRID), "matrix")
+        )
+        digests[name] = receipts.write(inputs[name], of, facts).digest
+    made = {}
+    for run, seed in (("first", 0), ("again", 0), ("other", 1)):
+        sets = {"safety": [[n, digests[n]] for n in names[:-1]], "utility": [["u", digests["u"]]]}
+        recipe = {"kind": "overlap", "version": 2, **sets, "p": 0.1, "orders": {"n_orders": 4, "seed": seed}}
+        overlap_step(Entry(str(tmp_path / run), recipe, {name: str(path) for name, path in inputs.items()}))
+        made[run] = {name: pd.read_parquet(tmp_path / run / f"{name}.parquet") for name in ("pairs", "nway", "sizes")}
+    added = {
+        run: [tuple(of) for _, of in tables["nway"].groupby(["stage", "q", "order"])["added"]]
+        for run, tables in made.items()
+    }
+    assert added["first"] == added["again"] != added["other"]
+    assert len(set(added["first"])) == 4
+    for name in ("pairs", "sizes"):
+        pd.testing.assert_frame_equal(made["first"][name], made["other"][name])

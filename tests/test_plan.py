@@ -211,3 +211,71 @@ def test_regions_of_snip_and_wanda_keep_their_digests():
     plan = plan_of()
     assert plan.regions["tiny-llama", "snip"]["syn_build"].key == "9ab9793cca46"
     assert plan.regions["tiny-llama", "wanda"]["syn_build"].key == "382d8003d2c3"
+
+
+def strings_in(value: object) -> set[str]:
+    """Every text anywhere in nested mappings and lists."""
+    if isinstance(value, dict):
+        return {text for inner in value.values() for text in strings_in(inner)}
+    if isinstance(value, list | tuple):
+        return {text for inner in value for text in strings_in(inner)}
+    return {value} if isinstance(value, str) else set()
+
+
+@pytest.mark.parametrize("changes", [{}, {"models": ["smollm2-135m-aligned"]}, {"datasets": {"deduplicate": "across"}}])
+def test_what_a_recipe_names_is_handed_over_and_nothing_else(changes):
+    """An input that the recipe does not name could change unseen; one that is not handed over fails the job."""
+    plan = plan_of(**changes)
+    digests = {a.digest for a in plan.made.values()}
+    for artifact in plan.made.values():
+        named = strings_in(artifact.recipe) & digests
+        assert named == {source.digest for source in artifact.inputs.values()}, artifact.path
+
+
+def test_whatever_is_handed_over_is_made_by_the_plan_too():
+    plan = plan_of()
+    for artifact in plan.made.values():
+        assert all(plan.made[source.key] is source for source in artifact.inputs.values())
+
+
+def test_everything_is_made_for_the_report():
+    """What no target needs would never be made, or for nothing."""
+    plan = plan_of()
+    needed, pending = set(), [*plan.targets]
+    while pending:
+        artifact = pending.pop()
+        if artifact.key not in needed:
+            needed.add(artifact.key)
+            pending += artifact.inputs.values()
+    assert needed == set(plan.made)
+
+
+def test_every_artifact_but_single_ones_is_in_one_batch():
+    """Single jobs make datasets, prompts, models, adapters, the table of prompts and the report."""
+    plan = plan_of()
+    single = {"dataset", "prompts", "prompt_overlap", "model", "adapter", "report"}
+    assert {a.path for a in plan.made.values() if a.kind not in single} == set(plan.batch_of)
+    assert sum(len(batch.artifacts) for batch in plan.batches.values()) == len(plan.batch_of)
+
+
+def test_methods_share_a_pass_over_a_set():
+    """All that is measured of one set is in one job, however few a job may make, and sets follow each other."""
+    for most in (1, 4, 9, 100):
+        plan = plan_of(machine={"datasets_per_job": most}, models=["tiny-llama"])
+        sets: dict[str, set[str]] = {}
+        for batch in plan.batches.values():
+            if batch.step == "measure":
+                for artifact in batch.artifacts:
+                    sets.setdefault(Path(artifact.stem).name, set()).add(batch.key)
+                per_set = {Path(a.stem).name for a in batch.artifacts}
+                assert len(batch.artifacts) <= most or len(per_set) == 1
+        assert all(len(jobs) == 1 for jobs in sets.values())
+        assert len({job for jobs in sets.values() for job in jobs}) == {1: 48, 4: 48, 9: 48, 100: 3}[most]
+
+
+def test_an_evaluation_is_told_everything_that_it_goes_by():
+    """The seed also moves the prompts, and so the digest: without it random regions would be the same."""
+    said = {"seed": 3, "max_new_tokens": 7, "replace": "mean", "n_random": 5}
+    plan = plan_of(evaluate=said)
+    recipes = [a.recipe for a in plan.made.values() if a.kind == "evaluate"]
+    assert recipes and all(recipe["options"] == said for recipe in recipes)

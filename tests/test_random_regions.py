@@ -64,3 +64,26 @@ def test_random_layers_are_another_range_of_the_same_length(region, forbidden, p
     real, closed = as_layers(region, 5), as_layers(forbidden, 5) if forbidden else None
     found = {tuple(layers_of(random_like(real, names, "layer", closed, str(seed)), 5)) for seed in range(40)}
     assert found == {tuple(layers) for layers in possible}
+
+
+def test_random_controls_of_equal_matrices_have_nothing_to_do_with_each_other():
+    """One draw for every name, seed and key: in all 36 pairs of draws about as many are shared as chance has it."""
+    shapes = {f"{layer}.q": (40, 50) for layer in range(3)}
+    region = packed({name: np.arange(2000).reshape(40, 50) < 200 for name in shapes})
+    keys = ["0/a/raw", "1/a/raw", "0/b/raw"]
+    drawn = [
+        unpack(random_like(region, shapes, "weight", None, key)(name), (40, 50)) for key in keys for name in shapes
+    ]
+    shared = [int((a & b).sum()) for i, a in enumerate(drawn) for b in drawn[:i]]
+    assert len(shared) == 36
+    assert max(shared) < 50 and np.mean(shared) == pytest.approx(20, abs=4)
+
+
+def test_random_layers_follow_the_key():
+    names = {f"{i}.layer": (1, 1) for i in range(20)}
+    real = as_layers({0}, 20)
+    found = [
+        layers_of(random_like(real, names, "layer", None, key), 20)
+        for key in ("0/a/raw", "0/a/raw", "1/a/raw", "0/b/raw", "0/a/refined")
+    ]
+    assert found[0] == found[1] and len({tuple(of) for of in found}) > 2

@@ -80,3 +80,65 @@ def test_a_folder_with_a_changed_file_is_refused(folder):
 def test_code_stands_on_one_line(artifact):
     code = [line for line in receipts.receipt_path(artifact).read_text().splitlines() if line.startswith(' "code": ')]
     assert len(code) == 1 and receipts.read(artifact).code == code_of(RECIPE) != {}
+
+
+@pytest.fixture
+def neighbours(folder):
+    """The folder has files beside and below it, all with the same bytes."""
+    (folder / "below").mkdir()
+    for file in (folder.parent / "secret", folder / "below" / "x", folder / "weights"):
+        file.write_bytes(b"123")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret", "below/x", "below/../weights", "./weights", "/", "", ".", "..", "weights\0", "{absolute}"]
+)
+def test_a_receipt_that_names_anything_but_files_of_its_folder_is_refused(neighbours, name):
+    """The bytes are there and have the sha256 that the receipt states: the name alone is what is wrong."""
+    sha256 = receipts.read(neighbours).files["weights"]
+    name = name.format(absolute=neighbours.parent / "secret")
+    for files in ({name: sha256}, {"weights": sha256, name: sha256}, {name: sha256, "weights": sha256}):
+        edit(neighbours, files=files)
+        with pytest.raises(UserError, match="is not the name of a file"):
+            receipts.read(neighbours)
+
+
+@pytest.mark.parametrize("sha256", ["", "0" * 63, "0" * 65, "A" * 64, "g" * 64, "0" * 64 + "\n", 7, None, ["0" * 64]])
+def test_a_receipt_with_what_is_no_sha256_is_refused(folder, sha256):
+    edit(folder, files={"weights": sha256})
+    with pytest.raises(UserError, match="not a receipt"):
+        receipts.read(folder)
+
+
+@pytest.mark.parametrize("key", ["recipe", "digest", "files", "facts", "code"])
+@pytest.mark.parametrize("value", [7, None, [], "text"])
+def test_a_receipt_with_a_field_of_another_type_is_refused(folder, key, value):
+    edit(folder, **{key: value})
+    with pytest.raises(UserError, match="not a receipt" if key != "digest" or value != "text" else "edited"):
+        receipts.read(folder)
+
+
+def test_a_receipt_of_a_folder_names_its_files_and_no_leftovers(tmp_path):
+    folder = tmp_path / "x"
+    (folder / "inner").mkdir(parents=True)
+    for name in ("a", ".a.123.tmp", "inner/b"):
+        (folder / name).write_text(name)
+    assert set(receipts.write(folder, RECIPE, {}).files) == {"a"}
+
+
+def test_the_file_of_a_folder_that_has_its_own_name_is_looked_for_inside(tmp_path):
+    """A receipt whose one file is called as the artifact is: of a file, or of a folder where a folder lies there."""
+    alone, inside = tmp_path / "alone", tmp_path / "inside"
+    alone.write_text("1")
+    inside.mkdir()
+    (inside / "inside").write_text("1")
+    for artifact, file in ((alone, alone), (inside, inside / "inside")):
+        receipts.write(artifact, RECIPE, {})
+        assert list(receipts.paths_of(artifact, receipts.check(artifact)).values()) == [file]
+
+
+def test_files_beside_those_that_a_receipt_names_do_not_stand_in_for_them(folder):
+    (folder / "weights").rename(folder / "renamed")
+    with pytest.raises(UserError, match=r"(?s)file missing.*weights"):
+        receipts.check(folder)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from safety_regions.errors import UserError
+from safety_regions.regions import format
 from safety_regions.regions.format import at_least, open_region, pack, read_levels, write_region
 from safety_regions.regions.select import Cut
 
@@ -113,3 +114,58 @@ def test_a_missing_file_is_named(tmp_path):
         open_region(tmp_path / "nowhere.safetensors"),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda h: h.update(grid=[0.0]),
+        lambda h: h.update(grid=[-0.2]),
+        lambda h: h.update(grid=["0.2"]),
+        lambda h: h.update(grid=[True]),
+        lambda h: h.update(grid=[0.2, 0.2], counts={"0.q": h["counts"]["0.q"] * 2}),
+        lambda h: h.update(grid=[0.2, 0.3], counts={"0.q": [h["counts"]["0.q"][0], 0]}),
+        lambda h: h.update(counts={"0.q": []}),
+        lambda h: h.update(counts={"0.q": [float(h["counts"]["0.q"][0])]}),
+        lambda h: h.update(shapes=[["0.q", [50, 40]]], counts={"0.q": [0]}),
+        lambda h: h.update(shapes=[["0.q", [2000, 0]]]),
+        lambda h: h.update(shapes=[["0.q", [-40, -50]]]),
+        lambda h: h.update(shapes=[["0.q", [40.0, 50]]]),
+        lambda h: h.update(shapes=[["0.q", [40, 50]], ["0.q", [40, 50]]]),
+        lambda h: h.update(shapes=[["0.q", [40, 50]], ["0.k", [40, 50]]], counts=h["counts"] | {"0.k": [0]}),
+        lambda h: h.update(shapes=[]),
+        lambda h: h.update(granularity="matrix"),
+        lambda h: h.update(recipe_digest="0" * 63),
+        lambda h: h.update(recipe_digest="0" * 65),
+        lambda h: h.update(recipe_digest="G" * 64),
+    ],
+)
+def test_a_header_that_says_what_no_region_can_be_is_refused(sound, change):
+    with_header(sound, change)
+    with pytest.raises(UserError, match="not a sound region file"):
+        read_all(sound)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda h: h.update(grid=[1.0]), lambda h: h.update(granularity="neuron"), lambda h: h.update(grid=[1])]
+)
+def test_a_header_at_the_edge_of_what_a_region_can_be_is_read(sound, change):
+    with_header(sound, change)
+    assert len(read_all(sound)) == 1
+
+
+def test_elements_behind_the_last_one_or_above_every_level_are_refused(tmp_path, monkeypatch):
+    """Nobody asks for them, but they would be counted among those of the last word."""
+    levels = {"0.q": np.zeros((1, 65), np.uint8)}
+    cut, path = Cut((0.1, 0.2), "matrix"), tmp_path / "r.safetensors"
+    for place, level in ((65, 1), (127, 2), (0, 3)):
+        flat = np.zeros(128, np.uint8)
+        flat[place] = level
+
+        def packed(matrix, n_planes, flat=flat):
+            return np.stack([pack((flat >> bit) & 1) for bit in range(n_planes)])
+
+        monkeypatch.setattr(format, "_packed", packed)
+        write_region(path, levels.items(), recipe_digest="0" * 64, cut=cut)
+        with pytest.raises(UserError, match="do not fit the header's counts"):
+            read_all(path)

@@ -124,3 +124,30 @@ def test_nan_scores_are_refused_with_the_matrix_named():
     scores = np.array([[1, np.nan]], np.float32)
     with pytest.raises(UserError, match=r"(?s)1 scores are NaN.*matrix 3\.up"):
         list(select(["3.up"], lambda _: scores, Cut((0.5,), "matrix")))
+
+
+# The usual NaN, the first and the last of its bits, and the same with a sign.
+NANS = [0x7FC00000, 0x7F800001, 0x7FFFFFFF, 0xFFC00000, 0xFF800001, 0xFFFFFFFF]
+
+
+@pytest.mark.parametrize("bits", NANS)
+@pytest.mark.parametrize(
+    ("scope", "shape"), [("row", (2, 3)), ("matrix", (300, 300)), ("layer", (2, 3)), ("model", (2, 3))]
+)
+def test_every_nan_is_refused_in_every_scope_and_size(bits, scope, shape):
+    """Large matrices and groups of them are looked at by their bits, small ones and rows by their values."""
+    scores = {name: np.ones(shape, np.float32) for name in ("0.q", "0.up")}
+    scores["0.up"].view(np.uint32)[1, 2] = bits
+    with pytest.raises(UserError, match=r"(?s)1 scores are NaN.*matrix 0\.up"):
+        list(select(list(scores), scores.__getitem__, Cut((0.5,), scope)))
+
+
+@pytest.mark.parametrize(
+    ("scope", "shape"), [("row", (2, 4)), ("matrix", (300, 300)), ("layer", (2, 4)), ("model", (2, 4))]
+)
+def test_infinite_scores_are_the_largest_and_the_smallest_and_no_nan(scope, shape):
+    scores = np.ones(shape, np.float32)
+    scores[:, 0], scores[:, 1] = -np.inf, np.inf
+    grid = (1 / shape[1], 1 - 1 / shape[1])
+    ((_, levels),) = select(["0.q"], lambda _: scores, Cut(grid, scope))
+    assert (levels[:, 1] == 2).all() and (levels[:, 0] == 0).all() and (levels[:, 2:] == 1).all()

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -71,3 +72,44 @@ def test_a_bad_line_is_named(tmp_path, line, message):
     path.write_text('{"a": 1}\n' + line + "\n")
     with pytest.raises(UserError, match=rf"(?s){message}.*rows\.jsonl, line 2"):
         files.read_jsonl(path)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What a write asks the disk for, in order: `fsync` of a folder or of bytes, and `replace`."""
+    seen, fsync, replace = [], os.fsync, os.replace
+
+    def noted_fsync(handle):
+        target = Path(f"/proc/self/fd/{handle}").readlink()
+        # The name of a temporary file ends otherwise each time.
+        seen.append(("fsync", target.name) if target.is_dir() else ("fsync", target.read_bytes()))
+        fsync(handle)
+
+    def noted_replace(source, target):
+        seen.append(("replace", Path(target).name))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    return seen
+
+
+def test_bytes_are_on_disk_before_they_have_the_name_and_the_name_before_the_write_is_done(tmp_path, calls):
+    """What a crash of the machine leaves is the old file or the whole new one, and what was written stays written."""
+    folder = tmp_path / "folder"
+    files.write_text(folder / "x", "whole")
+    assert calls == [("fsync", b"whole"), ("replace", "x"), ("fsync", "folder")]
+
+
+def test_a_failing_write_gives_nothing_the_name(tmp_path, calls):
+    with pytest.raises(RuntimeError), files.atomic_path(tmp_path / "x") as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert calls == []
+
+
+def test_no_file_is_left_open_by_a_write(tmp_path):
+    before = len([*Path("/proc/self/fd").iterdir()])
+    for i in range(5):
+        files.write_text(tmp_path / f"{i}", "")
+    assert len([*Path("/proc/self/fd").iterdir()]) == before

@@ -25,6 +25,7 @@ with atheris.instrument_imports(include=["safety_regions"]):
 from test_fuzz_regions import header_of, sound, with_header
 
 FILE = Path(mkdtemp(), "file")
+FOLDER = Path(mkdtemp(), "folder")
 PLANES = sound()[8 + int.from_bytes(sound()[:8], "little") :]
 
 
@@ -48,18 +49,22 @@ def planes(data: bytes) -> None:
 
 
 def receipt(data: bytes) -> None:
-    """The input is the receipt; the artifact beside it is empty."""
-    FILE.touch()
-    receipts.receipt_path(FILE).write_bytes(data)
-    receipts.check(FILE)
+    """The input is the receipt of a folder with two empty files; it must not speak of others in its reach."""
+    (FOLDER / "below").mkdir(parents=True, exist_ok=True)
+    for name in ("a", "b", "below/c", "../secret"):
+        (FOLDER / name).touch()
+    receipts.receipt_path(FOLDER).write_bytes(data)
+    assert set(receipts.check(FOLDER).files) <= {"a", "b"}
 
 
 def seed(name: str) -> bytes:
     """A sound input to begin with."""
     if name == "receipt":
-        FILE.touch()
-        receipts.write(FILE, {"kind": "region", "grid": [0.1], "none": None}, {"n": 1}, code={"a.b": "0" * 64})
-        return receipts.receipt_path(FILE).read_bytes()
+        FOLDER.mkdir(exist_ok=True)
+        for file in ("a", "b"):
+            (FOLDER / file).touch()
+        receipts.write(FOLDER, {"kind": "region", "grid": [0.1], "none": None}, {"n": 1}, code={"a.b": "0" * 64})
+        return receipts.receipt_path(FOLDER).read_bytes()
     return {"region": sound(), "header": json.dumps(header_of(sound())).encode(), "planes": PLANES}[name]
 
 

@@ -29,8 +29,8 @@ class OtherCode:
         raised = {"artifacts/kinds.py" if KINDS[kind].version else "config/method_catalogue.py" for kind in self.kinds}
         return (
             f"{self.kinds.total()} finished artifacts of this run ({many}) were made by other code than today's: "
-            f"{', '.join(self.modules)} changed. They are used as they are. If bytes change, raise the versions of these "
-            f"kinds (in {' and '.join(sorted(raised))}) to make them again; if none do, note it: safety-regions accept"
+            f"{', '.join(self.modules)} changed. They are used as they are. If bytes change, raise the versions of "
+            f"these kinds (in {' and '.join(sorted(raised))}) to make them again; if none do: safety-regions accept"
         )
 
 
