@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from evaluate_case import OPTIONS, Case, write_prompts
-from random_masks import packed
+from random_masks import header_for, packed
 
 from safety_regions import files
 from safety_regions.artifacts import receipts
@@ -51,7 +51,8 @@ def literal_model(case, mask):
         return model
     layout = layout_of(model)
     for p in projections(model):
-        owned = unpack(expand(p.name, packed(mask), case.granularity, layout), p.shape)
+        header = header_for(case.granularity, {name: of.shape for name, of in mask.items()})
+        owned = unpack(expand(p.name, packed(mask), header, layout), p.shape)
         p.module.weight.data[p.start : p.stop][torch.from_numpy(owned)] = 0
     return model
 
