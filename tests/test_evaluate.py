@@ -13,7 +13,7 @@ from safety_regions import files
 from safety_regions.artifacts import receipts
 from safety_regions.config.evaluate import Evaluate
 from safety_regions.errors import UserError
-from safety_regions.evaluation import evaluate
+from safety_regions.evaluation import evaluate, table
 from safety_regions.evaluation.table import COLUMNS
 from safety_regions.models.adapter import named_linears
 from safety_regions.models.architecture import layout_of, projections
@@ -112,7 +112,7 @@ def test_an_empty_refined_region_changes_nothing(case):
 def test_an_intact_model_that_is_known_is_not_asked_again(case, monkeypatch):
     monkeypatch.setattr(evaluate, "is_refusal", parity)
     known, calls, asked = {}, [], evaluate.evaluate
-    monkeypatch.setattr(step, "evaluate", lambda *args: calls.append(1) or asked(*args))
+    monkeypatch.setattr(table, "evaluate", lambda *args: calls.append(1) or asked(*args))
     for output in ("first", "second"):
         pd.testing.assert_frame_equal(case.run(output, known), case.table)
     n = sum(case.table["share"] > 0)
