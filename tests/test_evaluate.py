@@ -20,7 +20,6 @@ from safety_regions.models.architecture import layout_of, projections
 from safety_regions.models.tokens import encode_pair
 from safety_regions.regions.masks import unpack
 from safety_regions.regions.owned_weights import expand
-from safety_regions.steps import evaluate as step
 from safety_regions.steps.evaluate import evaluate_regions
 
 CASES = [("weight", None), ("neuron", None), ("layer", None), ("adapter", "merged"), ("adapter", "separate")]

@@ -75,11 +75,12 @@ def disk_bytes(asking: Asking) -> dict[str, float]:
     kinds = {"model": "models", "region": "regions", "statistics": "statistics"}
     for artifact in asking.plan.missing.values():
         if artifact.key in asking.plan.wanted and artifact.kind in kinds:
-            sums[kinds[artifact.kind]] += _bytes(artifact, _size(asking, artifact))
+            sums[kinds[artifact.kind]] += bytes_of(artifact, _size(asking, artifact))
     return sums
 
 
-def _bytes(artifact: Artifact, size: ModelSize) -> Bytes:
+def bytes_of(artifact: Artifact, size: ModelSize) -> Bytes:
+    """Bytes on disk of a prepared model, a region, or a statistic, from above."""
     if artifact.kind == "model":
         return size.weight_bytes
     info = CATALOGUE[artifact.recipe["method"]]

@@ -34,7 +34,7 @@ def chances(granularity: str, shape: Shape, *, held: Sizes, raw: Sizes, n_open: 
         lengths: Int64[np.ndarray, " sets"] = raw.sum(axis=0).astype(np.int64)
         return np.stack([covered(len(n_open), int(n)) for n in lengths], axis=1) * n_open[:, None]
     if granularity == "layer":
-        return n_open[:, None] * _share(held.sum(axis=0), n_open.sum())
+        return n_open[:, None] * _share(held.sum(axis=0), n_open.sum(keepdims=True))
     return _share(held, n_open[:, None])
 
 
