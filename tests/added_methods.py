@@ -38,6 +38,7 @@ def planned() -> Plan:
             "methods": dict.fromkeys(["snip", "wanda", "safeneuron", "safelayer", "nlsr"])
             | {"meanabs": {"exponent": 2.0}, "contrast": {}},
             "models": ["tiny-llama"],
+            "registry": {of: [str(COPY / f"config/{of}.yaml")] for of in ("datasets", "models")},
             "datasets": {"safety": list(SETS[:2]), "utility": list(SETS[2:])},
             "thresholds": {"grid": [0.1, 0.3], "q": 0.3, "p": 0.1},
             "replicates": {"methods": list(METHODS)},
@@ -59,7 +60,7 @@ def check_costs(plan: Plan) -> None:
 
 
 class Files:
-    """The artifacts of a plan as files of this folder: recipes of inputs that are not made by the plan stand for them."""
+    """The artifacts of a plan as files of this folder; made-up prompts, pairs and a model stand for what it rests on."""
 
     def __init__(self) -> None:
         Path("in").mkdir()

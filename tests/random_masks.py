@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from safety_regions.regions.elements import usual_shape
+from safety_regions.elements import usual_shape
 from safety_regions.regions.format import Header, pack
 
 

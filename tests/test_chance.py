@@ -15,7 +15,8 @@ Elements = set[tuple[int, int]]
 
 def free_regions(n_open: list[int], held: list[int]) -> list[Elements]:
     """Every region with so many elements of each matrix."""
-    of_each = [[{(m, i) for i in of} for of in combinations(range(n), k)] for m, (n, k) in enumerate(zip(n_open, held))]
+    sizes = zip(n_open, held, strict=True)
+    of_each = [[{(m, i) for i in of} for of in combinations(range(n), k)] for m, (n, k) in enumerate(sizes)]
     return [set().union(*parts) for parts in product(*of_each)]
 
 
@@ -79,7 +80,7 @@ def test_ranges_keep_the_length_that_they_had_before_refinement(data, n_open):
 
 
 def test_two_of_four_layers():
-    """Free: half of each layer, 4 x 1/4 shared of 4 x 3/4. In a row: an outer layer is covered by one place of three."""
+    """Free: half of each layer, 4 x 1/4 shared of 4 x 3/4. In a row: one place of three covers an outer layer."""
     held = np.array([[1, 0], [1, 0], [0, 1], [0, 1]])
     floors = []
     for shape in ("free", "range"):

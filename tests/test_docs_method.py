@@ -76,7 +76,11 @@ def copy(tmp_path_factory) -> Path:
 def run(copy: Path, *command: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
     path = os.pathsep.join(map(str, [copy / "src", copy / "tests"]))
     return subprocess.run(
-        [sys.executable, *command], cwd=cwd or copy, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True
+        [sys.executable, *command],
+        cwd=cwd or copy,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
     )
 
 

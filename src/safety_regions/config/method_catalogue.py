@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from safety_regions.config.dimensions import ModelSize
-from safety_regions.regions.elements import Granularity, Shape
+from safety_regions.elements import Granularity, Shape
 
 Curves = Literal["layer_curves"]
 

@@ -15,7 +15,7 @@ it need not be one. For equal densities q of free elements the floor is q/(2-q),
 import numpy as np
 from jaxtyping import Float64, Int64, Num
 
-from safety_regions.regions.elements import Shape
+from safety_regions.elements import Shape
 
 Elements = Num[np.ndarray, " matrices"]
 """Elements of each matrix that a region could hold."""

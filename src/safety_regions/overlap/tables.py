@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int64
 
+from safety_regions.elements import Shape, usual_shape
 from safety_regions.overlap.chance import Chances, chances, expected_growth, expected_pair
 from safety_regions.overlap.counts import Condition, Counts
-from safety_regions.regions.elements import Shape, usual_shape
 
 
 def pair_table(counts: Counts, p: float) -> pd.DataFrame:

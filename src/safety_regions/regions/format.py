@@ -5,7 +5,7 @@ mask of one matrix at one level as packed 64-bit words.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,9 @@ from jaxtyping import UInt8, UInt64
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from safety_regions.elements import GRANULARITIES, SHAPES, Shape, can_be, usual_shape
 from safety_regions.errors import UserError
 from safety_regions.files import atomic_path, canonical_json, load_json
-from safety_regions.regions.elements import GRANULARITIES, SHAPES, Shape, can_be, usual_shape
 from safety_regions.regions.select import Cut
 
 SCOPES = ("row", "matrix", "layer", "model")
@@ -236,7 +236,7 @@ def _header(path: Path, file: Any) -> Header:
             shapes={name: (_whole(rows), _whole(columns)) for name, (rows, columns) in content["shapes"]},
             counts={name: tuple(map(_whole, content["counts"][name])) for name, _ in content["shapes"]},
             granularity=granularity,
-            region_shape=_region_shape(content.get("region_shape", usual_shape(granularity)), granularity),
+            region_shape=_region_shape(content, granularity),
         )
         if len(header.shapes) != len(content["shapes"]):
             raise ValueError("a matrix twice")
@@ -246,11 +246,15 @@ def _header(path: Path, file: Any) -> Header:
     return header
 
 
-def _region_shape(value: Any, granularity: str) -> Shape:
+def _region_shape(content: Mapping[str, Any], granularity: str) -> Shape:
+    """The shape that a header tells, which it does only where it is not the usual one."""
+    usual = usual_shape(granularity)
+    if "region_shape" not in content:
+        return usual
     for shape in SHAPES:
-        if shape == value and can_be(granularity, shape):
+        if shape == content["region_shape"] != usual and can_be(granularity, shape):
             return shape
-    raise ValueError(f"region shape {value!r} of granularity {granularity!r}")
+    raise ValueError(f"region shape {content['region_shape']!r} of granularity {granularity!r}")
 
 
 def _whole(value: Any) -> int:

@@ -123,7 +123,7 @@ def check_fit(regions: Sequence[Region], layout: Layout) -> Header:
 
 
 def expand(name: str, masks: Masks, header: Header, layout: Layout) -> Words:
-    """Packed mask over the weights of the model's matrix `name` of what the elements of a region with this header own."""
+    """Packed mask of what a region's elements own of the model's matrix `name`; the header is the region's."""
     if header.granularity == "weight":
         return masks(name) if name in header.shapes else pack(np.zeros(layout.shapes[name], bool))
     return pack(_owned(name, masks, header, layout))
