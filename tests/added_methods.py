@@ -60,7 +60,7 @@ def check_costs(plan: Plan) -> None:
 
 
 class Files:
-    """The artifacts of a plan as files of this folder; made-up prompts, pairs and a model stand for what it rests on."""
+    """The artifacts of a plan as files of this folder; made-up prompts and a model stand for what they rest on."""
 
     def __init__(self) -> None:
         Path("in").mkdir()
