@@ -694,7 +694,7 @@ OPTIONS: dict[str, list[dict]] = {
 
 def make_region(name: str) -> None:
     """The statistic that a method keeps and the region that follows, or the region alone; `parity` is refusal."""
-    model, of_model, loaded = write_model(num_hidden_layers=4 if name == "safelayer" else 2)
+    model, of_model, loaded = write_model(num_hidden_layers=4 if CATALOGUE[name].granularity == "layer" else 2)
     texts = [e for e in synthetic.training_pairs() if not e.harmful][:8]
     rows = [
         {
@@ -709,10 +709,12 @@ def make_region(name: str) -> None:
     pairs, of_pairs = write_rows("pairs", rows)
     recipe = {"method": name, "version": CATALOGUE[name].version, "model": of_model}
     inputs, needed, further = {"model": model, "pairs": pairs}, {}, {}
-    if name == "safelayer":
-        inputs["normal"], of_normal = write_rows("normal", some_rows("paint", 6))
-        inputs["over_rejection/u"], of_u = write_rows("u", some_rows("greet", 4))
-        needed = {"normal": of_normal, "over_rejection": {"u": of_u}}
+    for of in CATALOGUE[name].prompts:
+        if of.several:
+            inputs[f"{of.role}/u"], digest = write_rows("u", some_rows("greet", 4))
+            needed[of.role] = {"u": digest}
+        else:
+            inputs[of.role], needed[of.role] = write_rows(of.role, some_rows("paint", 6))
     if CATALOGUE[name].needs_adapter:
         inputs["adapter"], needed["adapter"] = write_adapter(loaded)
         further = {"adapter": inputs["adapter"]}

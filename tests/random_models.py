@@ -6,6 +6,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.models.adapter import LoraAdapter, named_linears
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Sample
@@ -77,9 +78,10 @@ def random_adapter(loaded: LoadedModel, rank: int = 4, seed: int = 0) -> LoraAda
     return LoraAdapter(0.5, factors)
 
 
-def needs_of(method: str, loaded: LoadedModel) -> dict:
+def needs_of(name: str, loaded: LoadedModel) -> dict:
     """What a method looks at beside a set's samples, by keyword of its `measure`."""
-    if method == "safelayer":
-        normal = [Sample(s.id, s.input_ids[: s.n_prompt], s.n_prompt) for s in random_samples(6, seed=1)]
-        return {"normal": normal, "over_rejection": ["How do I paint the kite?", "How do I greet the baker?"]}
-    return {"adapter": random_adapter(loaded), "merged": False} if method == "nlsr" else {}
+    info = CATALOGUE[name]
+    read = [Sample(s.id, s.input_ids[: s.n_prompt], s.n_prompt) for s in random_samples(6, seed=1)]
+    answered = ["How do I paint the kite?", "How do I greet the baker?"]
+    prompts = {of.role: answered if of.times_answered else read for of in info.prompts}
+    return prompts | ({"adapter": random_adapter(loaded), "merged": False} if info.needs_adapter else {})

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from random_masks import packed, random_masks
+from random_masks import header_for, packed, random_masks
 from random_models import FAMILIES, random_model
 
 from safety_regions.evaluation.ablate import ablated, without_entries
@@ -66,7 +66,8 @@ def test_a_neuron_owns_the_columns_that_it_feeds(family, neurons, halves):
     """What it writes is read nowhere else: without its row, or without its columns, the model computes the same."""
     loaded = random_model(family)
     layout = layout_of(loaded.model)
-    own = random_masks(own_shapes("neuron", layout), 0.3)
+    header = header_for("neuron", own_shapes("neuron", layout))
+    own = random_masks(header.shapes, 0.3)
     chosen = {name: mask & name.endswith(neurons) for name, mask in own.items()}
     logits = []
     for half in halves:
@@ -74,7 +75,7 @@ def test_a_neuron_owns_the_columns_that_it_feeds(family, neurons, halves):
 
         def masks(name, half=half, nothing=nothing):
             inside = name.endswith(f".{half}")
-            return expand(name, packed(chosen), "neuron", layout) if inside else pack(nothing[name])
+            return expand(name, packed(chosen), header, layout) if inside else pack(nothing[name])
 
         with ablated(projections(loaded.model), masks, "zero"):
             logits.append(loaded.model(IDS).logits)

@@ -138,7 +138,7 @@ def test_what_is_deleted_is_counted_again(plan: Plan) -> None:
 
 
 def test_an_adapter_that_was_published_is_not_trained(plan: Plan) -> None:
-    adapter, region = plan.adapters["micro"], plan.regions["micro", "nlsr"]["syn_steal"]
+    adapter, region = plan.adapters["micro", "nlsr"], plan.regions["micro", "nlsr"]["syn_steal"]
     for made in (adapter, region, plan.overlaps["micro", "nlsr"], plan.targets[0]):
         Path(made.receipt).unlink()
     assert [job.step for job in Asking(dataclasses.replace(plan), gpu_seen=False).jobs] == [

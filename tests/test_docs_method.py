@@ -1,5 +1,5 @@
-"""docs/add-a-method.md, applied to a copy of the code word for word: the method is planned, costed, run, and agrees
-with its definition.
+"""docs/add-a-method.md, applied to a copy of the code word for word: both methods are planned, costed and run through
+every step, and agree with their definitions.
 """
 
 import os
@@ -9,69 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from pipeline import ROOT
 
 PAGE = (ROOT / "docs/add-a-method.md").read_text(encoding="utf-8")
 BLOCK = r"\n+```python\n(.*?)```"
-MOST_LINES = 60
-
-TRY = """
-import sys
-from pathlib import Path
-
-import test_meanabs
-from random_models import random_model
-
-import safety_regions
-from safety_regions.artifacts import receipts
-from safety_regions.cluster.cost import _bytes
-from safety_regions.cluster.memory import need_of
-from safety_regions.config.load import load_registries, load_run
-from safety_regions.config.run import Machine
-from safety_regions.files import write_jsonl
-from safety_regions.planning.make import make_plan
-from safety_regions.planning.model_size import size_from_count
-from safety_regions.regions.format import open_region
-from safety_regions.steps import identify
-from safety_regions.steps.jobs import Entry
-
-assert Path(safety_regions.__file__).is_relative_to(Path(sys.argv[1]).resolve()), safety_regions.__file__
-test_meanabs.test_first_layer_by_the_letter()
-
-others = dict.fromkeys(["snip", "wanda", "safeneuron", "safelayer", "nlsr"])
-run = load_run({
-    "methods": others | {"meanabs": {"exponent": 2.0}},
-    "models": ["tiny-llama"],
-    "replicates": {"methods": ["meanabs"]},
-})
-plan = make_plan(run, load_registries(run))
-made = [a for a in plan.made.values() if a.recipe.get("method") == "meanabs"]
-assert {"statistics", "region"} <= {a.kind for a in made}
-assert any("meanabs" in a.stem for a in plan.made.values() if a.kind == "overlap")
-statistics = next(a for a in made if a.kind == "statistics")
-assert statistics.recipe["options"] == {"exponent": 2.0}
-
-size = size_from_count(10**8, "float32")
-assert need_of("measure", size, [statistics], batch_tokens=64, device="cpu").seconds > 0
-assert _bytes(statistics, size) > 0
-
-loaded = random_model("llama")
-identify._load = lambda entry, device: loaded
-rows = [{"id": str(i), "prompt": "ask", "response": f"say {i}", "finished": True, "refused": False} for i in range(3)]
-write_jsonl("pairs", rows)
-receipts.write("pairs", {"kind": "pairs"}, {})
-recipe = statistics.recipe | {"pairs": receipts.read("pairs").digest}
-kept = Entry("statistics", recipe, {"pairs": "pairs", "model": "m"})
-identify.measure([kept], Machine())
-cut = {"kind": "region", "grid": [0.05, 0.1], "scope": "matrix", "selection": 1}
-of_statistic = {"statistics": kept.digest, "options": {}}
-region = Entry("region", recipe | cut | of_statistic, {"statistics": "statistics", "model": "m"})
-identify.select_region(region)
-receipt = receipts.check("region", region.digest)
-assert receipt.facts["n_in_fraction"]["0.1"] > 0 and "methods.meanabs" in receipt.code
-with open_region("region") as file:
-    assert len(file.names) == 14
-"""
+METHODS = ("meanabs", "contrast")
+MOST_LINES = {"meanabs": 60, "contrast": 90}
+MOST_SOURCE_FILES = 3
+TESTS_THAT_SEE_METHODS = ("test_catalogue.py", "test_passes.py", "test_models_spread.py")
 
 
 def blocks(before: str) -> list[str]:
@@ -79,51 +25,89 @@ def blocks(before: str) -> list[str]:
     return [match.groups()[-1] for match in re.finditer(before + BLOCK, PAGE, re.DOTALL)]
 
 
-def apply_to(package: Path) -> None:
-    """Do to a copy of the package what the page says."""
-    root = package.parents[1]
-    (module,) = blocks(r"The new file `(src/[^`]+meanabs\.py)`:")
-    (package / "methods/meanabs.py").write_text(module)
-    inserts = re.findall(r"`(src/[^`]+)`, (below|above) `([^`]+)`:" + BLOCK, PAGE, re.DOTALL)
-    same_file = re.findall(r"in the same file, (below|above) `([^`]+)`:" + BLOCK, PAGE, re.DOTALL)
-    assert len(inserts) == 2 and len(same_file) == 1
-    inserts += [(inserts[-1][0], *rest) for rest in same_file]
-    for name, where, line, code in inserts:
-        text = (root / name).read_text()
-        assert text.count(f"{line}\n") == 1, (name, line)
-        (root / name).write_text(
-            text.replace(f"{line}\n", f"{line}\n{code}" if where == "below" else f"{code}{line}\n")
+def new_file(name: str) -> str:
+    (code,) = blocks(rf"The new file `src/safety_regions/methods/{name}\.py`:")
+    return code
+
+
+def inserts() -> list[tuple[str, str, str, str]]:
+    """File, `below` or `above`, line and code of every change to a file that is there; in the order of the page."""
+    found, file = [], ""
+    for named, where, line, code in re.findall(
+        r"(?:`(src/[^`]+)`|in the same file), (below|above) `([^`]+)`:" + BLOCK, PAGE, re.DOTALL
+    ):
+        file = named or file
+        found.append((file, where, line, code))
+    return found
+
+
+def apply_to(root: Path) -> set[str]:
+    """Do to a copy of the repository what the page says; the source files touched."""
+    for name in METHODS:
+        (root / f"src/safety_regions/methods/{name}.py").write_text(new_file(name))
+    for file, where, line, code in inserts():
+        text = (root / file).read_text()
+        assert text.count(f"{line}\n") == 1, (file, line)
+        (root / file).write_text(
+            text.replace(f"{line}\n", f"{line}\n{code}" if where == "below" else f"{code}\n\n{line}\n")
         )
+    return {file for file, *_ in inserts()}
 
 
-def test_the_example_works_as_written(tmp_path):
-    package = tmp_path / "src/safety_regions"
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    """A copy of the repository with both methods in it."""
+    root = tmp_path_factory.mktemp("copy")
+    package = root / "src/safety_regions"
     shutil.copytree(ROOT / "src/safety_regions", package, ignore=shutil.ignore_patterns("__pycache__", "kernels"))
     # Its loops are not compiled anew where they stay the same files.
     (package / "kernels").symlink_to(ROOT / "src/safety_regions/kernels")
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    apply_to(package)
+    shutil.copytree(ROOT / "config", root / "config")
+    shutil.copytree(ROOT / "tests", root / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "Snakefile"):
+        shutil.copy(ROOT / name, root / name)
+    touched = apply_to(root)
+    assert len(touched) + 1 == MOST_SOURCE_FILES, touched
     (tests,) = blocks(r"`tests/test_meanabs\.py`:")
-    (tmp_path / "test_meanabs.py").write_text(tests)
-    (tmp_path / "try_it.py").write_text(TRY)
-    path = os.pathsep.join(map(str, [tmp_path / "src", tmp_path, ROOT / "tests"]))
-    done = subprocess.run(
-        [sys.executable, "try_it.py", str(tmp_path)],
-        cwd=tmp_path,
+    (root / "tests/test_meanabs.py").write_text(tests)
+    return root
+
+
+def run(copy: Path, *command: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    path = os.pathsep.join(map(str, [copy / "src", copy / "tests"]))
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=cwd or copy,
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
     )
+
+
+def test_both_examples_run_through_every_step(copy: Path, tmp_path: Path) -> None:
+    done = run(copy, str(ROOT / "tests/added_methods.py"), str(copy), cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
-    check = [sys.executable, "-m", "safety_regions.config.generate"]
-    subprocess.run(check, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, check=True)
-    assert "meanabs: null" in (tmp_path / "config/demo.yaml").read_text()
 
 
-def test_the_example_is_short():
-    code = blocks(r"The new file `(src/[^`]+meanabs\.py)`:") + re.findall(
-        r"(?:below|above) `[^`]+`:" + BLOCK, PAGE, re.DOTALL
-    )
-    assert len(code) == 4
-    lines = [line for block in code for line in block.splitlines() if line.strip()]
-    assert len(lines) < MOST_LINES
+def test_the_tests_that_the_page_names_pass_after_what_it_says(copy: Path) -> None:
+    assert all(f"`tests/{name}`" in PAGE for name in TESTS_THAT_SEE_METHODS)
+    commands = re.findall(r"^\| `python ([^`]+)` \|", PAGE, re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        done = run(copy, *command.split())
+        assert done.returncode == 0, done.stderr[-3000:]
+    assert run(copy, "tests/test_golden.py", "contrast").returncode == 0
+    assert "meanabs: null" in (copy / "config/demo.yaml").read_text()
+    named = [f"tests/{name}" for name in (*TESTS_THAT_SEE_METHODS, "test_meanabs.py", "test_config_generate.py")]
+    golden = ["tests/test_golden.py", "-k", "meanabs or contrast or every_kind"]
+    for tests in (named, golden):
+        done = run(copy, "-m", "pytest", "-p", "no:cacheprovider", *tests)
+        assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_examples_are_short(name: str) -> None:
+    of_entries = [code for _, _, _, code in inserts() if name in code.lower()]
+    assert len(of_entries) == 3
+    lines = [line for block in [new_file(name), *of_entries] for line in block.splitlines() if line.strip()]
+    assert len(lines) < MOST_LINES[name]

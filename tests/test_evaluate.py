@@ -7,20 +7,19 @@ import pandas as pd
 import pytest
 import torch
 from evaluate_case import OPTIONS, Case, write_prompts
-from random_masks import packed
+from random_masks import header_for, packed
 
 from safety_regions import files
 from safety_regions.artifacts import receipts
 from safety_regions.config.evaluate import Evaluate
 from safety_regions.errors import UserError
-from safety_regions.evaluation import evaluate
+from safety_regions.evaluation import evaluate, table
 from safety_regions.evaluation.table import COLUMNS
 from safety_regions.models.adapter import named_linears
 from safety_regions.models.architecture import layout_of, projections
 from safety_regions.models.tokens import encode_pair
 from safety_regions.regions.masks import unpack
 from safety_regions.regions.owned_weights import expand
-from safety_regions.steps import evaluate as step
 from safety_regions.steps.evaluate import evaluate_regions
 
 CASES = [("weight", None), ("neuron", None), ("layer", None), ("adapter", "merged"), ("adapter", "separate")]
@@ -51,7 +50,8 @@ def literal_model(case, mask):
         return model
     layout = layout_of(model)
     for p in projections(model):
-        owned = unpack(expand(p.name, packed(mask), case.granularity, layout), p.shape)
+        header = header_for(case.granularity, {name: of.shape for name, of in mask.items()})
+        owned = unpack(expand(p.name, packed(mask), header, layout), p.shape)
         p.module.weight.data[p.start : p.stop][torch.from_numpy(owned)] = 0
     return model
 
@@ -111,7 +111,7 @@ def test_an_empty_refined_region_changes_nothing(case):
 def test_an_intact_model_that_is_known_is_not_asked_again(case, monkeypatch):
     monkeypatch.setattr(evaluate, "is_refusal", parity)
     known, calls, asked = {}, [], evaluate.evaluate
-    monkeypatch.setattr(step, "evaluate", lambda *args: calls.append(1) or asked(*args))
+    monkeypatch.setattr(table, "evaluate", lambda *args: calls.append(1) or asked(*args))
     for output in ("first", "second"):
         pd.testing.assert_frame_equal(case.run(output, known), case.table)
     n = sum(case.table["share"] > 0)

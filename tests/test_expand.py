@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from random_masks import header_for
 from random_models import FAMILIES, random_model
 
 from safety_regions.artifacts import receipts
@@ -91,9 +92,9 @@ def write(path, levels, granularity, digest="0" * 64):
 def test_expansion_equals_the_loops(granularity, heads):
     layout = layout_with(heads=heads[0], kv_heads=heads[1])
     levels = random_levels(granularity, layout, seed=heads[1])
-    found = set()
+    header, found = header_for(granularity, own_shapes(granularity, layout)), set()
     for name, shape in layout.shapes.items():
-        words = expand(name, lambda own: pack(levels[own] > 0), granularity, layout)
+        words = expand(name, lambda own: pack(levels[own] > 0), header, layout)
         np.testing.assert_array_equal(words, pack(unpack(words, shape)))
         found |= {(name, int(i), int(j)) for i, j in np.argwhere(unpack(words, shape))}
     assert found == literally_owned(granularity, elements_of(levels, 0.3), layout) != set()

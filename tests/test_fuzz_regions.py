@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from safety_regions.artifacts import receipts
+from safety_regions.elements import GRANULARITIES, SHAPES
 from safety_regions.errors import UserError
 from safety_regions.regions.format import open_region, read_levels, write_region
 from safety_regions.regions.select import Cut
@@ -175,6 +176,11 @@ def test_any_value_anywhere_in_the_header(path, value):
         ("grid", ["0.1", 0.2, 0.5]),
         ("grid", [0.1, 0.2, 10**400]),
         ("grid", [float("nan")] * 3),
+        ("region_shape", "range"),
+        ("region_shape", "free"),
+        ("region_shape", "ring"),
+        ("region_shape", None),
+        ("granularity", "layers"),
     ],
 )
 def test_headers_that_lie_are_refused_within_little_memory(key, value):
@@ -187,6 +193,36 @@ def test_headers_that_lie_are_refused_within_little_memory(key, value):
 
 def test_nesting_that_would_overflow_the_stack_is_refused():
     assert as_read(with_header("[" * 100_000)) is None
+
+
+@given(st.sampled_from([None, *GRANULARITIES, "grain"]), st.sampled_from([None, *SHAPES, "ring", 1, ["free"]]))
+def test_what_a_region_is_made_of_is_read_as_told_or_refused(granularity, shape):
+    told = {"granularity": granularity, "region_shape": shape}
+    data = with_header(header_of(sound()) | {key: value for key, value in told.items() if value is not None})
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "r")
+        path.write_bytes(data)
+        elements = granularity or "weight"
+        if elements not in GRANULARITIES or (shape is not None and (shape, elements) != ("free", "layer")):
+            with pytest.raises(UserError, match="header: "), open_region(path):
+                pass
+            return
+        with open_region(path) as region:
+            usual = "range" if elements == "layer" else "free"
+            assert (region.header.granularity, region.header.region_shape) == (elements, shape or usual)
+
+
+@pytest.mark.parametrize(("granularity", "shape"), [("layer", "free"), ("layer", "range"), ("neuron", "free")])
+def test_the_usual_shape_is_left_out_of_the_header(tmp_path, granularity, shape):
+    levels = {"0.layer": np.ones((1, 1), np.uint8)}
+    cut, path = Cut((0.1,), "matrix"), tmp_path / "r"
+    written = write_region(
+        path, levels.items(), recipe_digest="d" * 64, cut=cut, granularity=granularity, region_shape=shape
+    )
+    unusual = (granularity, shape) == ("layer", "free")
+    assert header_of(path.read_bytes()).get("region_shape") == ("free" if unusual else None)
+    with open_region(path) as region:
+        assert region.header == written and region.header.region_shape == shape
 
 
 @pytest.mark.parametrize("n_bytes", [2**30, 2**37])

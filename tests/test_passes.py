@@ -24,7 +24,7 @@ LIMIT = 60
 
 def needs(name, loaded):
     """An adapter that counts as merged: a pass of its own is what one that is not needs."""
-    return needs_of(name, loaded) | ({"merged": True} if name == "nlsr" else {})
+    return needs_of(name, loaded) | ({"merged": True} if CATALOGUE[name].needs_adapter else {})
 
 
 def alone(name, loaded, samples):

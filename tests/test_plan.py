@@ -203,7 +203,7 @@ def test_what_a_run_leaves_open_is_decided_in_its_recipes():
         k: paths(plan_of(**named), k) for k in KINDS if k != "report"
     }
     plan = plan_of(models=["smollm2-135m-aligned"])
-    assert plan.adapters == {"smollm2-135m-aligned": plan.models["smollm2-135m-aligned"]}
+    assert plan.adapters == {("smollm2-135m-aligned", "nlsr"): plan.models["smollm2-135m-aligned"]}
 
 
 def test_regions_of_snip_and_wanda_keep_their_digests():

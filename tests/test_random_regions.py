@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from random_masks import packed, random_masks
+from random_masks import header_for, packed, random_masks
 
 from safety_regions.evaluation.ablate import random_like
 from safety_regions.regions.masks import unpack
@@ -16,13 +16,13 @@ def test_random_controls_have_the_region_s_sizes_and_avoid_what_is_forbidden(sha
     region = {name: mask & ~utility[name] for name, mask in random_masks(SHAPES, share).items()}
     drawn = []
     for seed in range(3):
-        control = random_like(packed(region), SHAPES, "weight", packed(utility), f"{seed}/a/refined")
+        control = random_like(packed(region), header_for("weight", SHAPES), packed(utility), f"{seed}/a/refined")
         masks = {name: unpack(control(name), shape) for name, shape in SHAPES.items()}
         assert {n: int(m.sum()) for n, m in masks.items()} == {n: int(m.sum()) for n, m in region.items()}
         assert not any((masks[name] & utility[name]).any() for name in SHAPES)
         drawn.append(tuple(masks[name].tobytes() for name in SHAPES))
     assert len(set(drawn)) == (1 if share == 0 else 3)
-    again = random_like(packed(region), SHAPES, "weight", packed(utility), "0/a/refined")
+    again = random_like(packed(region), header_for("weight", SHAPES), packed(utility), "0/a/refined")
     backward = {name: unpack(again(name), SHAPES[name]).tobytes() for name in reversed(SHAPES)}
     assert drawn[0] == tuple(backward[name] for name in SHAPES)
 
@@ -31,7 +31,7 @@ def test_random_controls_are_uniform_over_what_is_open():
     shapes, region = {"0.q": (2, 5)}, {"0.q": np.arange(10).reshape(2, 5) < 2}
     utility = {"0.q": np.arange(10).reshape(2, 5) >= 8}
     held = sum(
-        unpack(random_like(packed(region), shapes, "neuron", packed(utility), str(seed))("0.q"), (2, 5))
+        unpack(random_like(packed(region), header_for("neuron", shapes), packed(utility), str(seed))("0.q"), (2, 5))
         for seed in range(200)
     )
     assert held.reshape(-1)[8:].tolist() == [0, 0]
@@ -60,9 +60,26 @@ def as_layers(chosen, n):
     ],
 )
 def test_random_layers_are_another_range_of_the_same_length(region, forbidden, possible):
-    names = {f"{i}.layer": (1, 1) for i in range(5)}
+    header = header_for("layer", {f"{i}.layer": (1, 1) for i in range(5)})
     real, closed = as_layers(region, 5), as_layers(forbidden, 5) if forbidden else None
-    found = {tuple(layers_of(random_like(real, names, "layer", closed, str(seed)), 5)) for seed in range(40)}
+    found = {tuple(layers_of(random_like(real, header, closed, str(seed)), 5)) for seed in range(40)}
+    assert found == {tuple(layers) for layers in possible}
+
+
+@pytest.mark.parametrize(
+    ("region", "forbidden", "possible"),
+    [
+        ({0, 1}, set(), [[0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]),
+        ({0, 3}, {1}, [[0, 2], [2, 3]]),
+        ({0, 2}, {1, 3}, [[0, 2]]),
+        ({0, 1, 2, 3}, set(), [[0, 1, 2, 3]]),
+        (set(), {1}, [[]]),
+    ],
+)
+def test_random_free_layers_are_any_others_of_the_same_number(region, forbidden, possible):
+    header = header_for("layer", {f"{i}.layer": (1, 1) for i in range(4)}, "free")
+    real, closed = as_layers(region, 4), as_layers(forbidden, 4) if forbidden else None
+    found = {tuple(layers_of(random_like(real, header, closed, str(seed)), 4)) for seed in range(60)}
     assert found == {tuple(layers) for layers in possible}
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from jaxtyping import Bool, Float32
 
 from safety_regions.claims.estimates import Tables
+from safety_regions.overlap.chance import chances, expected_pair
 
 GRID = (0.02, 0.05, 0.1)
 Q = 0.1
@@ -113,14 +114,14 @@ def top(values: Float32[np.ndarray, "sets n"], fraction: float) -> Bool[np.ndarr
 
 
 def compare(masks: Bool[np.ndarray, "sets n"], hidden: Bool[np.ndarray, "1 n"]) -> dict[str, np.ndarray]:
-    """Sizes, IoU and chance floor of every pair of rows, as `safety_regions.overlap.tables` has them for one matrix."""
+    """Sizes, IoU and chance floor of every pair of rows: regions of one matrix, of weights that may be any."""
     a, b = np.triu_indices(len(masks), k=1)
     counted = masks.astype(np.float32)
     shared, sizes = (counted @ counted.T)[a, b].astype(float), masks.sum(axis=1)
-    union, n_open = sizes[a] + sizes[b] - shared, hidden.size - hidden.sum()
-    by_chance = sizes[a] * sizes[b] / n_open
-    floor = by_chance / (sizes[a] + sizes[b] - by_chance)
-    return {"size_a": sizes[a], "size_b": sizes[b], "iou": shared / union, "floor_iou": floor}
+    union, n_open = sizes[a] + sizes[b] - shared, np.array([hidden.size - hidden.sum()])
+    by_chance = chances("weight", "free", held=sizes[None], raw=sizes[None], n_open=n_open)
+    both, either = (of.squeeze(0) for of in expected_pair(n_open, by_chance[:, a], by_chance[:, b]))
+    return {"size_a": sizes[a], "size_b": sizes[b], "iou": shared / union, "floor_iou": both / either}
 
 
 def _grown(masks: Bool[np.ndarray, "sets n"]) -> dict[str, np.ndarray]:

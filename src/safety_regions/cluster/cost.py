@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.cluster.memory import Bytes
 from safety_regions.cluster.resources import Asking, Job
+from safety_regions.config.dimensions import ModelSize
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.errors import UserError
-from safety_regions.planning.model_size import ModelSize
 from safety_regions.text import readable_size
 
 STEPS = ("train", "respond", "measure", "select", "evaluate", "overlap")
@@ -75,27 +75,20 @@ def disk_bytes(asking: Asking) -> dict[str, float]:
     kinds = {"model": "models", "region": "regions", "statistics": "statistics"}
     for artifact in asking.plan.missing.values():
         if artifact.key in asking.plan.wanted and artifact.kind in kinds:
-            sums[kinds[artifact.kind]] += _bytes(artifact, _size(asking, artifact))
+            sums[kinds[artifact.kind]] += bytes_of(artifact, _size(asking, artifact))
     return sums
 
 
-def _bytes(artifact: Artifact, size: ModelSize) -> Bytes:
+def bytes_of(artifact: Artifact, size: ModelSize) -> Bytes:
+    """Bytes on disk of a prepared model, a region, or a statistic, from above."""
     if artifact.kind == "model":
         return size.weight_bytes
-    method = artifact.recipe["method"]
+    info = CATALOGUE[artifact.recipe["method"]]
     if artifact.kind == "region":
-        granularity = CATALOGUE[method].granularity
-        weights = size.scored if granularity == "weight" else _adapter_weights(artifact, size)
-        return BITS[granularity] / 8 * weights if granularity in BITS else 2000 * size.layers
+        weights = size.scored if info.granularity == "weight" else _adapter_weights(artifact, size)
+        return BITS[info.granularity] / 8 * weights if info.granularity in BITS else 2000 * size.layers
     n_samples = artifact.inputs["pairs"].inputs["prompts"].recipe["n_samples"]
-    inputs = size.layers * (size.hidden + size.intermediate)
-    # A method that is not listed keeps, at most, a float32 number for every scored weight.
-    return {
-        "wanda": 8 * (6 * size.layers * size.hidden + size.layers * size.intermediate),
-        "safeneuron": 4 * n_samples * (inputs + 2 * size.layers * size.keys),
-        "safelayer": 4 * n_samples * size.layers * size.hidden,
-        "nlsr": 8 * 7 * size.layers * _rank(artifact) ** 2,
-    }.get(method, 4 * size.scored)
+    return info.statistic_bytes(size, n_samples, _rank(artifact))
 
 
 def _adapter_weights(made: Artifact, size: ModelSize) -> int:

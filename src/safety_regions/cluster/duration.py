@@ -6,11 +6,12 @@ times those. For GPUs nothing was measured; the constants are a small share of w
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.config.method_catalogue import CATALOGUE
+from safety_regions.config.dimensions import ModelSize
+from safety_regions.config.method_catalogue import CATALOGUE, MethodInfo
 from safety_regions.files import canonical_json
-from safety_regions.planning.model_size import ModelSize
 
 MARGIN = 1.25
 START, PLAIN_START, PER_GB = 30, 10, 10
@@ -33,20 +34,19 @@ EXPANDING = 3e-7
 class Device:
     """How fast a model runs."""
 
+    kind: Literal["cpu", "cuda"]
     speed: dict[int, float]
     """Floating-point operations per second, by the bytes of a weight."""
     generating: float
     """How much dearer a generated token is than one that is only read, 16 at a time."""
     per_layer: float
     """Seconds that a layer takes whatever it computes, in each step of generating."""
-    passes: dict[str, float]
-    """Forward passes over the samples that measuring costs, by method."""
 
 
-CPU = Device({4: 5e10, 2: 5e10}, 5.0, 0.0, {"snip": 3.0, "wanda": 1.0, "safeneuron": 1.2, "nlsr": 1.2})
-GPU = Device({4: 8e12, 2: 4e13}, 6.0, 1.5e-3, {"snip": 4.0, "wanda": 1.5, "safeneuron": 4.0, "nlsr": 2.0})
-OTHER_METHODS = 3.0
-"""Passes of a method that nobody has measured."""
+CPU = Device("cpu", {4: 5e10, 2: 5e10}, generating=5.0, per_layer=0.0)
+GPU = Device("cuda", {4: 8e12, 2: 4e13}, generating=6.0, per_layer=1.5e-3)
+BESIDE = 0.1
+"""Forward passes that a method costs at least which shares the pass of another."""
 TINY_BATCH, TRAINED_TOKENS, TRAINING_PASSES, HELD_OUT_TOKENS = 32, 128, 3, 16
 
 
@@ -58,7 +58,7 @@ def seconds_of(step: str, size: ModelSize, artifacts: list[Artifact], device: st
     start = PLAIN_START if step == "overlap" else START + PER_GB * size.weight_bytes / 1e9
     of = _Rates(size, GPU if device == "cuda" else CPU, 4 if step == "train" else size.bytes_per_weight)
     if step == "measure":
-        return MARGIN * (start + of.measuring_all(artifacts))
+        return MARGIN * (start + of.measuring(artifacts))
     work = {
         "respond": of.responding,
         "select": of.selecting,
@@ -87,55 +87,57 @@ class _Rates:
     def responding(self, pairs: Artifact) -> float:
         return self.asked(_prompts(pairs), pairs.recipe["max_new_tokens"])
 
-    def measuring_all(self, artifacts: list[Artifact]) -> float:
-        """Artifacts on the same pairs share their longest pass; the others then cost what is beside a forward pass."""
-        longest: dict[str, float] = {}
-        seconds = 0.0
+    def measuring(self, artifacts: list[Artifact]) -> float:
+        """All of a job, in which methods share their passes over a sample where they can."""
+        alone = [made for made in artifacts if _has_a_pass_of_its_own(made)]
+        sharing: dict[str, list[Artifact]] = {}
         for made in artifacts:
-            seconds += self.selecting(made) if made.kind == "region" else 0
-            method = made.recipe["method"]
-            if method == "safelayer":
-                seconds += self._finding_layers(made, _samples(made))
-                continue
-            passes, once = self.device.passes.get(method, OTHER_METHODS), self._reading(made)
-            if made.recipe.get("adapter", made.recipe["model"]) != made.recipe["model"]:
-                seconds += passes * once
-                continue
-            sample = canonical_json({"pairs": made.recipe["pairs"], "part": made.recipe.get("part")})
-            before = longest.get(sample, 0.0)
-            longest[sample] = max(passes, before)
-            beside = min(passes, before) - 1 if before else 0
-            seconds += (longest[sample] - before + max(0.1, beside) * bool(before)) * once
-        return seconds
+            if not _has_a_pass_of_its_own(made):
+                sample = canonical_json({"pairs": made.recipe["pairs"], "part": made.recipe.get("part")})
+                sharing.setdefault(sample, []).append(made)
+        return (
+            sum(self._passes(made) * self._reading(made) for made in alone)
+            + sum(self._reading_once(of_sample) for of_sample in sharing.values())
+            + sum(self._other_prompts(made) for made in artifacts)
+            + sum(self.selecting(made) for made in artifacts if made.kind == "region")
+        )
+
+    def _reading_once(self, of_sample: list[Artifact]) -> float:
+        """Methods share the longest of their passes; each of the rest then costs what is beside its forward pass."""
+        *rest, longest = sorted(self._passes(made) for made in of_sample)
+        return (longest + sum(max(BESIDE, passes - 1) for passes in rest)) * self._reading(of_sample[0])
+
+    def _passes(self, made: Artifact) -> float:
+        return getattr(_info(made).passes, self.device.kind)
 
     def _reading(self, made: Artifact) -> float:
-        """A forward pass over the samples."""
-        tokens = PROMPT + made.inputs["pairs"].recipe.get("max_new_tokens", RESPONSE)
+        """A forward pass over the samples; one of a method's own leaves out the responses that it does not need."""
+        info, response = _info(made), made.inputs["pairs"].recipe.get("max_new_tokens", RESPONSE)
+        tokens = PROMPT + (0 if info.own_pass and not info.reads_responses else response)
         return _samples(made) * tokens * self.read
 
-    def _finding_layers(self, made: Artifact, prompts: float) -> float:
-        options = made.recipe["options"]
-        asked = sum(_size(a) for role, a in made.inputs.items() if role.startswith("over_rejection/"))
-        # A quarter of the ranges that may be tried: the search stops early, and the sets of a job share what they
-        # count.
-        tries = self.size.layers * (options["alpha_steps"] + 1) / 4
-        states = (prompts + _size(made.inputs["normal"])) * PROMPT * self.read
-        return states + tries * self.asked(asked, options["max_new_tokens"])
+    def _other_prompts(self, made: Artifact) -> float:
+        """Those that the method reads, or has answered, beside the samples."""
+        seconds = 0.0
+        for of in _info(made).prompts:
+            n, options = _of_role(made, of.role), made.recipe["options"]
+            if of.times_answered:
+                seconds += of.times_answered(self.size, options) * self.asked(n, options["max_new_tokens"])
+            else:
+                seconds += self._passes(made) * n * PROMPT * self.read
+        return seconds
 
     def selecting(self, region: Artifact) -> float:
-        return SELECTING[CATALOGUE[region.recipe["method"]].granularity] * self.size.scored
+        return SELECTING[_info(region).granularity] * self.size.scored
 
     def evaluating(self, table: Artifact) -> float:
         recipe, options = table.recipe, table.recipe["options"]
-        prompts = {
-            role: sum(_size(a) for r, a in table.inputs.items() if r.startswith(f"{role}/"))
-            for role in ("harmful", "over_refusal", "texts")
-        }
-        once = self.asked(prompts["harmful"] + prompts["over_refusal"], options["max_new_tokens"])
-        once += prompts["texts"] * (PROMPT + RESPONSE) * self.read
+        asked = _of_role(table, "harmful") + _of_role(table, "over_refusal")
+        once = self.asked(asked, options["max_new_tokens"])
+        once += _of_role(table, "texts") * (PROMPT + RESPONSE) * self.read
         # Each safety region raw and refined, with its random ones; and the intact model.
         removed = 2 * len(recipe["safety"]) * (1 + options["n_random"])
-        drawing = DRAWING[CATALOGUE[recipe["method"]].granularity] * self.size.scored
+        drawing = DRAWING[_info(table).granularity] * self.size.scored
         return (1 + removed) * once + removed * drawing
 
     def training(self, made: Artifact) -> float:
@@ -147,11 +149,9 @@ class _Rates:
     def overlapping(self, table: Artifact) -> float:
         if table.kind == "across":
             return self._comparing(table)
-        recipe, region = table.recipe, next(iter(table.inputs.values())).recipe
-        grid = len(region["grid"])
-        words = (
-            self.size.scored / 64 if CATALOGUE[region["method"]].granularity == "weight" else self.size.layers * 1000
-        )
+        recipe, region = table.recipe, next(iter(table.inputs.values()))
+        grid = len(region.recipe["grid"])
+        words = self.size.scored / 64 if _info(region).granularity == "weight" else self.size.layers * 1000
         if table.kind == "replicates":
             return COUNTING * words * sum(2 * grid * len(of) * (len(of) + 1) / 2 for _, of in recipe["groups"])
         n, utility = len(recipe["safety"]), len(recipe["utility"]) + 1
@@ -163,6 +163,25 @@ class _Rates:
         recipe = table.recipe
         looks = len(recipe["regions"]) * len(recipe["safety"]) * (2 + len(recipe["utility"])) / 2
         return EXPANDING * looks * self.size.scored / 64
+
+
+def _info(made: Artifact) -> MethodInfo:
+    return CATALOGUE[made.recipe["method"]]
+
+
+def _has_a_pass_of_its_own(made: Artifact) -> bool:
+    """Whether its method, or the adapter that has to be in the model, keeps it from sharing the plain model's pass."""
+    return _info(made).own_pass or adds_adapter(made)
+
+
+def adds_adapter(made: Artifact) -> bool:
+    """Whether an adapter is added to the model that it is made with, which has none in its weights."""
+    return made.recipe.get("adapter", made.recipe["model"]) != made.recipe["model"]
+
+
+def _of_role(made: Artifact, role: str) -> int:
+    """Prompts of all inputs of a role."""
+    return sum(_size(a) for of, a in made.inputs.items() if of == role or of.startswith(f"{role}/"))
 
 
 def _size(prompts: Artifact) -> int:

@@ -9,9 +9,9 @@ import math
 from dataclasses import dataclass
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.cluster.duration import seconds_of
+from safety_regions.cluster.duration import adds_adapter, seconds_of
+from safety_regions.config.dimensions import ModelSize
 from safety_regions.config.method_catalogue import CATALOGUE
-from safety_regions.planning.model_size import ModelSize
 
 GIB = 2**30
 Bytes = int | float
@@ -72,7 +72,7 @@ def gpus_for(need: Need, gpu_memory_gb: float) -> int:
 def _kept(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
     """What lies beside the weights for the whole job, in proportion to them."""
     # A region's weights, or those that an adapter is added to, are kept aside to be put back.
-    aside = step == "evaluate" or (step == "measure" and any(_adds_adapter(a) for a in artifacts))
+    aside = step == "evaluate" or (step == "measure" and any(adds_adapter(a) for a in artifacts))
     kept = size.scored * size.bytes_per_weight if aside else 0
     # Methods with an adapter have a pass of their own, after which sums are gone.
     return max(kept, _sums(size, artifacts) if step == "measure" else 0)
@@ -87,10 +87,6 @@ def _measures_region(artifact: Artifact) -> bool:
     return artifact.kind == "region" and "statistics" not in artifact.recipe
 
 
-def _adds_adapter(artifact: Artifact) -> bool:
-    return artifact.recipe.get("adapter", artifact.recipe["model"]) != artifact.recipe["model"]
-
-
 def _working(step: str, size: ModelSize, artifacts: list[Artifact], batch_tokens: int) -> Bytes:
     """What comes and goes while the model runs, where it runs."""
     match step:
@@ -100,7 +96,7 @@ def _working(step: str, size: ModelSize, artifacts: list[Artifact], batch_tokens
             logits = TEXTS * size.vocabulary * (size.bytes_per_weight + 8)
             return max(_answering(size, size.bytes_per_weight), _reading(size, TEXTS) + logits)
         case "measure":
-            answers = any(a.recipe["method"] == "safelayer" for a in artifacts)
+            answers = any(of.times_answered for a in artifacts for of in CATALOGUE[a.recipe["method"]].prompts)
             tokens = max(batch_tokens, LONGEST)
             reading = _reading(size, tokens)
             if any(_measures_region(a) for a in artifacts):

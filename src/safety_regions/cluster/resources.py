@@ -7,8 +7,9 @@ from functools import cached_property
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.artifacts.kinds import step_of
 from safety_regions.cluster.memory import GIB, Need, gpus_for, need_of
+from safety_regions.config.dimensions import ModelSize
 from safety_regions.errors import UserError
-from safety_regions.planning.model_size import ModelSize, size_of
+from safety_regions.planning.model_size import size_of
 from safety_regions.planning.plan import Plan
 
 SMALL = Need(0, 1.1 * GIB, 120.0)

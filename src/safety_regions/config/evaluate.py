@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from safety_regions.config.base import Id, Section
+from safety_regions.config.base import Section, SetId
 
 
 class Evaluate(Section):
@@ -12,13 +12,13 @@ class Evaluate(Section):
     the same size.
     """
 
-    sets: list[Id] | None = Field(default=None, min_length=1)
+    sets: list[SetId] | None = Field(default=None, min_length=1)
     """Safety sets whose regions are taken out, one at a time; null: the first one."""
-    harmful: list[Id] | None = Field(default=None, min_length=1)
+    harmful: list[SetId] | None = Field(default=None, min_length=1)
     """Sets whose prompts the model should refuse; null: those whose regions are taken out."""
-    over_refusal: list[Id] | None = Field(default=None, min_length=1)
+    over_refusal: list[SetId] | None = Field(default=None, min_length=1)
     """Harmless sets, best ones that look harmful, which it should not refuse; null: the utility sets."""
-    texts: list[Id] | None = Field(default=None, min_length=1)
+    texts: list[SetId] | None = Field(default=None, min_length=1)
     """Sets with responses of their own, on which perplexity is measured; null: the utility sets that have them."""
     n_prompts: int = Field(default=16, ge=1)
     """Prompts of each of these sets."""

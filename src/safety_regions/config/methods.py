@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from safety_regions.config.base import Id, Section
+from safety_regions.config.base import Section, SetId
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -46,10 +46,10 @@ class SafeLayer(Section):
     The fractions q and p have no say in it: a region is the whole range at each of them.
     """
 
-    normal: Id | None = None
+    normal: SetId | None = None
     """Harmless set whose last-token states each set's are compared with, by prompts behind those identified on; null:
     the first utility set."""
-    over_rejection: list[Id] | None = Field(default=None, min_length=1)
+    over_rejection: list[SetId] | None = Field(default=None, min_length=1)
     """Harmless sets, best ones that look harmful, whose refusals are counted while layers are scaled; null: the utility
     sets."""
     n_over_rejection: int = Field(default=12, ge=1)
@@ -74,9 +74,9 @@ class SafeLayer(Section):
 class Adapter(Section):
     """The LoRA safety adapter for a model without one of its own (kind `aligned` has it): one per model, made here."""
 
-    harmful: list[Id] | None = Field(default=None, min_length=1)
+    harmful: list[SetId] | None = Field(default=None, min_length=1)
     """Datasets whose prompts are answered with a refusal in training; null: the first two safety sets."""
-    harmless: list[Id] | None = Field(default=None, min_length=1)
+    harmless: list[SetId] | None = Field(default=None, min_length=1)
     """Datasets whose prompts are answered with their own `response` column in training; null: the utility sets that
     have one."""
     n_samples: int = Field(default=64, ge=2)
@@ -127,6 +127,11 @@ if TYPE_CHECKING:
 else:
     # A type checker cannot read names that are known only when this runs.
     Method = Literal[tuple(Methods.model_fields)]
+
+
+def adapter_options(options: Section) -> Adapter:
+    """How an adapter is trained for a method that needs one: the option `adapter` that every such method has."""
+    return options.adapter  # type: ignore[attr-defined]
 
 
 def options_of(method: str, options: dict) -> Section:

@@ -8,9 +8,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from safety_regions.config.base import Id
+from safety_regions.config.base import Id, named_sets
 from safety_regions.config.datasets import DatasetSpec, SyntheticDataset
 from safety_regions.config.explain_errors import mistakes_of
+from safety_regions.config.method_catalogue import CATALOGUE
+from safety_regions.config.methods import adapter_options
 from safety_regions.config.mistakes import ConfigError, KeyPath, Mistake, dotted, raise_if_any
 from safety_regions.config.models import AlignedModel, ModelSpec
 from safety_regions.config.run import RunConfig
@@ -94,25 +96,9 @@ def _unknown_ids(run: RunConfig, registries: Registries, in_run: Places) -> Iter
     for path, name in _listed(("models",), run.models):
         if name not in registries.models:
             yield _unknown(name, registries.models, path, in_run, ", ".join(run.registry.models))
-    for path, name in _datasets_of(run):
+    for path, name in named_sets(run):
         if name not in registries.datasets:
             yield _unknown(name, registries.datasets, path, in_run, ", ".join(run.registry.datasets))
-
-
-def _datasets_of(run: RunConfig) -> Iterator[tuple[KeyPath, str]]:
-    """Every dataset that the run names, with the key that names it."""
-    yield from _listed(("datasets", "safety"), run.datasets.safety)
-    yield from _listed(("datasets", "utility"), run.datasets.utility)
-    if layers := run.methods.safelayer:
-        yield from [(("methods", "safelayer", "normal"), layers.normal)] if layers.normal else []
-        yield from _listed(("methods", "safelayer", "over_rejection"), layers.over_rejection)
-    if run.methods.nlsr:
-        adapter = ("methods", "nlsr", "adapter")
-        yield from _listed((*adapter, "harmful"), run.methods.nlsr.adapter.harmful)
-        yield from _listed((*adapter, "harmless"), run.methods.nlsr.adapter.harmless)
-    if run.evaluate:
-        for role in ("sets", "harmful", "over_refusal", "texts"):
-            yield from _listed(("evaluate", role), getattr(run.evaluate, role))
 
 
 def _listed(key: KeyPath, ids: list[str] | None) -> list[tuple[KeyPath, str]]:
@@ -188,10 +174,11 @@ def _need_responses(run: RunConfig, registries: Registries) -> Iterator[tuple[Ke
     # Left to the default, those utility sets count that have responses; only where none has is that a mistake.
     utility_asked = [] if responding(run, registries.datasets) else utility[:1]
     sources = [registries.models[name].source for name in run.models if name in registries.models]
-    if run.methods.nlsr and not all(isinstance(source, AlignedModel) for source in sources):
-        key = ("methods", "nlsr", "adapter", "harmless")
-        why = f"an adapter is trained on them ({dotted(key)})"
-        yield from ((*at, why) for at in _listed(key, run.methods.nlsr.adapter.harmless) or utility_asked)
+    for method, options in run.enabled_methods().items():
+        if CATALOGUE[method].needs_adapter and not all(isinstance(source, AlignedModel) for source in sources):
+            key = ("methods", method, "adapter", "harmless")
+            why = f"an adapter is trained on them ({dotted(key)})"
+            yield from ((*at, why) for at in _listed(key, adapter_options(options).harmless) or utility_asked)
     if run.evaluate:
         why = "the perplexity of their responses is measured (evaluate.texts)"
         yield from ((*at, why) for at in _listed(("evaluate", "texts"), run.evaluate.texts) or utility_asked)

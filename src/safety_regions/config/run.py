@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from safety_regions.config.base import Id, Section
+from safety_regions.config.base import Id, Section, SetId
 from safety_regions.config.claims import Claims
 from safety_regions.config.evaluate import Evaluate
 from safety_regions.config.methods import Methods
@@ -40,9 +40,9 @@ class Registry(Section):
 class Datasets(Section):
     """Which prompt sets are used, and how many prompts of each."""
 
-    safety: list[Id] = Field(default=SYNTHETIC_SAFETY, min_length=2)
+    safety: list[SetId] = Field(default=SYNTHETIC_SAFETY, min_length=2)
     """Safety sets: a region is identified from each, and their regions are compared."""
-    utility: list[Id] = Field(default=["syn_chores", "syn_sums"], min_length=1)
+    utility: list[SetId] = Field(default=["syn_chores", "syn_sums"], min_length=1)
     """Utility (harmless) sets, whose regions are taken out of the safety regions in refinement."""
     n_samples: int = Field(default=32, ge=1)
     """Prompts sampled from every set; equal for all, since region noise depends on it."""

@@ -5,18 +5,18 @@ and the model's weight W becomes that of the changed adapter: W - s B A + s B' A
 B' A' if not. Afterwards every weight has the bits that it had before.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from safety_regions.models.adapter import LoraAdapter
 from safety_regions.models.architecture import Projection
-from safety_regions.regions.format import Words, pack
+from safety_regions.regions.format import Header, Words, pack
 from safety_regions.regions.masks import Masks, unpack
 
 
@@ -72,38 +72,52 @@ def _on(matrix: Tensor, words: Words) -> Bool[Tensor, "rows columns"]:
     return torch.from_numpy(unpack(words, (matrix.shape[0], matrix.shape[1]))).to(matrix.device)
 
 
-def random_like(
-    masks: Masks, shapes: Mapping[str, tuple[int, int]], granularity: str, forbidden: Masks | None, key: str
-) -> Masks:
-    """A random region with as many elements of every matrix as the masks have, none of them `forbidden`.
+def random_like(masks: Masks, header: Header, forbidden: Masks | None, key: str) -> Masks:
+    """A random region of the real one's size and shape, with none of the elements `forbidden`.
 
-    Of layers, it is a random contiguous range with as many as the real region, and another one than that where there is
-    one; where no such range is allowed, single layers. The same key gives the same region on every machine.
+    It has as many elements of every matrix as the masks have. Of layers it has as many as the masks, and is another
+    region than the real one where there is another: a contiguous range (single layers, where no such range is allowed),
+    or any layers if the shape is `free`. The same key gives the same region on every machine.
     """
-    if granularity == "layer":
-        layers = _random_layers(masks, list(shapes), forbidden, _generator(key))
+    if header.granularity == "layer":
+        layers = _random_layers(masks, header, forbidden, _generator(key))
         return lambda own: pack(np.array([own in layers]))
 
     def draw(own: str) -> Words:
-        size = shapes[own][0] * shapes[own][1]
+        rows, columns = header.shapes[own]
         n = int(np.bitwise_count(masks(own)).sum(dtype=np.int64))
-        places = size if forbidden is None else np.flatnonzero(~unpack(forbidden(own), shapes[own]))
-        inside = np.zeros(size, bool)
+        places = rows * columns if forbidden is None else np.flatnonzero(~unpack(forbidden(own), (rows, columns)))
+        inside = np.zeros(rows * columns, bool)
         inside[_generator(f"{key}/{own}").choice(places, n, replace=False, shuffle=False)] = True
         return pack(inside)
 
     return lru_cache(maxsize=1)(draw)
 
 
-def _random_layers(masks: Masks, names: list[str], forbidden: Masks | None, generator: np.random.Generator) -> set[str]:
+def _random_layers(masks: Masks, header: Header, forbidden: Masks | None, generator: np.random.Generator) -> set[str]:
+    names = list(header.shapes)
     real = np.array([masks(name).any() for name in names])
     allowed = np.array([forbidden is None or not forbidden(name).any() for name in names])
     n = int(real.sum())
+    if header.region_shape == "free":
+        return {names[i] for i in _other_layers(np.flatnonzero(real), np.flatnonzero(allowed), generator)}
     starts = [s for s in range(len(names) - n + 1) if allowed[s : s + n].all()]
     if not starts:
         return {names[i] for i in generator.choice(np.flatnonzero(allowed), n, replace=False)}
     start = generator.choice([s for s in starts if not real[s : s + n].all()] or starts)
     return set(names[start : start + n])
+
+
+def _other_layers(
+    real: Int64[np.ndarray, " n"], allowed: Int64[np.ndarray, " _"], generator: np.random.Generator
+) -> Int64[np.ndarray, " n"]:
+    """As many of the allowed layers as are real, each such set with equal chance but the real one, unless it is the
+    only one.
+    """
+    while True:
+        drawn = generator.choice(allowed, len(real), replace=False)
+        if set(drawn) != set(real) or len(real) in (0, len(allowed)):
+            return drawn
 
 
 def _generator(key: str) -> np.random.Generator:

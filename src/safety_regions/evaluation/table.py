@@ -94,6 +94,6 @@ def _without_region(subject: Subject, intact: dict, masks: Masks, forbidden: Mas
         return [intact, *({**intact, "seed": seed} for seed in seeds)]
     rows = [{"share": share, **subject.without(masks)}]
     for seed in seeds:
-        control = random_like(masks, header.shapes, header.granularity, forbidden, f"{seed}/{key}")
+        control = random_like(masks, header, forbidden, f"{seed}/{key}")
         rows.append({"share": share, "seed": seed, **subject.without(control)})
     return rows

@@ -13,8 +13,9 @@ and both give the same bytes. Without `observer` a method has passes of its own,
 changes weights.
 
 All are pure: tensors in, tensors out. `samples` are a set's prompts with their responses. What else a method needs,
-such as other prompts or an adapter, comes by keyword. What the plan must know of a method stands in
-`config.method_catalogue`, its options in `config.methods`.
+such as other prompts or an adapter, comes by keyword. Levels are of the model's matrices of a granularity, or of some
+kinds of them, in every layer. All that others must know of a method stands in `config.method_catalogue`, its options in
+`config.methods`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -42,6 +42,15 @@ def named_linears(model: Any) -> dict[str, nn.Linear]:
     return {name: module for module, name in kinds.items()}
 
 
+def factor_shapes(adapter: LoraAdapter) -> dict[str, tuple[int, int]]:
+    """The shapes of A and B of each linear by `<layer>.<kind>_a` and `<layer>.<kind>_b`, in the order of the model."""
+    return {
+        f"{name}_{factor}": (matrix.shape[0], matrix.shape[1])
+        for name, pair in adapter.factors.items()
+        for factor, matrix in zip("ab", pair, strict=True)
+    }
+
+
 def load_adapter(folder: Path, model: Any) -> LoraAdapter:
     """The adapter that `save_lora` left in `folder`, for this model; the folder's receipt is for the caller to check.
 

@@ -3,11 +3,8 @@
 Refinement takes place in a method's own granularity, with the union of the method's own utility regions, before it is
 expanded to weights (`safety_regions.regions.owned_weights`).
 
-Chance floor: expected intersection over expected union of independent random regions, as in
-`safety_regions.overlap.tables`, with s_a the chance that method a's random region holds a weight that is open to it:
-a/m of m open weights of a matrix that hold a of the real region, or for layers the share of the places of a range of
-its length at which it covers the layer. Refined regions of a and b share the weights open to both: sum(s_a s_b |open_a
-and open_b|).
+The chance floor is that of `safety_regions.overlap.chance`, with the chances s of elements counted on the weights that
+they own: refined regions of methods a and b share sum(s_a s_b |open to both|) of them on average.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
-from safety_regions.overlap.chance import covered
+from safety_regions.overlap.chance import chances
 from safety_regions.overlap.counts import STAGES
 from safety_regions.progress import progress
-from safety_regions.regions.format import Region, Words, open_region
+from safety_regions.regions.format import Header, Region, Words, open_region
 from safety_regions.regions.masks import Masks, masks_at, union, without
-from safety_regions.regions.owned_weights import Layout, check_fits, expand
+from safety_regions.regions.owned_weights import Layout, check_fit, expand
 
 
 @dataclass(frozen=True)
@@ -44,11 +41,10 @@ class Question:
 class _Method:
     """The masks of one method's regions, in its own granularity."""
 
-    granularity: str
+    header: Header
+    """Of one of its regions; but for counts and recipe they are all alike."""
     safety: dict[str, Masks]
     removed: Masks
-    lengths: dict[str, int]
-    """Layers in each safety set's region, for a method of that granularity."""
 
     def masks(self, safety: str, stage: str) -> Masks:
         raw = self.safety[safety]
@@ -80,9 +76,7 @@ def compare(paths: Mapping[str, Mapping[str, Path]], layout: Layout, question: Q
             _count_open(tally, methods, name, layout)
             for safety in question.safety:
                 for stage in STAGES:
-                    words = {
-                        m: expand(name, of.masks(safety, stage), of.granularity, layout) for m, of in methods.items()
-                    }
+                    words = {m: expand(name, of.masks(safety, stage), of.header, layout) for m, of in methods.items()}
                     _count_regions(tally, words, safety, stage)
             bar.update(1)
     return pd.DataFrame(_rows(tally, methods, layout, question))
@@ -92,21 +86,15 @@ def _method(stack: ExitStack, paths: Mapping[str, Path], layout: Layout, questio
     regions: dict[str, Region] = {}
     for name in [*question.safety, *question.utility]:
         regions[name] = stack.enter_context(open_region(paths[name]))
-        check_fits(regions[name], layout)
+    header = check_fit(list(regions.values()), layout)
     masks = {name: masks_at(regions[name], question.q) for name in question.safety}
     removed = union([masks_at(regions[name], question.p) for name in question.utility])
-    granularity = regions[question.safety[0]].header.granularity
-    lengths = (
-        {s: sum(_popcount(m(own)) for own in regions[s].names) for s, m in masks.items()}
-        if granularity == "layer"
-        else {}
-    )
-    return _Method(granularity, masks, removed, lengths)
+    return _Method(header, masks, removed)
 
 
 def _count_open(tally: _Tally, methods: Mapping[str, _Method], name: str, layout: Layout) -> None:
     rows, columns = layout.shapes[name]
-    closed = {m: expand(name, of.removed, of.granularity, layout) for m, of in methods.items()}
+    closed = {m: expand(name, of.removed, of.header, layout) for m, of in methods.items()}
     for a, b in _pairs_and_selves(methods):
         tally.open.setdefault(("raw", a, b), []).append(rows * columns)
         tally.open.setdefault(("refined", a, b), []).append(rows * columns - _popcount(closed[a] | closed[b]))
@@ -122,9 +110,9 @@ def _count_regions(tally: _Tally, words: Mapping[str, Words], safety: str, stage
 def _rows(tally: _Tally, methods: Mapping[str, _Method], layout: Layout, question: Question) -> Iterator[dict]:
     for (safety, stage, a, b), shared in tally.shared.items():
         size_a, size_b = (sum(tally.sizes[safety, stage, m]) for m in (a, b))
-        chances = [_chances(tally, methods, layout, safety, stage, m) for m in (a, b)]
-        inside = float((chances[0] * chances[1] * tally.open[stage, a, b]).sum())
-        held = sum(float((s * tally.open[stage, m, m]).sum()) for s, m in zip(chances, (a, b), strict=True))
+        by_chance = [_chances(tally, methods[m].header, layout, safety, stage, m) for m in (a, b)]
+        inside = float((by_chance[0] * by_chance[1] * tally.open[stage, a, b]).sum())
+        held = sum(float((s * tally.open[stage, m, m]).sum()) for s, m in zip(by_chance, (a, b), strict=True))
         intersection = sum(shared)
         yield {
             "set": safety,
@@ -133,8 +121,8 @@ def _rows(tally: _Tally, methods: Mapping[str, _Method], layout: Layout, questio
             "p": question.p if stage == "refined" else np.nan,
             "a": a,
             "b": b,
-            "granularity_a": methods[a].granularity,
-            "granularity_b": methods[b].granularity,
+            "granularity_a": methods[a].header.granularity,
+            "granularity_b": methods[b].header.granularity,
             "size_a": size_a,
             "size_b": size_b,
             "intersection": intersection,
@@ -147,15 +135,26 @@ def _rows(tally: _Tally, methods: Mapping[str, _Method], layout: Layout, questio
 
 
 def _chances(
-    tally: _Tally, methods: Mapping[str, _Method], layout: Layout, safety: str, stage: str, method: str
+    tally: _Tally, header: Header, layout: Layout, safety: str, stage: str, method: str
 ) -> Float64[np.ndarray, " matrices"]:
     """The chance with which a random region in the method's place holds an open weight of each matrix."""
-    if methods[method].granularity == "layer":
-        by_layer = covered(layout.n_layers, methods[method].lengths[safety])
-        return by_layer[[int(name.split(".")[0]) for name in layout.shapes]]
-    size = np.array(tally.sizes[safety, stage, method], float)
-    places: Int64[np.ndarray, " matrices"] = np.array(tally.open[stage, method, method])
-    return np.divide(size, places, out=np.zeros_like(size), where=places > 0)
+    held, raw, n_open = (
+        np.array(counts, np.int64)
+        for counts in (
+            tally.sizes[safety, stage, method],
+            tally.sizes[safety, "raw", method],
+            tally.open[stage, method, method],
+        )
+    )
+    layers = np.array([int(name.split(".")[0]) for name in layout.shapes])
+    if header.granularity == "layer":
+        # All matrices of a layer are in a region together: its first one tells.
+        first = np.unique(layers, return_index=True)[1]
+        held, raw, n_open = ((counts[first] > 0).astype(np.int64) for counts in (held, raw, n_open))
+    found = chances(
+        header.granularity, header.region_shape, held=held[:, None], raw=raw[:, None], n_open=n_open
+    ).squeeze(1)
+    return found[layers] if header.granularity == "layer" else found
 
 
 def _pairs_and_selves(methods: Mapping[str, _Method]) -> list[tuple[str, str]]:

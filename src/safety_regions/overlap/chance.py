@@ -1,7 +1,41 @@
-"""The chance floor: how far random regions would overlap."""
+"""The chance floor: how far independent random regions would overlap, as expected intersection over expected union.
+
+With s_i the chance that random region i holds an element that is open to it, n regions share sum(prod(s_i)) elements on
+average, and sum(1 - prod(1 - s_i)) are in any. What is random about a region follows from its shape:
+
+    free   as many elements of every matrix as the real region, each open one with equal chance: s = a/m for the a it
+           holds of the m that are open. Layers are elements of the whole model: a of its m open layers.
+    range  as many layers as the real region, beginning with equal chance wherever they fit: s is the share of these
+           places at which the range covers the layer, 0 for a layer that is not open.
+
+Refinement closes what the utility region holds. A range has the length that it had before: what refinement leaves of
+it need not be one. For equal densities q of free elements the floor is q/(2-q), and q^n / (1 - (1-q)^n) for n regions.
+"""
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64, Num
+
+from safety_regions.elements import Shape
+
+Elements = Num[np.ndarray, " matrices"]
+"""Elements of each matrix that a region could hold."""
+Sizes = Num[np.ndarray, "matrices sets"]
+Chances = Float64[np.ndarray, "matrices sets"]
+"""Of each matrix and region; or, as sums over elements, the numbers that follow from these."""
+
+
+def chances(granularity: str, shape: Shape, *, held: Sizes, raw: Sizes, n_open: Elements) -> Chances:
+    """The chance with which a random region in each set's place holds an open element of each matrix.
+
+    `held`: elements of each set's region as it is looked at, `raw`: before refinement. For layers every matrix is one
+    layer of one element.
+    """
+    if shape == "range":
+        lengths: Int64[np.ndarray, " sets"] = raw.sum(axis=0).astype(np.int64)
+        return np.stack([covered(len(n_open), int(n)) for n in lengths], axis=1) * n_open[:, None]
+    if granularity == "layer":
+        return n_open[:, None] * _share(held.sum(axis=0), n_open.sum(keepdims=True))
+    return _share(held, n_open[:, None])
 
 
 def covered(n_layers: int, length: int) -> Float64[np.ndarray, " n_layers"]:
@@ -9,3 +43,30 @@ def covered(n_layers: int, length: int) -> Float64[np.ndarray, " n_layers"]:
     starts = np.arange(n_layers - length + 1)[:, None]
     layers = np.arange(n_layers)
     return ((starts <= layers) & (layers < starts + length)).mean(axis=0)
+
+
+def expected_pair(n_open: Elements, a: Chances, b: Chances) -> tuple[Chances, Chances]:
+    """Elements of each matrix in both, and in either, of the random regions of each pair of columns of `a` and `b`."""
+    both = n_open[:, None] * a * b
+    return both, n_open[:, None] * (a + b) - both
+
+
+def expected_growth(n_open: Elements, of: Chances) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+    """Elements of all matrices in each, and in any, of the first n = 1, 2, ... random regions, in the order of the
+    columns of `of`.
+    """
+    weights = n_open[:, None]
+    in_all = (weights * np.cumprod(of, axis=1)).sum(axis=0)
+    in_none = (weights * np.cumprod(1 - of, axis=1)).sum(axis=0)
+    return in_all, weights.sum() - in_none
+
+
+def expected_in_any(n_open: Elements, of: Chances) -> Float64[np.ndarray, " n"]:
+    """The second of `expected_growth`, without loss where it is a small part of all elements."""
+    return n_open @ (1 - np.cumprod(1 - of, axis=1))
+
+
+def _share(part: Num[np.ndarray, "..."], whole: Num[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
+    """Part of whole, 0 where there is nothing."""
+    part, whole = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
+    return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)

@@ -3,14 +3,7 @@
 IoU = |A and B| / |A or B|; overlap coefficient = |A and B| / min(|A|, |B|); n-way IoU = |intersection| / |union| of n
 sets.
 
-Chance floor: expected intersection over expected union of independent random regions. With s_i the chance that region i
-holds an element, n regions share sum(prod(s_i)) elements on average, and sum(1 - prod(1 - s_i)) are in any.
-
-Random regions of weights, neurons or adapter weights hold as many elements of every matrix as the real ones: s_i =
-a_i/m for the a_i of m elements that are open to region i. Refined regions cannot hold what refinement removed, so for
-them m is the matrix without the utility region. For equal densities q the floor is q/(2-q), and q^n / (1 - (1-q)^n) for
-n. A random range of layers has the real one's length and begins with equal chance wherever it fits: s_i is the share of
-these places at which it covers the layer, and 0 for a layer that refinement removed.
+The chance floor is that of `safety_regions.overlap.chance`, for random regions of the real ones' sizes and shape.
 """
 
 from collections.abc import Iterator
@@ -19,7 +12,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int64
 
-from safety_regions.overlap.chance import covered
+from safety_regions.elements import Shape, usual_shape
+from safety_regions.overlap.chance import Chances, chances, expected_growth, expected_pair
 from safety_regions.overlap.counts import Condition, Counts
 
 
@@ -34,18 +28,17 @@ def pair_table(counts: Counts, p: float) -> pd.DataFrame:
     for condition, pairs in counts.pairs.items():
         open_elements = _open_elements(counts, condition)
         shared, size_a, size_b = pairs[:, first, second], _sizes(pairs)[:, first], _sizes(pairs)[:, second]
-        weights, chances = open_elements[:, None], _chances(counts, condition)
-        inside = weights * chances[:, first] * chances[:, second]
-        either = weights * (chances[:, first] + chances[:, second]) - inside
+        by_chance = _chances(counts, condition)
+        both, either = expected_pair(open_elements, by_chance[:, first], by_chance[:, second])
         for scope, unit, rows in _units(counts, whole_only=condition.p not in (None, p)):
             columns = {**_condition_columns(condition), "scope": scope, "unit": unit}
             columns |= {"a": np.array(counts.safety)[first], "b": np.array(counts.safety)[second]}
-            sums = [x[rows].sum(axis=0) for x in (size_a, size_b, shared, inside, either)]
+            sums = [x[rows].sum(axis=0) for x in (size_a, size_b, shared, both, either)]
             blocks.append(columns | _pair_columns(int(open_elements[rows].sum()), *sums))
     return _table(blocks)
 
 
-def _pair_columns(n_elements: int, size_a, size_b, shared, inside, either) -> dict:
+def _pair_columns(n_elements: int, size_a, size_b, shared, both_by_chance, either_by_chance) -> dict:
     union = size_a + size_b - shared
     return {
         "size_a": size_a,
@@ -55,7 +48,7 @@ def _pair_columns(n_elements: int, size_a, size_b, shared, inside, either) -> di
         "n_elements": n_elements,
         "iou": _ratio(shared, union),
         "overlap_coefficient": _ratio(shared, np.minimum(size_a, size_b)),
-        "floor_iou": _ratio(inside, either),
+        "floor_iou": _ratio(both_by_chance, either_by_chance),
     }
 
 
@@ -63,11 +56,9 @@ def nway_table(counts: Counts) -> pd.DataFrame:
     """One row per order, number of sets n = 2..N and condition: the overlap of the first n sets of the order."""
     blocks = []
     for condition, grown in counts.nway.items():
-        chances = _chances(counts, condition)
-        weights = _open_elements(counts, condition)[:, None]
+        by_chance, n_open = _chances(counts, condition), _open_elements(counts, condition)
         for number, order in enumerate(counts.orders):
-            inside = (weights * np.cumprod(chances[:, order], axis=1)).sum(axis=0)
-            outside = (weights * np.cumprod(1 - chances[:, order], axis=1)).sum(axis=0)
+            all_by_chance, any_by_chance = expected_growth(n_open, by_chance[:, order])
             shared, union = grown[:, number].sum(axis=0).T
             block = {
                 **_condition_columns(condition),
@@ -77,7 +68,7 @@ def nway_table(counts: Counts) -> pd.DataFrame:
                 "intersection": shared[1:],
                 "union": union[1:],
                 "iou": _ratio(shared, union)[1:],
-                "floor_iou": _ratio(inside, weights.sum() - outside)[1:],
+                "floor_iou": _ratio(all_by_chance, any_by_chance)[1:],
             }
             blocks.append(block)
     return _table(blocks)
@@ -86,13 +77,16 @@ def nway_table(counts: Counts) -> pd.DataFrame:
 def size_table(counts: Counts, p: float) -> pd.DataFrame:
     """One row per set, matrix and condition: how many of the matrix's elements the region holds.
 
-    Refined at fraction `p` only.
+    Refined at fraction `p` only. Where regions are not of their granularity's usual shape, a column `region_shape` says
+    of which.
     """
     matrix = {
         "layer": np.array([int(name.split(".")[0]) for name in counts.header.shapes]),
         "module": np.array([name.split(".")[1] for name in counts.header.shapes]),
         "n_elements": _elements(counts),
     }
+    if counts.header.region_shape != usual_shape(counts.header.granularity):
+        matrix["region_shape"] = np.full(len(counts.header.shapes), counts.header.region_shape)
     blocks = []
     for condition, pairs in counts.pairs.items():
         if condition.p in (None, p):
@@ -103,6 +97,12 @@ def size_table(counts: Counts, p: float) -> pd.DataFrame:
         columns = {**_condition_columns(Condition(fraction)), "role": "utility", "dataset": utility}
         blocks.append({**matrix, **columns, "size": sizes})
     return _table(blocks)
+
+
+def granularity_and_shape(sizes: pd.DataFrame) -> tuple[str, Shape]:
+    """Whether a size table is of `layer`s or of elements of matrices (`weight`), and the shape of its regions."""
+    granularity = "layer" if set(sizes["module"]) == {"layer"} else "weight"
+    return granularity, sizes["region_shape"].iloc[0] if "region_shape" in sizes else usual_shape(granularity)
 
 
 def _table(blocks: list[dict]) -> pd.DataFrame:
@@ -147,19 +147,20 @@ def _open_elements(counts: Counts, condition: Condition) -> Int64[np.ndarray, " 
     return _elements(counts) - counts.removed[condition.utility, condition.p]
 
 
-def _chances(counts: Counts, condition: Condition) -> Float64[np.ndarray, "matrices sets"]:
-    """The chance with which a random region in a set's place holds an open element of each matrix."""
-    open_elements = _open_elements(counts, condition)[:, None]
-    if counts.header.granularity != "layer":
-        return _ratio(_sizes(counts.pairs[condition]), open_elements, empty=0.0)
-    lengths = _sizes(counts.pairs[Condition(condition.q)]).sum(axis=0)
-    return np.stack([covered(len(open_elements), int(n)) for n in lengths], axis=1) * open_elements
+def _chances(counts: Counts, condition: Condition) -> Chances:
+    return chances(
+        counts.header.granularity,
+        counts.header.region_shape,
+        held=_sizes(counts.pairs[condition]),
+        raw=_sizes(counts.pairs[Condition(condition.q)]),
+        n_open=_open_elements(counts, condition),
+    )
 
 
 def _sizes(pairs: np.ndarray) -> np.ndarray:
     return np.diagonal(pairs, axis1=1, axis2=2)
 
 
-def _ratio(part, whole, empty: float = np.nan) -> Float64[np.ndarray, "..."]:
+def _ratio(part, whole) -> Float64[np.ndarray, "..."]:
     part, whole = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
-    return np.divide(part, whole, out=np.full(part.shape, empty), where=whole > 0)
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)

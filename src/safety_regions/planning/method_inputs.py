@@ -3,7 +3,8 @@
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.config.base import Section
-from safety_regions.config.methods import Adapter, Nlsr, SafeLayer
+from safety_regions.config.method_catalogue import CATALOGUE, OtherPrompts
+from safety_regions.config.methods import Adapter, adapter_options
 from safety_regions.config.models import AlignedModel
 from safety_regions.config.registries import responding
 from safety_regions.planning.data import add_dataset, other_prompts
@@ -13,46 +14,50 @@ Needs = tuple[dict, dict[str, Artifact]]
 """A part of a recipe, and the artifacts that it names, by role."""
 
 
-def needs_of(plan: Plan, model: str, options: Section) -> Needs:
-    """By the options of the method: SafeLayer's other prompts, NLSR's adapter."""
-    if isinstance(options, SafeLayer):
-        return _layer_needs(plan, options)
-    if isinstance(options, Nlsr):
-        adapter = _add_adapter(plan, model, options.adapter)
-        return {"adapter": adapter.digest}, {"adapter": adapter}
-    return {}, {}
+def needs_of(plan: Plan, model: str, method: str, options: Section) -> Needs:
+    """The other prompts and the adapter that the catalogue says the method looks at, as its options name them."""
+    info = CATALOGUE[method]
+    recipe: dict = {}
+    inputs: dict[str, Artifact] = {}
+    for of in info.prompts:
+        made = _prompts(plan, of, options)
+        if of.several:
+            recipe[of.role] = {name: a.digest for name, a in made.items()}
+            inputs |= {f"{of.role}/{name}": a for name, a in made.items()}
+        else:
+            [inputs[of.role]] = made.values()
+            recipe[of.role] = inputs[of.role].digest
+    if info.needs_adapter:
+        inputs["adapter"] = plan.adapters[model, method] = _adapter(plan, model, adapter_options(options))
+        recipe["adapter"] = inputs["adapter"].digest
+    return recipe, inputs
 
 
-def _layer_needs(plan: Plan, options: SafeLayer) -> Needs:
-    config = plan.run.datasets
-    behind = config.offset + config.n_samples
-    normal = other_prompts(plan, options.normal or config.utility[0], config.n_samples, behind, config.seed)
-    names = options.over_rejection or config.utility
-    asked = {name: other_prompts(plan, name, options.n_over_rejection, 0, config.seed) for name in names}
-    recipe = {"normal": normal.digest, "over_rejection": {name: a.digest for name, a in asked.items()}}
-    return recipe, {"normal": normal, **{f"over_rejection/{name}": a for name, a in asked.items()}}
+def _prompts(plan: Plan, of: OtherPrompts, options: Section) -> dict[str, Artifact]:
+    """By set."""
+    config, named = plan.run.datasets, getattr(options, of.role)
+    names = (named or config.utility) if of.several else [named or config.utility[0]]
+    number = getattr(options, of.number) if of.number else config.n_samples
+    offset = config.offset + config.n_samples if of.behind else 0
+    return {name: other_prompts(plan, name, number, offset, config.seed) for name in names}
 
 
-def _add_adapter(plan: Plan, model: str, options: Adapter) -> Artifact:
+def _adapter(plan: Plan, model: str, options: Adapter) -> Artifact:
     """The model itself where it was aligned with an adapter, else one trained for it, once."""
     if isinstance(plan.registries.models[model].source, AlignedModel):
-        plan.adapters[model] = plan.models[model]
-    if model not in plan.adapters:
-        config = plan.run.datasets
-        harmful, harmless = (
-            options.harmful or config.safety[:2],
-            options.harmless or responding(plan.run, plan.registries.datasets),
-        )
-        offset = config.offset + config.n_samples if options.offset is None else options.offset
-        decided = options.model_dump(mode="json") | {"harmful": harmful, "harmless": harmless, "offset": offset}
-        data = {name: add_dataset(plan, name) for name in [*harmful, *harmless]}
-        recipe = {
-            "kind": "adapter",
-            "version": VERSIONS["adapter"],
-            "model": plan.models[model].digest,
-            "data": {name: rows.digest for name, rows in data.items()},
-            "options": decided,
-        }
-        inputs = {"model": plan.models[model], **{f"data/{name}": rows for name, rows in data.items()}}
-        plan.adapters[model] = plan.add(Artifact(recipe, model, inputs))
-    return plan.adapters[model]
+        return plan.models[model]
+    config = plan.run.datasets
+    harmful = options.harmful or config.safety[:2]
+    harmless = options.harmless or responding(plan.run, plan.registries.datasets)
+    offset = config.offset + config.n_samples if options.offset is None else options.offset
+    decided = options.model_dump(mode="json") | {"harmful": harmful, "harmless": harmless, "offset": offset}
+    data = {name: add_dataset(plan, name) for name in [*harmful, *harmless]}
+    recipe = {
+        "kind": "adapter",
+        "version": VERSIONS["adapter"],
+        "model": plan.models[model].digest,
+        "data": {name: rows.digest for name, rows in data.items()},
+        "options": decided,
+    }
+    inputs = {"model": plan.models[model], **{f"data/{name}": rows for name, rows in data.items()}}
+    return plan.add(Artifact(recipe, model, inputs))

@@ -24,8 +24,8 @@ class Plan:
     datasets: dict[str, Artifact] = field(default_factory=dict)
     prompts: dict[str, Artifact] = field(default_factory=dict)
     models: dict[str, Artifact] = field(default_factory=dict)
-    adapters: dict[str, Artifact] = field(default_factory=dict)
-    """By model: the folder that holds its LoRA safety adapter, its own or one trained for it."""
+    adapters: dict[tuple[str, str], Artifact] = field(default_factory=dict)
+    """By model and method: the folder that holds the model's LoRA safety adapter, its own or one trained for it."""
     statistics: dict[tuple[str, str], dict[Variant, Artifact]] = field(default_factory=dict)
     """By model and method; none for methods that keep none."""
     regions: dict[tuple[str, str], dict[str, Artifact]] = field(default_factory=dict)

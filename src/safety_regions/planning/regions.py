@@ -33,7 +33,7 @@ class _Asked:
 
 def add_regions(plan: Plan, model: str, method: str, options: Section, samples: list[Sampled]) -> None:
     """A region of every sample, and the statistic it follows from where the method keeps one."""
-    asked = _Asked(method, options, plan.models[model], needs_of(plan, model, options))
+    asked = _Asked(method, options, plan.models[model], needs_of(plan, model, method, options))
     statistics: dict[Variant, Artifact] = {}
     regions: dict[Variant, Artifact] = {}
     for sample in samples:

@@ -78,10 +78,11 @@ def _drawing(kind: str, plan: Plan, model: str, method: str) -> dict:
 
 
 def _drawn(plan: Plan, model: str, method: str) -> dict[str, Artifact]:
-    """All figures of a method: those of its overlap, and of how it found its layers."""
+    """All figures of a method: those of its overlap, and of how it found its regions."""
     drawn = {f"figures/{model}.{method}": _figures(plan, model, method)}
-    curves = CATALOGUE[method].granularity == "layer"
-    return drawn | ({f"curves/{model}.{method}": _layer_curves(plan, model, method)} if curves else {})
+    if CATALOGUE[method].curves == "layer_curves":
+        drawn[f"curves/{model}.{method}"] = _layer_curves(plan, model, method)
+    return drawn
 
 
 def _figures(plan: Plan, model: str, method: str) -> Artifact:
@@ -166,7 +167,8 @@ def _evaluated(
     inputs |= {f"region/{name}": regions[name] for name in [*sets, *run.datasets.utility]}
     inputs |= {f"{role}/{name}": a for role, of in prompts.items() for name, a in of.items()}
     if CATALOGUE[method].needs_adapter:
-        recipe["adapter"], inputs["adapter"] = plan.adapters[model].digest, plan.adapters[model]
+        inputs["adapter"] = plan.adapters[model, method]
+        recipe["adapter"] = inputs["adapter"].digest
     return plan.add(Artifact(recipe, f"{model}.{method}", inputs))
 
 

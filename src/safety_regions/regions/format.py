@@ -5,7 +5,7 @@ mask of one matrix at one level as packed 64-bit words.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,12 @@ from jaxtyping import UInt8, UInt64
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from safety_regions.elements import GRANULARITIES, SHAPES, Shape, can_be, usual_shape
 from safety_regions.errors import UserError
 from safety_regions.files import atomic_path, canonical_json, load_json
 from safety_regions.regions.select import Cut
 
 SCOPES = ("row", "matrix", "layer", "model")
-GRANULARITIES = ("weight", "neuron", "layer", "adapter")
 MOST_FRACTIONS = 15
 """Of a grid: levels have four bits at most."""
 FORMAT, VERSION, COMPRESSION_LEVEL = "safety-regions/region", 1, 1
@@ -46,6 +46,8 @@ class Header:
     """Elements of each matrix inside each fraction of the grid."""
     granularity: str = "weight"
     """What an element is: a weight, a neuron (one column a layer and kind), a layer, a weight of a LoRA adapter."""
+    region_shape: Shape = "free"
+    """Whether the elements inside a fraction may be any, or are one contiguous range of layers: `free`, `range`."""
 
     @property
     def n_planes(self) -> int:
@@ -56,6 +58,11 @@ class Header:
         """64-bit words of each plane of a matrix."""
         rows, columns = self.shapes[name]
         return -(-rows * columns // 64)
+
+
+def kind_of(name: str) -> str:
+    """The kind of a matrix `<layer>.<kind>`."""
+    return name.partition(".")[2]
 
 
 def pack(bits: np.ndarray) -> Words:
@@ -73,8 +80,12 @@ def write_region(
     recipe_digest: str,
     cut: Cut,
     granularity: str = "weight",
+    region_shape: Shape | None = None,
 ) -> Header:
-    """Write the levels of all matrices, one at a time, atomically; equal input gives equal bytes."""
+    """Write the levels of all matrices, one at a time, atomically; equal input gives equal bytes.
+
+    `region_shape`: None for the usual one of the granularity.
+    """
     compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
     n_levels = len(cut.grid)
     shapes, counts, tensors = {}, {}, {}
@@ -84,7 +95,8 @@ def write_region(
         counts[name] = _counts(planes, n_levels)[:-1]
         for number, plane in enumerate(planes):
             tensors[f"{name}/{number}"] = np.frombuffer(compressor.compress(plane), np.uint8)
-    header = Header(recipe_digest, tuple(cut.grid), cut.scope, shapes, counts, granularity)
+    region_shape = region_shape or usual_shape(granularity)
+    header = Header(recipe_digest, tuple(cut.grid), cut.scope, shapes, counts, granularity, region_shape)
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"region": canonical_json(_to_json(header))})
     return header
@@ -216,13 +228,15 @@ def _header(path: Path, file: Any) -> Header:
         content = load_json((file.metadata() or {})["region"])
         if (content["format"], content["version"]) != (FORMAT, VERSION):
             raise ValueError(f"format {content['format']!r} version {content['version']!r}")
+        granularity = str(content.get("granularity", "weight"))
         header = Header(
             recipe_digest=str(content["recipe_digest"]),
             grid=tuple(map(_number, content["grid"])),
             scope=str(content["scope"]),
             shapes={name: (_whole(rows), _whole(columns)) for name, (rows, columns) in content["shapes"]},
             counts={name: tuple(map(_whole, content["counts"][name])) for name, _ in content["shapes"]},
-            granularity=str(content.get("granularity", "weight")),
+            granularity=granularity,
+            region_shape=_region_shape(content, granularity),
         )
         if len(header.shapes) != len(content["shapes"]):
             raise ValueError("a matrix twice")
@@ -230,6 +244,17 @@ def _header(path: Path, file: Any) -> Header:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _damaged(path, f"header: {error}") from None
     return header
+
+
+def _region_shape(content: Mapping[str, Any], granularity: str) -> Shape:
+    """The shape that a header tells, which it does only where it is not the usual one."""
+    usual = usual_shape(granularity)
+    if "region_shape" not in content:
+        return usual
+    for shape in SHAPES:
+        if shape == content["region_shape"] != usual and can_be(granularity, shape):
+            return shape
+    raise ValueError(f"region shape {content['region_shape']!r} of granularity {granularity!r}")
 
 
 def _whole(value: Any) -> int:
@@ -265,9 +290,11 @@ def _check_header(header: Header, tensors: set[str]) -> None:
 
 
 def _to_json(header: Header) -> dict:
-    # Files from before there were other granularities have no such key; those of weights still have none.
-    coarser = {} if header.granularity == "weight" else {"granularity": header.granularity}
-    return coarser | {
+    # What is usual is left out, as in files from before there was anything else: equal regions stay equal bytes.
+    told = {} if header.granularity == "weight" else {"granularity": header.granularity}
+    if header.region_shape != usual_shape(header.granularity):
+        told["region_shape"] = header.region_shape
+    return told | {
         "format": FORMAT,
         "version": VERSION,
         "recipe_digest": header.recipe_digest,

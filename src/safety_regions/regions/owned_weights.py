@@ -3,19 +3,23 @@
 What an element owns: a weight, itself; a neuron `<layer>.q` or `<layer>.k`, its row of W_q or W_k; `<layer>.v`, its row
 of W_v and the columns of W_o that it feeds, one for every query head of its group; `<layer>.ffn`, its rows of W_gate
 and W_up and its column of W_down; a layer, all seven matrices. Weights of an adapter own no weights of the model.
+
+A region may leave kinds of matrices out, in all layers: what those would own is in none of its masks.
 """
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 
 from safety_regions.errors import UserError
-from safety_regions.regions.format import Region, Words, pack
+from safety_regions.regions.format import Header, Region, Words, kind_of, pack
 from safety_regions.regions.masks import Masks, unpack
 
-ROW_NEURONS = {"q": "q", "k": "k", "v": "v", "gate": "ffn", "up": "ffn"}
-"""Kind of matrix -> the neurons that own its rows."""
+NEURONS = {"q": "q", "k": "k", "v": "v", "o": "v", "gate": "ffn", "up": "ffn", "down": "ffn"}
+"""Kind of matrix -> the neurons that own its rows; of o and down, its columns."""
+ROW_KINDS = ("q", "k", "v", "gate", "up")
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def make_layout(shapes: dict[str, tuple[int, int]], n_heads: int) -> Layout:
 
 
 def own_shapes(granularity: str, layout: Layout) -> dict[str, tuple[int, int]]:
-    """The matrices of a region of this granularity: `weight`, `neuron` or `layer`."""
+    """The matrices that a region of this granularity can have: `weight`, `neuron` or `layer`."""
     if granularity == "weight":
         return layout.shapes
     if granularity == "layer":
@@ -54,42 +58,90 @@ def own_shapes(granularity: str, layout: Layout) -> dict[str, tuple[int, int]]:
     }
 
 
-def check_fits(region: Region, layout: Layout) -> None:
-    """Raise `UserError` if a region owns no weights, or has other matrices than a region of this model has."""
-    granularity = region.header.granularity
-    if granularity == "adapter":
+def of_kinds(shapes: Mapping[str, tuple[int, int]], held: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Those of a model's matrices whose kind one of the `held` matrices has."""
+    kinds = {kind_of(name) for name in held}
+    return {name: shape for name, shape in shapes.items() if kind_of(name) in kinds}
+
+
+def fitting(
+    levels: Iterable[tuple[str, UInt8[np.ndarray, "rows columns"]]], shapes: Mapping[str, tuple[int, int]], where: str
+) -> Iterator[tuple[str, UInt8[np.ndarray, "rows columns"]]]:
+    """The levels that a method gives, as they come, if they are a region of a model with these matrices.
+
+    Raises `UserError` for a matrix that the model has not, or of another shape; and at the end if they are none, or not
+    those of every layer for each kind that there is, in the order of the model.
+    """
+    given: list[str] = []
+    for name, matrix in levels:
+        if shapes.get(name) != matrix.shape:
+            raise UserError(
+                f"levels of a matrix {name} of shape {matrix.shape}",
+                where=where,
+                expected=f"shape {shapes[name]}" if name in shapes else "matrices of the model",
+                hint="this is a mistake in the method's `levels`",
+            )
+        given.append(name)
+        yield name, matrix
+    if not given or given != list(of_kinds(shapes, given)):
         raise UserError(
-            "a region of adapter weights owns no weights of the model",
-            where=str(region.path),
-            expected="a region of weights, neurons or layers",
-        )
-    if region.header.shapes != own_shapes(granularity, layout):
-        raise UserError(
-            "its matrices are not those of this model",
-            where=str(region.path),
-            expected=f"{len(layout.shapes)} matrices' {granularity}s",
-            hint="regions of different models cannot be compared",
+            f"levels of the matrices {', '.join(given) or 'none'}",
+            where=where,
+            expected=f"each once, in this order: {', '.join(of_kinds(shapes, given) or shapes)}",
+            hint="this is a mistake in the method's `levels`: a kind is left out in all layers or in none",
         )
 
 
-def expand(name: str, masks: Masks, granularity: str, layout: Layout) -> Words:
-    """Packed mask over the weights of the model's matrix `name` of what the region's elements own."""
-    if granularity == "weight":
-        return masks(name)
-    return pack(_owned(name, masks, granularity, layout))
+def check_fit(regions: Sequence[Region], layout: Layout) -> Header:
+    """The header of the first of a method's regions, whose matrices all the others have too.
+
+    Raises `UserError` if a region owns no weights, or has other matrices than the others or than this model.
+    """
+    first = regions[0].header
+    for region in regions:
+        granularity = region.header.granularity
+        if granularity == "adapter":
+            raise UserError(
+                "a region of adapter weights owns no weights of the model",
+                where=str(region.path),
+                expected="a region of weights, neurons or layers",
+            )
+        if region.header.shapes != of_kinds(own_shapes(granularity, layout), region.header.shapes):
+            raise UserError(
+                "its matrices are not those of this model",
+                where=str(region.path),
+                expected=f"{len(layout.shapes)} matrices' {granularity}s, all of a kind or none",
+                hint="regions of different models cannot be compared",
+            )
+        if (granularity, region.header.shapes) != (first.granularity, first.shapes):
+            raise UserError(
+                f"its matrices are not those of {regions[0].path}",
+                where=str(region.path),
+                expected="regions of one method",
+            )
+    return first
 
 
-def _owned(name: str, masks: Masks, granularity: str, layout: Layout) -> Bool[np.ndarray, "rows columns"]:
+def expand(name: str, masks: Masks, header: Header, layout: Layout) -> Words:
+    """Packed mask of what a region's elements own of the model's matrix `name`; the header is the region's."""
+    if header.granularity == "weight":
+        return masks(name) if name in header.shapes else pack(np.zeros(layout.shapes[name], bool))
+    return pack(_owned(name, masks, header, layout))
+
+
+def _owned(name: str, masks: Masks, header: Header, layout: Layout) -> Bool[np.ndarray, "rows columns"]:
     layer, kind = name.split(".")
     shape = layout.shapes[name]
-    if granularity == "layer":
-        return np.full(shape, unpack(masks(f"{layer}.layer"), (1, 1))[0, 0])
-    if kind in ROW_NEURONS:
-        neurons = unpack(masks(f"{layer}.{ROW_NEURONS[kind]}"), (1, shape[0]))
-        return np.broadcast_to(neurons.T, shape)
+    owner = f"{layer}.{'layer' if header.granularity == 'layer' else NEURONS[kind]}"
+    if owner not in header.shapes:
+        return np.zeros(shape, bool)
+    if header.granularity == "layer":
+        return np.full(shape, unpack(masks(owner), (1, 1))[0, 0])
+    if kind in ROW_KINDS:
+        return np.broadcast_to(unpack(masks(owner), (1, shape[0])).T, shape)
     if kind == "down":
-        return np.broadcast_to(unpack(masks(f"{layer}.ffn"), (1, shape[1])), shape)
-    neurons = unpack(masks(f"{layer}.v"), (layout.n_kv_heads, layout.head_dim))
+        return np.broadcast_to(unpack(masks(owner), (1, shape[1])), shape)
+    neurons = unpack(masks(owner), (layout.n_kv_heads, layout.head_dim))
     # Query head h reads key and value head h // group, so each value head's neurons stand behind one another group
     # times.
     columns = np.repeat(neurons, layout.n_heads // layout.n_kv_heads, axis=0).reshape(1, -1)

@@ -7,8 +7,8 @@ from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
 from safety_regions.models.architecture import layout_of
 from safety_regions.overlap.across_methods import Question, compare
-from safety_regions.regions.format import open_region
-from safety_regions.regions.owned_weights import Layout, make_layout
+from safety_regions.regions.format import kind_of, open_region
+from safety_regions.regions.owned_weights import KINDS, Layout, make_layout
 from safety_regions.steps.inputs import checked_region, given
 from safety_regions.steps.jobs import Entry
 from safety_regions.table_files import write_csv
@@ -53,9 +53,10 @@ def read_layout(folder: Path, digest: str, shapes: dict[str, tuple[int, int]] | 
 
 
 def _known_shapes(regions: dict[str, dict[str, Path]]) -> dict[str, tuple[int, int]] | None:
-    """The shapes of the model's scored matrices, if there is a region of single weights."""
+    """The shapes of the model's scored matrices, if there is a region of single weights of all of them."""
     for sets in regions.values():
         with open_region(next(iter(sets.values()))) as region:
-            if region.header.granularity == "weight":
-                return region.header.shapes
+            shapes = region.header.shapes
+            if region.header.granularity == "weight" and {kind_of(name) for name in shapes} == set(KINDS):
+                return shapes
     return None

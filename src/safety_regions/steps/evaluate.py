@@ -13,13 +13,13 @@ from safety_regions.evaluation.ablate import ablated, without_entries
 from safety_regions.evaluation.evaluate import Questions
 from safety_regions.evaluation.table import Remove, Subject, evaluation_table
 from safety_regions.files import canonical_json, read_jsonl
-from safety_regions.models.adapter import LoraAdapter, adapted, load_adapter
+from safety_regions.models.adapter import adapted, factor_shapes, load_adapter
 from safety_regions.models.architecture import layout_of, projections
 from safety_regions.models.load import LoadedModel, load_once
 from safety_regions.models.tokens import Sample, encode_pair
 from safety_regions.regions.format import Region, open_region
 from safety_regions.regions.masks import Masks, masks_at, union
-from safety_regions.regions.owned_weights import check_fits, expand
+from safety_regions.regions.owned_weights import check_fit, expand, of_kinds
 from safety_regions.steps.inputs import checked_region, given
 from safety_regions.steps.jobs import Entry
 from safety_regions.table_files import write_csv
@@ -76,14 +76,12 @@ def _subject(recipe: dict, inputs: dict[str, Path], loaded: LoadedModel, regions
 
 def _from_weights(loaded: LoadedModel, regions: list[Region], options: Evaluate) -> Remove:
     layout, matrices = layout_of(loaded.model), projections(loaded.model)
-    for region in regions:
-        check_fits(region, layout)
-    granularity = regions[0].header.granularity
+    header = check_fit(regions, layout)
 
     def remove(masks: Masks | None) -> AbstractContextManager[int | None]:
         if masks is None:
             return ablated([], lambda name: np.empty(0, np.uint64), options.replace)
-        return ablated(matrices, lambda name: expand(name, masks, granularity, layout), options.replace)
+        return ablated(matrices, lambda name: expand(name, masks, header, layout), options.replace)
 
     return remove
 
@@ -94,7 +92,7 @@ def _from_adapter(
     receipts.check(given(inputs, "adapter", "--job"), recipe["adapter"])
     adapter = load_adapter(inputs["adapter"], loaded.model)
     for region in regions:
-        if region.header.shapes != _factor_shapes(adapter):
+        if region.header.shapes != of_kinds(factor_shapes(adapter), region.header.shapes):
             raise UserError(
                 "its matrices are not those of the adapter",
                 where=str(region.path),
@@ -108,14 +106,6 @@ def _from_adapter(
         return adapted(loaded, without_entries(adapter, masks, options.replace, merged=merged))
 
     return remove
-
-
-def _factor_shapes(adapter: LoraAdapter) -> dict[str, tuple[int, int]]:
-    return {
-        f"{name}_{factor}": (x.shape[0], x.shape[1])
-        for name, pair in adapter.factors.items()
-        for factor, x in zip("ab", pair, strict=True)
-    }
 
 
 def _questions(recipe: dict, inputs: dict[str, Path], loaded: LoadedModel) -> Questions:

@@ -18,9 +18,12 @@ from safety_regions.errors import UserError, did_you_mean
 from safety_regions.files import atomic_path, canonical_json
 from safety_regions.methods.interface import method
 from safety_regions.methods.passes import run_pass
+from safety_regions.models.adapter import factor_shapes
+from safety_regions.models.architecture import layout_of
 from safety_regions.models.load import LoadedModel, load_once
 from safety_regions.models.tokens import Sample
 from safety_regions.regions.format import MOST_FRACTIONS, SCOPES, Header, write_region
+from safety_regions.regions.owned_weights import fitting, own_shapes
 from safety_regions.regions.select import Cut
 from safety_regions.steps.jobs import Entry
 from safety_regions.steps.method_inputs import adapter_input, method_inputs
@@ -130,11 +133,20 @@ def _check_version(entry: Entry) -> None:
 
 def _write_region(entry: Entry, loaded: LoadedModel, statistics: Mapping[str, Tensor], facts: dict) -> None:
     name, of = entry.recipe["method"], method(entry.recipe["method"])
-    cut = _cut(entry)
+    info, cut, needs = CATALOGUE[name], _cut(entry), adapter_input(entry, loaded)
     options = options_of(name, entry.recipe.get("options", {}))
-    levels = of.levels(loaded, statistics, options, cut, **adapter_input(entry, loaded))
+    shapes = (
+        factor_shapes(needs["adapter"])
+        if info.granularity == "adapter"
+        else own_shapes(info.granularity, layout_of(loaded.model))
+    )
     header = write_region(
-        entry.path, levels, recipe_digest=entry.digest, cut=cut, granularity=CATALOGUE[name].granularity
+        entry.path,
+        fitting(of.levels(loaded, statistics, options, cut, **needs), shapes, f"method {name}"),
+        recipe_digest=entry.digest,
+        cut=cut,
+        granularity=info.granularity,
+        region_shape=info.shape,
     )
     own = of.facts(statistics) if hasattr(of, "facts") else {}
     _receipt(entry, facts | _sizes(header) | own)

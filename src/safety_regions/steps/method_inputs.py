@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from safety_regions.artifacts import receipts
+from safety_regions.config.method_catalogue import CATALOGUE, OtherPrompts
 from safety_regions.files import read_jsonl
 from safety_regions.models.adapter import LoraAdapter, load_adapter
 from safety_regions.models.load import LoadedModel
@@ -14,20 +15,22 @@ from safety_regions.steps.jobs import Entry
 
 def method_inputs(entry: Entry, loaded: LoadedModel) -> dict[str, Any]:
     """What its method looks at beside the samples, by keyword."""
-    return _prompts_needed(entry, loaded) | adapter_input(entry, loaded)
+    prompts = {of.role: _other_prompts(entry, of, loaded) for of in CATALOGUE[entry.recipe["method"]].prompts}
+    return prompts | adapter_input(entry, loaded)
 
 
-def _prompts_needed(entry: Entry, loaded: LoadedModel) -> dict[str, Any]:
-    """The other prompts that SafeLayer looks at: `normal` ones as tokens, `over_rejection` ones as text."""
-    if "normal" not in entry.recipe:
-        return {}
-    normal = [(row["id"], row["prompt"]) for row in read_jsonl(entry.checked("normal"))]
-    tokens = [(id, tuple(encode_prompt(loaded.tokenizer, text, loaded.plain_template))) for id, text in normal]
-    texts = []
-    for role, digest in entry.recipe["over_rejection"].items():
-        receipts.check(entry.inputs[f"over_rejection/{role}"], digest)
-        texts += [row["prompt"] for row in read_jsonl(entry.inputs[f"over_rejection/{role}"])]
-    return {"normal": [Sample(id, ids, len(ids)) for id, ids in tokens], "over_rejection": texts}
+def _other_prompts(entry: Entry, of: OtherPrompts, loaded: LoadedModel) -> list[Sample] | list[str]:
+    """The prompts of a role, of all its sets: those that are answered as text, others as tokens."""
+    digests = entry.recipe[of.role]
+    by_role = {f"{of.role}/{name}": digest for name, digest in digests.items()} if of.several else {of.role: digests}
+    rows: list[dict] = []
+    for role, digest in by_role.items():
+        receipts.check(entry.inputs[role], digest)
+        rows += read_jsonl(entry.inputs[role])
+    if of.times_answered:
+        return [row["prompt"] for row in rows]
+    tokens = [tuple(encode_prompt(loaded.tokenizer, row["prompt"], loaded.plain_template)) for row in rows]
+    return [Sample(row["id"], ids, len(ids)) for row, ids in zip(rows, tokens, strict=True)]
 
 
 def adapter_input(entry: Entry, loaded: LoadedModel) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from safety_regions.overlap.chance import covered
+from safety_regions.overlap.chance import Chances, Elements, chances, expected_in_any
 from safety_regions.overlap.counts import STAGES, UNION
+from safety_regions.overlap.tables import granularity_and_shape
 from safety_regions.report.figures.curves import draw_curves, scale_iou, summarise
 from safety_regions.report.figures.style import (
     COLOURS,
@@ -31,10 +31,8 @@ def nway_table(nway: pd.DataFrame, sizes: pd.DataFrame, context: Context) -> pd.
 
     `iou`, its 10% and 90% quantiles over orders of the sets, `floor_iou`: of n regions together, from n = 2. `union`,
     `union_low`, `union_high`: the share of all elements that is in any of n regions, from n = 1, and `floor_union`, the
-    same for random regions that hold as many elements of every matrix: sum over matrices of W (1 - prod (1 - s_i)) with
-    W the elements a region could hold and s_i the share of them that the i-th does. `union_change`,
-    `floor_union_change`: its growth with the n-th set, relative to n - 1; it nears 0 where one more set brings nothing
-    new.
+    same for random regions (`safety_regions.overlap.chance`). `union_change`, `floor_union_change`: its growth with the
+    n-th set, relative to n - 1; it nears 0 where one more set brings nothing new.
     """
     rows = pd.concat([at_fractions(nway, stage, context.q, context.p) for stage in STAGES])
     grown = pd.concat([_union_table(nway, sizes, stage, context) for stage in STAGES])
@@ -47,8 +45,8 @@ def _union_table(nway: pd.DataFrame, sizes: pd.DataFrame, stage: str, context: C
     regions = _matrices(at_fractions(sizes[sizes["role"] == "safety"], stage, context.q, context.p))
     names, total = list(regions.columns), float(_elements(sizes).sum())
     orders = [_order(of, names) for _, of in rows.groupby("order")]
-    weights, chances = _chances(sizes, regions, stage, context)
-    floor = np.mean([weights @ (1 - np.cumprod(1 - chances[:, order], axis=1)) for order in orders], axis=0) / total
+    n_open, by_chance = _chances(sizes, regions, stage, context)
+    floor = np.mean([expected_in_any(n_open, by_chance[:, order]) for order in orders], axis=0) / total
     first = pd.DataFrame({"n": 1, "union": regions.sum().to_numpy()[[order[0] for order in orders]]})
     shares = pd.concat([first, rows[["n", "union"]]]).set_index("n")["union"] / total
     unions = {n: shares.loc[[n]] for n in range(1, len(names) + 1)}
@@ -79,26 +77,18 @@ def _elements(sizes: pd.DataFrame) -> pd.Series:
     return sizes.drop_duplicates(["layer", "module"]).set_index(["layer", "module"])["n_elements"]
 
 
-def _chances(
-    sizes: pd.DataFrame, regions: pd.DataFrame, stage: str, context: Context
-) -> tuple[Float64[np.ndarray, " matrices"], Float64[np.ndarray, "matrices sets"]]:
+def _chances(sizes: pd.DataFrame, regions: pd.DataFrame, stage: str, context: Context) -> tuple[Elements, Chances]:
     """Elements of each matrix that a region could hold, and the chance with which a random one in a set's place holds
     each.
-
-    As the floors of `safety_regions.overlap.tables`: equal sizes in every matrix, or a range of layers of equal length
-    anywhere.
     """
-    weights = _elements(sizes).reindex(regions.index)
+    n_open = _elements(sizes).reindex(regions.index)
     if stage == "refined":
         utility = sizes[(sizes["role"] == "utility") & (sizes["dataset"] == UNION)]
         removed = _matrices(at_fractions(utility, "raw", context.p, context.p))[UNION]
-        weights = weights - removed.reindex(regions.index)
-    open_elements = weights.to_numpy(float)
-    if set(regions.index.get_level_values("module")) == {"layer"}:
-        raw = _matrices(at_fractions(sizes[sizes["role"] == "safety"], "raw", context.q, context.p))
-        lengths = raw[regions.columns].sum().astype(int)
-        return open_elements, np.stack([covered(len(raw), int(length)) for length in lengths], axis=1)
-    return open_elements, regions.to_numpy(float) / np.maximum(open_elements, 1)[:, None]
+        n_open = n_open - removed.reindex(regions.index)
+    raw = _matrices(at_fractions(sizes[sizes["role"] == "safety"], "raw", context.q, context.p))[regions.columns]
+    n_open, held, raw = n_open.to_numpy(float), regions.to_numpy(float), raw.to_numpy(float)
+    return n_open, chances(*granularity_and_shape(sizes), held=held, raw=raw, n_open=n_open)
 
 
 @paper_style
