@@ -22,7 +22,7 @@ CALLERS = {
     "scripts": "What a job calls: arguments, one step, outputs.",
 }
 """What stands outside the package and calls it; drawn beside the commands."""
-UNDRAWN = {"__main__", "cli"}
+UNDRAWN = {"__main__"}
 """Nothing but the way to the commands."""
 
 WIDTH, ROW, BOX, PASSAGE, MARGIN = 960, 112, 174, 16, 12

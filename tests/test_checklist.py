@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from made import set_run
 
+from safety_regions.__main__ import parse
 from safety_regions.artifacts import receipts
-from safety_regions.cli import parse
 from safety_regions.provenance.checklist import checklist, table
 from safety_regions.provenance.index import Known, scan
 from safety_regions.provenance.usage import own_times, use_of

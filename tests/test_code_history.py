@@ -13,7 +13,7 @@ from other_code import set_code
 import safety_regions
 from safety_regions.artifacts import code_digests, code_history, other_code, receipts
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.artifacts.code_digests import digest_of_source, imports_of_source, may_decide, names_that_count
+from safety_regions.artifacts.code_digests import digest_of_source, imports_of_source, may_decide
 from safety_regions.artifacts.code_history import CodeHistory, Past, code_of, history
 from safety_regions.artifacts.kinds import KINDS
 from safety_regions.artifacts.other_code import made_by_other_code
@@ -108,6 +108,7 @@ def package(tmp_path, monkeypatch):
     monkeypatch.setattr(code_digests, "ROOT", root)
     monkeypatch.setattr(code_history, "FILE", tmp_path / "history.json")
     monkeypatch.setattr(other_code, "FILE", tmp_path / "history.json")
+    monkeypatch.setattr(code_history, "deciding_names", lambda: all_names(root))
     monkeypatch.chdir(tmp_path)
     forget()
     code_history.FILE.write_text(CodeHistory({}).accepted().to_json())
@@ -116,9 +117,13 @@ def package(tmp_path, monkeypatch):
     forget()
 
 
+def all_names(root: Path) -> tuple[str, ...]:
+    modules = [".".join(path.relative_to(root).with_suffix("").parts) for path in root.rglob("*.py")]
+    return code_digests.with_files_beside(modules)
+
+
 def forget() -> None:
     for cached in (
-        names_that_count,
         history,
         code_history._digest_today,
         code_history.reached_from,
@@ -134,7 +139,7 @@ def forget_today() -> None:
 
 def today() -> dict[str, str]:
     forget()
-    return {name: history().digest(name) for name in names_that_count()}
+    return {name: history().digest(name) for name in code_history.deciding_names()}
 
 
 def test_a_file_as_it_was_noted_is_not_parsed(package, monkeypatch):

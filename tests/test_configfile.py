@@ -12,7 +12,7 @@ import pytest
 from pipeline import WorkingCopy, new_working_copy
 from snakemake.common.configfile import load_configfile
 
-from safety_regions.cli import main
+from safety_regions.__main__ import main
 
 ALIASES = [f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in pairwise("abcdefgh")]
 FILES = {

@@ -7,8 +7,8 @@ import pytest
 from made import make, publish_report, set_run
 from rocrate.rocrate import ROCrate
 
+from safety_regions.__main__ import parse
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.cli import parse
 from safety_regions.files import sha256_of_file
 from safety_regions.provenance.crate import METADATA, write_crate
 from safety_regions.provenance.index import scan

@@ -18,7 +18,7 @@ from doc_commands import ALL, OURS, PAGES
 from pipeline import ROOT
 from snakemake.cli import get_argument_parser
 
-from safety_regions.cli import COMMANDS
+from safety_regions.__main__ import COMMANDS
 from safety_regions.config.load import load_registries, load_run
 from safety_regions.planning.make import make_plan
 

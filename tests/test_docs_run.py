@@ -17,7 +17,7 @@ from pipeline import ROOT, WorkingCopy
 from planted import files_with_secrets, planted, secrets_in
 from sharing import git, own_settings
 
-from safety_regions.cli import parse
+from safety_regions.__main__ import parse
 from safety_regions.planning.from_files import plan_of
 
 OF_A_CLONE = (

@@ -111,7 +111,7 @@ def test_compiled_loops_of_one_file_call_none_of_another():
 
 
 def test_what_is_parsed_or_asked_for_help_loads_no_compiler():
-    modules = ("cli", "planning.make", "overlap.counts", "regions.select")
+    modules = ("__main__", "planning.make", "overlap.counts", "regions.select")
     imports = ", ".join(f"safety_regions.{module}" for module in modules)
     code = f"import sys, {imports}; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

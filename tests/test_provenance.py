@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from made import publish_report
 
+from safety_regions.__main__ import parse
 from safety_regions.artifacts import receipts
-from safety_regions.cli import parse
 from safety_regions.errors import UserError
 from safety_regions.provenance.index import made_from, scan
 from safety_regions.provenance.trace import locate, trace

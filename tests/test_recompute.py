@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from made import Made
 
+from safety_regions.__main__ import parse
 from safety_regions.artifacts import receipts
-from safety_regions.cli import parse
 from safety_regions.commands.recompute import _lines
 from safety_regions.errors import UserError
 from safety_regions.files import sha256_of_file

@@ -92,7 +92,7 @@ def script(name: str, *arguments: str) -> None:
 
 def command(*arguments: str) -> None:
     """Run the command `safety-regions` here, in this process."""
-    from safety_regions import cli
+    from safety_regions import __main__ as cli
 
     with called("safety-regions", *arguments):
         cli._main()

@@ -7,7 +7,6 @@ are no Python: templates and styles. `NO_BYTES` is left out.
 import ast
 import hashlib
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,13 +30,6 @@ def path_of(name: str) -> Path:
         return ROOT / name
     path = ROOT.joinpath(*name.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-@cache
-def names_that_count() -> tuple[str, ...]:
-    """Every module, and every file beside one, whose digest may stand in a receipt; sorted."""
-    names = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.rglob("*.py")}
-    return with_files_beside(name.removesuffix("__init__").rstrip(".") for name in names)
 
 
 def with_files_beside(modules: Iterable[str]) -> tuple[str, ...]:

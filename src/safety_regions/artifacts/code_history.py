@@ -17,7 +17,6 @@ from safety_regions.artifacts.code_digests import (
     digest_of_bytes,
     digest_of_source,
     imports_of_source,
-    names_that_count,
     path_of,
     with_files_beside,
 )
@@ -82,13 +81,13 @@ class CodeHistory:
 
     def unknown(self) -> list[str]:
         """Modules and files whose state of today is not noted, and modules that are gone without a word; sorted."""
-        names = names_that_count()
+        names = deciding_names()
         new = [n for n in names if n not in self.past or self.past[n].digests[-1] != self.digest(n)]
         return sorted([*new, *(set(self.past) - set(names))])
 
     def lost(self, moved: Mapping[str, Iterable[str]]) -> list[str]:
         """Modules that are gone, are not `moved`, and whose code no new module has; sorted."""
-        today = {name: self.digest(name) for name in names_that_count()}
+        today = {name: self.digest(name) for name in deciding_names()}
         return sorted(n for n in set(self.past) - set(today) - set(moved) if not self._equals(n, today))
 
     def accepted(
@@ -98,7 +97,7 @@ class CodeHistory:
 
         `moved`: modules that are gone -> where their code is now. One whose digest a new module has needs not be named.
         """
-        names = names_that_count()
+        names = deciding_names()
         today = {name: self.digest(name) for name in names}
         gone = {n: tuple((moved or {}).get(n, self._equals(n, today))) for n in set(self.past) - set(names)}
         renamed = {
@@ -179,6 +178,21 @@ def code_of(recipe: Mapping) -> dict[str, str]:
     except KeyError:
         return {}
     return {name: _digest_today(history(), name) for name in reached_from(makers)}
+
+
+@cache
+def deciding_names() -> tuple[str, ...]:
+    """Every module, and every file beside one, that may decide a byte of some artifact; sorted."""
+    makers = {maker for kind in KINDS.values() for template in kind.makers for maker in _matching(template)}
+    return reached_from(tuple(sorted(makers)))
+
+
+def _matching(template: str) -> list[str]:
+    """The modules that a maker's name stands for, whatever the recipe: one, or all of a package."""
+    package, named_by_recipe, _ = template.partition(".{")
+    if not named_by_recipe:
+        return [template]
+    return [f"{package}.{path.stem}" for path in path_of(package).parent.glob("*.py") if path.stem != "__init__"]
 
 
 @cache
