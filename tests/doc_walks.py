@@ -97,6 +97,10 @@ NOT_RUN = {
     "make reproduce": "the installation itself, and the pipeline, which the fixture `finished_run` runs",
     "make test": "all tests, this one among them",
     "make check": "the other part of `make test`",
+    "safety-regions accept": Elsewhere("test_code_history.py", "test_a_changed_number_is_seen_and_can_be_accepted"),
+    "python tests/test_golden.py meanabs": Elsewhere(
+        "test_docs_method.py", "test_the_tests_that_the_page_names_pass_after_what_it_says"
+    ),
     "python docs/draw_architecture.py": Elsewhere("test_architecture.py", "test_the_picture_is_that_of_the_code"),
     "make PYTHON=python3.12 reproduce": INSTALLS,
     "pip install -c envs/lock.txt -e '.[slurm]'": INSTALLS,

@@ -11,7 +11,12 @@ FOLDERS = "src|tests|scripts|rules|benchmarks|docs|profiles|envs"
 PATH = re.compile(rf"(?<![\w./-])(?:\.\./)?((?:{FOLDERS})/[\w./-]+\.\w+)")
 IN_PACKAGE = re.compile(r"`([a-z_]+/(?:[a-z_]+/)*[a-z_]+\.py)`")
 MODULE = re.compile(r"\bsafety_regions((?:\.\w+)+)")
-MADE_BY_READERS = {"src/safety_regions/methods/meanabs.py", "tests/test_meanabs.py", "envs/safety-regions.sif"}
+MADE_BY_READERS = {
+    "src/safety_regions/methods/contrast.py",
+    "src/safety_regions/methods/meanabs.py",
+    "tests/test_meanabs.py",
+    "envs/safety-regions.sif",
+}
 """Files that a page tells how to make."""
 TEXTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "Snakefile", ROOT / "Makefile"]
 TEXTS += sorted(path for name in ("config", "profiles", "rules", "envs") for path in (ROOT / name).rglob("*.*"))

@@ -108,14 +108,20 @@ def lines(asking: Asking) -> Iterator[str]:
         yield from _table(found, asking.uses_gpus)
     jobs, artifacts = sum(cost.jobs for cost in found), sum(cost.artifacts for cost in found)
     in_place = sum(made.exists() for made in asking.plan.made.values())
-    yield f"{jobs} jobs with a model or its regions are left, for {artifacts} artifacts; {in_place} artifacts of this run are in place."
+    yield (
+        f"{jobs} jobs with a model or its regions are left, for {artifacts} artifacts;"
+        f" {in_place} artifacts of this run are in place."
+    )
     disk = disk_bytes(asking)
     kinds = ", ".join(f"{kind} {readable_size(size)}" for kind, size in disk.items())
     yield f"Disk: {readable_size(sum(disk.values()))} more: {kinds}"
     if to_pull := asking.plan.to_pull:
         yield f"Not counted: {len(to_pull)} artifacts that were published; `safety-regions pull` brings them."
     if guessed := [cost.model for cost in found if not cost.size.known]:
-        yield f"Taken for 8 billion parameters, since nothing is known of them: {', '.join(guessed)}. `parameters:` in the model registry tells, or `snakemake prefetch`."
+        yield (
+            f"Taken for 8 billion parameters, since nothing is known of them: {', '.join(guessed)}."
+            " `parameters:` in the model registry tells, or `snakemake prefetch`."
+        )
     try:
         asking.refuse_what_does_not_fit()
     except UserError as error:
@@ -125,7 +131,10 @@ def lines(asking: Asking) -> Iterator[str]:
 def _table(found: list[Cost], gpus: bool) -> Iterator[str]:
     """A row for each model and one for all: hours by step and in sum, then the largest of each model's jobs."""
     where, most = ("", "GPUs, memory") if gpus else (" on one CPU core", "memory")
-    yield f"Hours by step{where}, one job after the other; {most} and time limit of the largest job. All estimated from above."
+    yield (
+        f"Hours by step{where}, one job after the other; {most} and time limit of the largest job."
+        " All estimated from above."
+    )
     steps = [step for step in STEPS if any(cost.hours[step] for cost in found)]
     heads = [*steps, "all", *(["GPU hours", "GPUs", "GPU GB"] if gpus else []), "host GB", "limit h"]
     rows = [(cost.model, cost.size.readable, _cells(steps, [cost], gpus)) for cost in found]
