@@ -65,7 +65,7 @@ def main() -> None:
 
 def prepared(name: str, config: Path) -> Path:
     """The folder of a model of this configuration, made if it is missing."""
-    (made,) = [m for m in plan_of_files([config], {}).models.values() if m.recipe["model"] == name]
+    (made,) = [m for m in plan_of_files([config], {}).models.values() if m.recipe.model == name]
     if not made.exists():
         snakemake = [
             sys.executable,

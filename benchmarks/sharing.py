@@ -22,6 +22,8 @@ from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
 from safety_regions.planning.plan import Plan
+from safety_regions.planning.recipes.regions import RegionRecipe
+from safety_regions.planning.recipes.report import ReportRecipe
 from safety_regions.share.publish import publish
 from safety_regions.share.pull import needed, pull
 
@@ -52,16 +54,21 @@ def write_regions(n_files: int, n_bytes: int) -> Plan:
     """Files of random bytes with receipts where regions go, and the plan that has them."""
     artifacts = {}
     for number in range(n_files):
-        artifact = Artifact({"kind": "region", "number": number}, f"model/snip/set{number}")
+        artifact = Artifact(_region(number), f"model/snip/set{number}")
         path = Path(artifact.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             for _ in range(n_bytes // 2**20):
                 file.write(os.urandom(2**20))
-        receipts.write(path, artifact.recipe, {})
+        receipts.write(path, artifact.recipe.as_json(), {})
         artifacts[artifact.key] = artifact
-    report = Artifact({"kind": "report"}, "bench")
+    report = Artifact(ReportRecipe(parts={}, style="", config={}, sources=[]), "bench")
     return Plan(RunConfig(name="bench"), Registries({}, {}), made=artifacts, targets=[report])
+
+
+def _region(number: int) -> RegionRecipe:
+    options = {"number": number}
+    return RegionRecipe(method="snip", version=1, model="", options=options, pairs="", grid=[0.05], scope="matrix")
 
 
 def seconds(act: Callable[[], object]) -> float:

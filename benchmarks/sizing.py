@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.artifacts.kinds import step_of
 from safety_regions.artifacts.receipts import RECEIPT, RUN, recipe_digest
+from safety_regions.artifacts.recipe import Recipe
 from safety_regions.cluster.memory import need_of
 from safety_regions.cluster.resources import model_of
 from safety_regions.errors import run_main
 from safety_regions.planning.model_size import size_from_config
+from safety_regions.planning.recipes.parse import parse_recipe
 
 DIGEST = re.compile("[0-9a-f]{64}")
 HEAD = (
@@ -57,14 +58,14 @@ class Job:
 
 def compare(job: Job, batch_tokens: int, device: str) -> str:
     """One row of the table."""
-    size = size_from_config(job.config, job.model.recipe["dtype"])
+    size = size_from_config(job.config, job.model.recipe.dtype)
     need = need_of(job.step, size, job.artifacts, batch_tokens=batch_tokens, device=device)
     on_gpu = device == "cuda" and need.gpu_bytes > 0
     keys = ("gpu_peak_memory_mib", "wall_seconds") if on_gpu else ("peak_memory_mib", "cpu_seconds")
     mib, seconds = (max(run[key] for run in job.runs) for key in keys)
     estimate = (need.gpu_bytes if on_gpu else need.host_bytes) / 2**20
-    methods = " ".join(sorted({a.recipe["method"] for a in job.artifacts if "method" in a.recipe}))
-    of = f"{job.step:9} {methods:34} {job.model.recipe['model']:22} {len(job.artifacts):4}"
+    methods = " ".join(sorted({a.recipe.method for a in job.artifacts if hasattr(a.recipe, "method")}))
+    of = f"{job.step:9} {methods:34} {job.model.recipe.model:22} {len(job.artifacts):4}"
     memory = f"{mib:7} {estimate:8.0f} {estimate / mib:6.2f}"
     return f"{of} {memory} {seconds:7.0f} {need.seconds:8.0f} {need.seconds / seconds:6.2f}"
 
@@ -76,7 +77,7 @@ def jobs_of(results: Path) -> Iterator[Job]:
     jobs: dict[tuple, Job] = {}
     for digest, (path, _) in sorted(paths.items(), key=lambda item: str(item[1][0])):
         artifact = _artifact(digest, paths, artifacts)
-        step, model = step_of(artifact.recipe), model_of(artifact)
+        step, model = artifact.recipe.step, model_of(artifact)
         facts = path.with_name(path.name + RUN)
         if step and model and facts.is_file():
             run = json.loads(facts.read_text(encoding="utf-8"))
@@ -97,25 +98,13 @@ def _recipes(results: Path) -> Iterator[tuple[Path, dict]]:
 
 
 def _artifact(digest: str, paths: dict[str, tuple[Path, dict]], known: dict[str, Artifact]) -> Artifact:
-    """The artifact of a recipe; its inputs are those whose digests stand in it, under the keys that lead to them."""
+    """The artifact of a recipe, with those of its inputs that are in the results."""
     if digest not in known:
-        path, recipe = paths[digest]
-        inputs = {role: _artifact(d, paths, known) for role, d in _digests(recipe) if d in paths}
+        path, content = paths[digest]
+        recipe: Recipe = parse_recipe(content, str(path))
+        inputs = {role: _artifact(of, paths, known) for role, of in recipe.inputs.items() if of in paths}
         known[digest] = Artifact(recipe, path.name, inputs)
     return known[digest]
-
-
-def _digests(value: object, role: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, str) and DIGEST.fullmatch(value):
-        yield role, value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _digests(item, f"{role}/{key}".strip("/"))
-    elif isinstance(value, list):
-        for item in value:
-            # Lists of recipes hold pairs of a set's name and its digest.
-            if isinstance(item, list) and len(item) == 2:
-                yield from _digests(item[1], f"{role}/{item[0]}")
 
 
 if __name__ == "__main__":

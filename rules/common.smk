@@ -12,7 +12,6 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from safety_regions.artifacts.kinds import is_trained
 from safety_regions.artifacts.other_code import made_by_other_code
 from safety_regions.cluster.invocation import Invocation
 from safety_regions.cluster.resources import Asking
@@ -155,7 +154,7 @@ def of_artifact(function):
 
 def recipe(wildcards):
     """The recipe as a plain string, the only kind of value whose changes Snakemake sees."""
-    return canonical_json(artifact(wildcards).recipe)
+    return canonical_json(artifact(wildcards).recipe.as_json())
 
 
 def job(wildcards):

@@ -13,7 +13,7 @@ rule fetch_model:
     benchmark:
         "logs/benchmarks/fetch_model/{model}.{key}.tsv"
     wildcard_constraints:
-        model=rule_inputs.either(name for name, made in PLAN.models.items() if not is_trained(made.recipe)),
+        model=rule_inputs.either(name for name, made in PLAN.models.items() if not made.recipe.is_trained),
     resources:
         mem_mb=8000,
         runtime=240,
@@ -39,7 +39,7 @@ rule train_model:
     benchmark:
         "logs/benchmarks/train_model/{model}.{key}.tsv"
     wildcard_constraints:
-        model=rule_inputs.either(name for name, made in PLAN.models.items() if is_trained(made.recipe)),
+        model=rule_inputs.either(name for name, made in PLAN.models.items() if made.recipe.is_trained),
     resources:
         mem_mb=memory("train"),
         runtime=minutes("train"),

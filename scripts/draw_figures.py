@@ -7,11 +7,11 @@ from safety_regions.steps.jobs import by_kind, job_parser, read_job, run_entries
 def main() -> None:
     args = job_parser(__doc__).parse_args()
 
+    from safety_regions.planning.recipes.report import FiguresRecipe, LayerCurvesRecipe
     from safety_regions.steps.draw_figures import draw_figures, draw_layer_curves
 
-    run_entries(
-        read_job(args.job), by_kind({"figures": draw_figures, "layer_curves": draw_layer_curves}), args.manifest
-    )
+    makers = {FiguresRecipe: draw_figures, LayerCurvesRecipe: draw_layer_curves}
+    run_entries(read_job(args.job, *makers), by_kind(makers), args.manifest)
 
 
 if __name__ == "__main__":

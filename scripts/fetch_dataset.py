@@ -3,10 +3,7 @@
 import argparse
 from pathlib import Path
 
-from safety_regions import files
-from safety_regions.artifacts import receipts
 from safety_regions.errors import run_main
-from safety_regions.steps.arguments import read_recipe
 
 
 def main() -> None:
@@ -21,13 +18,14 @@ def main() -> None:
     parser.add_argument("--local", metavar="PATH", help="the file itself (kind local)")
     parser.add_argument("--output", required=True, type=Path, metavar="PATH", help="JSONL file to write")
     arguments = parser.parse_args()
-    recipe = read_recipe(arguments.recipe, "dataset")
 
-    from safety_regions.data.fetch import fetch_recipe
+    from safety_regions.planning.recipes.data import DatasetRecipe
+    from safety_regions.steps.arguments import read_recipe
+    from safety_regions.steps.fetch_dataset import fetch_dataset
 
-    fetched = fetch_recipe(recipe, licence=arguments.licence, citation=arguments.citation, local=arguments.local)
-    files.write_jsonl(arguments.output, fetched.rows)
-    receipts.write(arguments.output, recipe, fetched.facts)
+    recipe = read_recipe(arguments.recipe, DatasetRecipe)
+    rights = {"licence": arguments.licence, "citation": arguments.citation}
+    fetch_dataset(recipe, arguments.output, **rights, local=arguments.local)
 
 
 if __name__ == "__main__":

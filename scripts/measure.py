@@ -11,10 +11,12 @@ def main() -> None:
     args = job_parser(__doc__, scoring=True).parse_args()
 
     from safety_regions.config.run import Machine
-    from safety_regions.steps.identify import by_sample, measure
+    from safety_regions.planning.recipes.regions import RegionRecipe, StatisticsRecipe
+    from safety_regions.steps.measure import by_sample, measure
 
     machine = Machine(device=args.device, batch_tokens=args.batch_tokens)
-    run_groups(by_sample(read_job(args.job)), lambda group: measure(group, machine), args.manifest)
+    entries = read_job(args.job, StatisticsRecipe, RegionRecipe)
+    run_groups(by_sample(entries), lambda group: measure(group, machine), args.manifest)
 
 
 if __name__ == "__main__":

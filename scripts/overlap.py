@@ -9,12 +9,13 @@ from safety_regions.steps.jobs import by_kind, job_parser, read_job, run_entries
 def main() -> None:
     args = job_parser(__doc__).parse_args()
 
+    from safety_regions.planning.recipes.tables import AcrossRecipe, OverlapRecipe, ReplicatesRecipe
     from safety_regions.steps.across import across
     from safety_regions.steps.overlap import overlap
     from safety_regions.steps.replicates import replicates
 
-    makers = {"overlap": overlap, "replicates": replicates, "across": across}
-    run_entries(read_job(args.job), by_kind(makers), args.manifest)
+    makers = {OverlapRecipe: overlap, ReplicatesRecipe: replicates, AcrossRecipe: across}
+    run_entries(read_job(args.job, *makers), by_kind(makers), args.manifest)
 
 
 if __name__ == "__main__":

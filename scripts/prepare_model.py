@@ -42,12 +42,13 @@ def main() -> None:
         print(folder_digest(arguments.digest))
         return
     from safety_regions.models.sources import Inputs
+    from safety_regions.planning.recipes.models import ModelRecipe
     from safety_regions.steps.arguments import read_recipe
     from safety_regions.steps.prepare_model import prepare_model
     from safety_regions.steps.training_data import read_data
 
     inputs = Inputs(arguments.base, read_data(arguments.data), arguments.local, arguments.device)
-    recipe = read_recipe(arguments.recipe, "model")
+    recipe = read_recipe(arguments.recipe, ModelRecipe)
     prepare_model(recipe, arguments.output, inputs, arguments.licence, arguments.citation)
 
 

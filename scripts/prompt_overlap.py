@@ -3,9 +3,7 @@
 import argparse
 from pathlib import Path
 
-from safety_regions.artifacts import receipts
 from safety_regions.errors import run_main
-from safety_regions.steps.arguments import read_recipe
 
 
 def named_path(text: str) -> tuple[str, Path]:
@@ -28,14 +26,13 @@ def main() -> None:
     )
     parser.add_argument("--output", required=True, type=Path, metavar="PATH", help="CSV file to write")
     arguments = parser.parse_args()
-    recipe = read_recipe(arguments.recipe, "prompt_overlap")
 
-    from safety_regions.data.prompt_overlap import write_table
-    from safety_regions.steps.prompt_overlap import compare_prompts
+    from safety_regions.planning.recipes.data import PromptOverlapRecipe
+    from safety_regions.steps.arguments import read_recipe
+    from safety_regions.steps.prompt_overlap import tabulate_prompt_overlap
 
-    table = compare_prompts(recipe, dict(arguments.prompts))
-    write_table(table, arguments.output)
-    receipts.write(arguments.output, recipe, {"n_pairs": len(table)})
+    recipe = read_recipe(arguments.recipe, PromptOverlapRecipe)
+    tabulate_prompt_overlap(recipe, dict(arguments.prompts), arguments.output)
 
 
 if __name__ == "__main__":

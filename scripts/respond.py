@@ -9,9 +9,10 @@ def main() -> None:
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="default: %(default)s")
     args = parser.parse_args()
 
+    from safety_regions.planning.recipes.regions import PairsRecipe
     from safety_regions.steps.respond import respond
 
-    run_entries(read_job(args.job), lambda entry: respond(entry, args.device), args.manifest)
+    run_entries(read_job(args.job, PairsRecipe), lambda entry: respond(entry, args.device), args.manifest)
 
 
 if __name__ == "__main__":

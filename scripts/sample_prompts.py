@@ -3,10 +3,7 @@
 import argparse
 from pathlib import Path
 
-from safety_regions import files
-from safety_regions.artifacts import receipts
 from safety_regions.errors import run_main
-from safety_regions.steps.arguments import read_recipe
 
 
 def main() -> None:
@@ -23,13 +20,13 @@ def main() -> None:
     )
     parser.add_argument("--output", required=True, type=Path, metavar="PATH", help="JSONL file to write")
     arguments = parser.parse_args()
-    recipe = read_recipe(arguments.recipe, "prompts")
 
+    from safety_regions.planning.recipes.data import PromptsRecipe
+    from safety_regions.steps.arguments import read_recipe
     from safety_regions.steps.prompts import sample_prompts
 
-    rows, facts = sample_prompts(recipe, arguments.rows, arguments.earlier)
-    files.write_jsonl(arguments.output, rows)
-    receipts.write(arguments.output, recipe, facts)
+    recipe = read_recipe(arguments.recipe, PromptsRecipe)
+    sample_prompts(recipe, arguments.rows, arguments.earlier, arguments.output)
 
 
 if __name__ == "__main__":

@@ -28,11 +28,12 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
+    from safety_regions.planning.recipes.models import AdapterRecipe
     from safety_regions.steps.adapter import train_adapter
     from safety_regions.steps.arguments import read_recipe
     from safety_regions.steps.training_data import read_data
 
-    recipe = read_recipe(arguments.recipe, "adapter")
+    recipe = read_recipe(arguments.recipe, AdapterRecipe)
     train_adapter(recipe, arguments.model, read_data(arguments.data), arguments.output, arguments.device)
 
 

@@ -13,10 +13,11 @@ def main() -> None:
     parser.add_argument("--output", required=True, type=Path, help="folder for the report and its receipt")
     args = parser.parse_args()
 
+    from safety_regions.planning.recipes.report import ReportRecipe
     from safety_regions.steps.arguments import read_paths, read_recipe
     from safety_regions.steps.report import write_report
 
-    write_report(read_recipe(args.recipe, "report"), read_paths(args.parts, "--parts"), args.output)
+    write_report(read_recipe(args.recipe, ReportRecipe), read_paths(args.parts, "--parts"), args.output)
 
 
 if __name__ == "__main__":

@@ -18,13 +18,15 @@ from safety_regions.cluster.cost import bytes_of
 from safety_regions.cluster.memory import need_of
 from safety_regions.config.load import load_registries, load_run
 from safety_regions.config.run import Machine
-from safety_regions.config.variants import OWN
+from safety_regions.config.variants import Variant
 from safety_regions.planning.make import make_plan
 from safety_regions.planning.model_size import size_from_count
 from safety_regions.planning.plan import Plan
 from safety_regions.regions.format import open_region, read_levels
-from safety_regions.steps import across, evaluate, identify, overlap
-from safety_regions.steps.jobs import Entry
+from safety_regions.steps import across, evaluate, overlap
+from safety_regions.steps.entry import Entry
+from safety_regions.steps.measure import measure
+from safety_regions.steps.select_region import select_region
 
 COPY = Path(sys.argv[1]).resolve()
 METHODS = ("meanabs", "contrast")
@@ -52,7 +54,7 @@ def check_costs(plan: Plan) -> None:
     """Both are estimated; `contrast` reads its own prompts too."""
     size = size_from_count(10**8, "float32")
     for name in METHODS:
-        kept = plan.statistics["tiny-llama", name]["syn_build", OWN]
+        kept = plan.statistics["tiny-llama", name][Variant("syn_build")]
         assert need_of("measure", size, [kept], batch_tokens=64, device="cpu").seconds > 0
         assert bytes_of(kept, size) > 0
     assert "contrast" in kept.inputs
@@ -70,11 +72,11 @@ class Files:
     def entry(self, made: Artifact) -> Entry:
         """Of an artifact whose inputs are all in place; digests in its recipe are those of the inputs here."""
         digests = {a.digest: receipts.read(self.path_of(a)).digest for a in made.inputs.values()}
-        text = json.dumps(made.recipe)
+        text = json.dumps(made.recipe.as_json())
         for planned, here in digests.items():
             text = text.replace(planned, here)
-        inputs = {role: self.path_of(a) for role, a in made.inputs.items()}
-        return Entry(Path("out") / made.path, json.loads(text), inputs)
+        inputs = {role: str(self.path_of(a)) for role, a in made.inputs.items()}
+        return Entry.parse(str(Path("out") / made.path), json.loads(text), inputs, type(made.recipe))
 
     def path_of(self, made: Artifact) -> Path:
         if made.kind == "model":
@@ -111,14 +113,13 @@ def main() -> None:
     plan = planned()
     check_costs(plan)
     files = Files()
-    identify._load = lambda entry, device: files.loaded
-    evaluate.load_once = lambda folder, device, digest: files.loaded
+    Entry.model = lambda entry, device: files.loaded
     for name in METHODS:
         for set_ in SETS:
             region = plan.regions["tiny-llama", name][set_]
             kept = region.inputs["statistics"]
-            identify.measure([files.entry(kept)], Machine())
-            identify.select_region(files.entry(region))
+            measure([files.entry(kept)], Machine())
+            select_region(files.entry(region))
             check_region(files.path_of(region), files.path_of(kept), name)
     for kind, make in (("overlap", overlap.overlap), ("across", across.across)):
         for made in (a for a in plan.made.values() if a.kind == kind):

@@ -14,11 +14,12 @@ from safety_regions.models.adapter import named_linears
 from safety_regions.models.adapter_training import save_lora, with_lora
 from safety_regions.models.architecture import layout_of
 from safety_regions.models.folder import save
+from safety_regions.planning.recipes.tables import EvaluateRecipe
 from safety_regions.regions.format import write_region
 from safety_regions.regions.owned_weights import own_shapes
 from safety_regions.regions.select import Cut
+from safety_regions.steps.entry import Entry
 from safety_regions.steps.evaluate import evaluate_regions
-from safety_regions.steps.jobs import Entry
 
 GRID = (0.1, 0.3)
 OPTIONS = {"n_random": 2, "max_new_tokens": 3, "seed": 5}
@@ -122,7 +123,9 @@ class Case:
         self.recipe |= {"safety": [["a", digests["a"]], ["b", digests["b"]]], "utility": [["u", digests["u"]]]}
 
     def entry(self, output, inputs):
-        return Entry(str(self.folder / output), self.recipe, {role: str(path) for role, path in inputs.items()})
+        return Entry.parse(
+            str(self.folder / output), self.recipe, {role: str(path) for role, path in inputs.items()}, EvaluateRecipe
+        )
 
     def run(self, output="out", known=None):
         evaluate_regions(self.entry(output, self.inputs), "cpu", known)

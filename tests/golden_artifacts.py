@@ -48,7 +48,8 @@ from safety_regions.models.adapter_training import save_lora, with_lora
 from safety_regions.models.architecture import layout_of
 from safety_regions.models.folder import save
 from safety_regions.models.sources import hub, tiny
-from safety_regions.planning.recipes import dataset_recipe, model_recipe, prompt_overlap_recipe, prompts_recipe
+from safety_regions.planning.recipes.data import OfSet, PromptOverlapRecipe, dataset_recipe, prompts_recipe
+from safety_regions.planning.recipes.models import model_recipe
 from safety_regions.regions.format import write_region
 from safety_regions.regions.owned_weights import own_shapes
 from safety_regions.regions.select import Cut, select
@@ -278,7 +279,7 @@ def make_dataset() -> None:
     for name, of in local.items():
         spec = DatasetSpec.model_validate(of | {"licence": "L", "citation": "C"})
         given = ["--local", of["source"]["path"]] if "path" in of["source"] else []
-        recipe = json.dumps(dataset_recipe(name, spec))
+        recipe = json.dumps(dataset_recipe(name, spec).as_json())
         run_script(
             "fetch_dataset",
             "--recipe",
@@ -306,7 +307,14 @@ def make_prompts() -> None:
         recipe = prompts_recipe("set", digest, n_samples=5, seed=1, deduplicate=kind, **options)
         last = ["--earlier", before] if kind == "across" else []
         run_script(
-            "sample_prompts", "--recipe", json.dumps(recipe), "--rows", path, "--output", f"out/{kind}.jsonl", *last
+            "sample_prompts",
+            "--recipe",
+            json.dumps(recipe.as_json()),
+            "--rows",
+            path,
+            "--output",
+            f"out/{kind}.jsonl",
+            *last,
         )
 
 
@@ -318,9 +326,11 @@ def make_prompt_overlap() -> None:
     near = [row | {"prompt": row["prompt"].replace("How do I", "How could I")} for row in rows[:3]]
     samples = {"a": rows, "b": [*rows[4:], *some_rows("trick", 4)], "c": [*near, *rows[5:], *rows[5:]]}
     written = {name: write_rows(name, of) for name, of in samples.items()}
-    recipe = prompt_overlap_recipe({name: digest for name, (_, digest) in written.items()}, 0.6)
+    recipe = PromptOverlapRecipe(prompts=[OfSet(name, of) for name, (_, of) in written.items()], near_duplicate=0.6)
     paths = [f"{name}={path}" for name, (path, _) in written.items()]
-    run_script("prompt_overlap", "--recipe", json.dumps(recipe), "--prompts", *paths, "--output", "out/overlap.csv")
+    run_script(
+        "prompt_overlap", "--recipe", json.dumps(recipe.as_json()), "--prompts", *paths, "--output", "out/overlap.csv"
+    )
 
 
 def make_model() -> None:
@@ -360,7 +370,7 @@ def make_model() -> None:
             run_script(
                 "prepare_model",
                 "--recipe",
-                json.dumps(recipe),
+                json.dumps(recipe.as_json()),
                 "--output",
                 f"out/{name}",
                 "--device",
@@ -524,7 +534,7 @@ def make_figures() -> None:
     run_job(
         "draw_figures",
         "out/figures",
-        recipe_of("figures", overlap=receipt_for(folder), context=context()),
+        recipe_of("figures", style="0" * 64, overlap=receipt_for(folder), context=context()),
         {"overlap": folder},
     )
 
@@ -562,7 +572,8 @@ def make_layer_curves() -> None:
         paths[name] = Path("in", name)
         paths[name].write_bytes(b"region")
         digests.append([name, receipt_for(paths[name], curves=curves)])
-    run_job("draw_figures", "out/curves", recipe_of("layer_curves", regions=digests, context=context()), paths)
+    recipe = recipe_of("layer_curves", style="0" * 64, regions=digests, context=context())
+    run_job("draw_figures", "out/curves", recipe, paths)
 
 
 MODELS, METHODS, N_SETS = ("tiny", "small-model"), ("snip", "safelayer"), 4
@@ -585,6 +596,7 @@ def make_report() -> None:
     recipe = recipe_of(
         "report",
         parts={role: receipts.read(path).digest for role, path in parts.items()},
+        style="0" * 64,
         config=config,
         sources=[{"what": "dataset", "name": "chores", "source": source, "licence": "L", "citation": "C et al."}],
     )
@@ -718,7 +730,7 @@ def make_region(name: str) -> None:
     if CATALOGUE[name].needs_adapter:
         inputs["adapter"], needed["adapter"] = write_adapter(loaded)
         further = {"adapter": inputs["adapter"]}
-    cut = {"grid": list(GRID), "scope": "matrix"}
+    cut = {"grid": list(GRID), "scope": "matrix", "selection": VERSIONS["selection"]}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(safelayer, "is_refusal", parity)
         for number, options in enumerate(OPTIONS.get(name, [{}])):

@@ -32,7 +32,7 @@ def make(artifact: Artifact, versions: tuple[str, ...] = ("numpy",)) -> None:
         file.write_text(f"{artifact.digest} {file.name}")
     if artifact.kind == "report":
         _fill_report(artifact)
-    receipts.write(artifact.path, artifact.recipe, FACTS.get(artifact.kind, {}), versions=versions)
+    receipts.write(artifact.path, artifact.recipe.as_json(), FACTS.get(artifact.kind, {}), versions=versions)
     if artifact.kind == "region":
         set_code(artifact.path, regions__select="0" * 16)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from some_recipes import some_recipe
 
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import Artifact
@@ -26,16 +27,16 @@ def run() -> dict[str, Artifact]:
     """Artifacts of each home: bytes (file and folder), a table, a model that is taken from where it is pinned, the
     report.
     """
-    rows = Artifact({"kind": "dataset", "name": "rows"}, "rows")
-    tiny = Artifact({"kind": "model", "source": {"kind": "tiny"}}, "tiny", {"rows": rows})
-    hub = Artifact({"kind": "model", "source": {"kind": "hub"}}, "hub")
+    rows = Artifact(some_recipe("dataset"), "rows")
+    tiny = Artifact(some_recipe("model"), "tiny", {"rows": rows})
+    hub = Artifact(some_recipe("model", source={"kind": "hub"}), "hub")
     made = {"rows": rows, "tiny": tiny, "hub": hub}
     for name, model in (("a", tiny), ("b", hub)):
-        recipe = {"kind": "region", "name": name}
+        recipe = some_recipe("region", options={"name": name})
         made[name] = Artifact(recipe, f"tiny/snip/{name}", {"model": model})
     regions = {name: made[name] for name in "ab"}
-    made["table"] = Artifact({"kind": "overlap"}, "tiny.snip", regions)
-    made["report"] = Artifact({"kind": "report"}, "own", {"table": made["table"]})
+    made["table"] = Artifact(some_recipe("overlap"), "tiny.snip", regions)
+    made["report"] = Artifact(some_recipe("report"), "own", {"table": made["table"]})
     return made
 
 
@@ -54,7 +55,7 @@ def make(artifact: Artifact, content: bytes = b"") -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         path.write_bytes(content + name.encode())
-    receipts.write(artifact.path, artifact.recipe, {})
+    receipts.write(artifact.path, artifact.recipe.as_json(), {})
 
 
 def git(*words: str) -> str:

@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from safety_regions.models.adapter_training import save_lora, with_lora
 from safety_regions.models.folder import save
 from safety_regions.models.load import load_model
 from safety_regions.models.sources import Inputs, aligned
-from safety_regions.planning.recipes import model_recipe
+from safety_regions.planning.recipes.models import AdapterRecipe, model_recipe
 from safety_regions.steps.adapter import train_adapter
 
 OPTIONS = {
@@ -62,7 +63,9 @@ def made(tmp_path_factory):
     (root / "base").mkdir()
     loaded = random_model("qwen2", num_hidden_layers=1)
     save(loaded.model, loaded.tokenizer, root / "base")
-    base = receipts.write(root / "base", model_recipe("base", ModelSpec(source=SMALL, licence="", citation="")), {})
+    base = receipts.write(
+        root / "base", model_recipe("base", ModelSpec(source=SMALL, licence="", citation="")).as_json(), {}
+    )
     data, digests = {}, {}
     for name in [*OPTIONS["harmful"], *OPTIONS["harmless"]]:
         data[name] = root / f"{name}.jsonl"
@@ -72,7 +75,7 @@ def made(tmp_path_factory):
         ]
         files.write_jsonl(data[name], rows)
         digests[name] = receipts.write(data[name], {"kind": "dataset", "dataset": name}, {}).digest
-    recipe = {"kind": "adapter", "version": 1, "model": base.digest, "data": digests, "options": OPTIONS}
+    recipe = AdapterRecipe(model=base.digest, data=digests, options=OPTIONS)
     train_adapter(recipe, root / "base", data, root / "adapter", "cpu")
     return root, data, recipe
 
@@ -82,7 +85,7 @@ def test_the_script_makes_the_same_bytes_again(made, tmp_path, monkeypatch):
     pairs = [f"{name}={path}" for name, path in data.items()]
     arguments = [
         "--recipe",
-        files.canonical_json(recipe),
+        files.canonical_json(recipe.as_json()),
         "--model",
         root / "base",
         "--device",
@@ -94,19 +97,24 @@ def test_the_script_makes_the_same_bytes_again(made, tmp_path, monkeypatch):
     ]
     monkeypatch.setattr(sys, "argv", ["train_adapter.py", *map(str, arguments)])
     runpy.run_path("scripts/train_adapter.py", run_name="__main__")
-    assert receipts.check(tmp_path / "again") == receipts.check(root / "adapter", receipts.recipe_digest(recipe))
+    assert receipts.check(tmp_path / "again") == receipts.check(root / "adapter", recipe.digest)
 
 
 def test_the_seed_decides_the_bytes(made, tmp_path):
     root, data, recipe = made
-    other = train_adapter(recipe | {"options": OPTIONS | {"seed": 1}}, root / "base", data, tmp_path / "x", "cpu")
+    other = train_adapter(replace(recipe, options=OPTIONS | {"seed": 1}), root / "base", data, tmp_path / "x", "cpu")
     assert other.files[ADAPTER] != receipts.read(root / "adapter").files[ADAPTER]
 
 
 def test_an_aligned_model_gets_the_same_adapter(made, tmp_path):
     root, data, recipe = made
     source = AlignedModel(kind="aligned", base="base", **OPTIONS)
-    of_model = {"dtype": "float32", "base": recipe["model"], "data": recipe["data"]}
+    of_model = model_recipe(
+        "aligned",
+        ModelSpec(source=source, licence="", citation=""),
+        base_digest=recipe.model,
+        data_digests=recipe.data,
+    )
     facts = aligned.make(source, of_model, Inputs(root / "base", data, device="cpu"), tmp_path)
     assert (tmp_path / ADAPTER).read_bytes() == (root / "adapter" / ADAPTER).read_bytes()
     assert facts == receipts.read(root / "adapter").facts
@@ -114,7 +122,7 @@ def test_an_aligned_model_gets_the_same_adapter(made, tmp_path):
 
 def test_the_model_stays_as_it_is_and_only_the_adapter_is_saved(made):
     root, _, recipe = made
-    receipts.check(root / "base", recipe["model"])
+    receipts.check(root / "base", recipe.model)
     assert set(receipts.check(root / "adapter").files) == {ADAPTER, ADAPTER_CONFIG}
 
 
@@ -127,9 +135,9 @@ def test_receipt_counts_and_compares(made):
 
 def test_inputs_of_another_recipe_are_refused(made, tmp_path):
     root, data, recipe = made
-    for changed in ({"model": "0" * 64}, {"data": recipe["data"] | {"syn_steal": "0" * 64}}):
+    for changed in ({"model": "0" * 64}, {"data": recipe.data | {"syn_steal": "0" * 64}}):
         with pytest.raises(UserError, match="made by recipe"):
-            train_adapter(recipe | changed, root / "base", data, tmp_path / "x", "cpu")
+            train_adapter(replace(recipe, **changed), root / "base", data, tmp_path / "x", "cpu")
     assert not (tmp_path / "x").exists()
 
 

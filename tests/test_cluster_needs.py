@@ -6,9 +6,7 @@ import pytest
 from pipeline import ROOT
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.artifacts.kinds import step_of
 from safety_regions.cluster.memory import MARGIN, PROCESS, Need, gpus_for, need_of
-from safety_regions.config.variants import OWN
 from safety_regions.planning.from_files import plan_of_files
 from safety_regions.planning.model_size import ModelSize, size_from_config
 from safety_regions.planning.plan import Plan
@@ -56,7 +54,7 @@ def small() -> Plan:
 def made_of(plan: Plan, what: str) -> list[Artifact]:
     """The artifacts of MODEL that were made together when `what` was measured."""
     if what in ("wanda", "safeneuron", "safelayer", "nlsr"):
-        return [made for (_, variant), made in plan.statistics[MODEL, what].items() if variant == OWN]
+        return [made for variant, made in plan.statistics[MODEL, what].items() if variant.is_own]
     regions = {"snip": "snip", "select": "wanda"}
     if what in regions:
         return list(plan.regions[MODEL, regions[what]].values())
@@ -74,7 +72,7 @@ def made_of(plan: Plan, what: str) -> list[Artifact]:
 @pytest.mark.parametrize("what", MEASURED)
 def test_estimates_are_above_what_was_measured_and_not_far_above(small: Plan, what: str) -> None:
     artifacts = made_of(small, what)
-    (step,) = {step_of(a.recipe) for a in artifacts}
+    (step,) = {a.recipe.step for a in artifacts}
     assert step is not None
     need = need_of(step, size(), artifacts, batch_tokens=256, device="cpu")
     mib, seconds = MEASURED[what]
@@ -87,7 +85,7 @@ def test_estimates_are_above_what_was_measured_and_not_far_above(small: Plan, wh
 def gpu_need(plan: Plan, what: str, dtype: str = "float32", **changes: int) -> Need:
     """What a GPU needs for the artifacts of `what`."""
     artifacts = made_of(plan, what)
-    step = step_of(artifacts[0].recipe)
+    step = artifacts[0].recipe.step
     assert step is not None
     return need_of(step, size(dtype, **changes), artifacts, batch_tokens=2048, device="cuda")
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from other_code import set_code
+from some_recipes import some_recipe
 
 import safety_regions
 from safety_regions.artifacts import code_digests, code_history, other_code, receipts
@@ -228,16 +229,16 @@ def test_the_history_reads_what_it_writes(package):
 
 def test_finished_artifacts_of_other_code_are_told_in_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    table = Artifact({"kind": "overlap"}, "tiny.snip")
-    region = Artifact({"kind": "region", "method": "snip"}, "tiny/snip/a")
+    table = Artifact(some_recipe("overlap"), "tiny.snip")
+    region = Artifact(some_recipe("region", method="snip"), "tiny/snip/a")
     for artifact in (table, region):
         file = Path(artifact.outputs[0])
         file.parent.mkdir(parents=True)
         file.write_text("made")
-        receipts.write(artifact.path, artifact.recipe, {})
+        receipts.write(artifact.path, artifact.recipe.as_json(), {})
     assert made_by_other_code([table, region]) is None
     set_code(table.path, overlap__tables="0" * 16)
-    told = str(made_by_other_code([table, region, Artifact({"kind": "overlap"}, "not.made")]))
+    told = str(made_by_other_code([table, region, Artifact(some_recipe("overlap", p=0.5), "not.made")]))
     assert told.startswith("1 finished artifacts of this run (overlap 1) were made by other code than today's")
     assert "overlap.tables" in told and "artifacts/kinds.py" in told and "safety-regions accept" in told
     assert "\n" not in told

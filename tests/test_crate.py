@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from made import make, publish_report, set_run
 from rocrate.rocrate import ROCrate
+from some_recipes import some_recipe
 
 from safety_regions.__main__ import parse
 from safety_regions.artifacts.artifact import Artifact
@@ -38,7 +39,7 @@ def test_it_loads_back_with_every_making(seen, tmp_path):
         ids = sorted(entity.id.rstrip("/") for entity in action["object"])
         assert ids == sorted(source.path for source in artifact.inputs.values())
         assert action["result"].id.rstrip("/") == artifact.path
-        assert action["instrument"]["softwareVersion"] == str(artifact.recipe["version"])
+        assert action["instrument"]["softwareVersion"] == str(artifact.recipe.version)
         assert action["instrument"]["softwareRequirements"][0]["name"] == "numpy"
     assert crate.mainEntity.id == f"{table.path}/"
     assert len(crate.get_by_type("CreateAction")) == len(crate.root_dataset["mentions"]) == 22
@@ -107,7 +108,7 @@ def test_run_facts_are_optional_and_commits_are_told(plan, tmp_path):
     ],
 )
 def test_remote_data_is_named_by_its_address(plan, tmp_path, source, address):
-    recipe = {"kind": "dataset", "version": 1, "dataset": "far", "spec": {"source": source}}
+    recipe = some_recipe("dataset", dataset="far", spec={"source": source}, corpus=None)
     far = Artifact(recipe, "far")
     make(far)
     (origin,) = making(crate_of(far.path, tmp_path), far)["object"]

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from safety_regions.artifacts import receipts
 from safety_regions.config.datasets import DatasetSpec
 from safety_regions.data.download import download, mirrored
 from safety_regions.errors import UserError
-from safety_regions.planning.recipes import dataset_recipe
+from safety_regions.planning.recipes.data import dataset_recipe
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "fetch_dataset.py"
 CARD = b"""---
@@ -52,13 +53,13 @@ class Client:
         spec = DatasetSpec.model_validate(
             {"source": source, "prompt": "q", "licence": "CC0", "citation": "us", **options}
         )
-        self.recipe = dataset_recipe("toy", spec) | ({"sha256": sha256} if sha256 else {})
+        self.recipe = replace(dataset_recipe("toy", spec), **({"sha256": sha256} if sha256 else {}))
         more = {**({"HF_HUB_OFFLINE": "1"} if offline else {}), **(env or {})}
         command = [
             sys.executable,
             str(SCRIPT),
             "--recipe",
-            json.dumps(self.recipe),
+            json.dumps(self.recipe.as_json()),
             "--licence",
             "CC0",
             "--citation",
@@ -74,7 +75,7 @@ class Client:
     def prompts(self, *arguments, **options) -> list[str]:
         done = self.fetch(*arguments, **options)
         assert done.returncode == 0, done.stderr
-        receipts.check(self.output, receipts.recipe_digest(self.recipe))
+        receipts.check(self.output, self.recipe.digest)
         return [row["prompt"] for row in files.read_jsonl(self.output)]
 
     def error(self, *arguments, **options) -> str:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 
 from safety_regions import files
 from safety_regions.artifacts import receipts
+from safety_regions.artifacts.recipe import Recipe
 from safety_regions.data.duplicates import jaccard, normalise, words_of
 from safety_regions.data.prompt_overlap import prompt_overlap
-from safety_regions.planning.recipes import prompt_overlap_recipe, prompts_recipe
+from safety_regions.planning.recipes.data import OfSet, PromptOverlapRecipe, prompts_recipe
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 words = st.lists(st.sampled_from(["red", "green", "Blue", "old", "new?"]), min_size=1, max_size=4).map(" ".join)
@@ -47,8 +49,8 @@ def test_every_pair_agrees_with_comparing_all_prompts(texts, threshold):
         assert row.exact == (len(a) - len(distinct_a) if row.a == row.b else len(distinct_a & distinct_b))
 
 
-def run_script(name: str, recipe: dict, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPTS / name), "--recipe", json.dumps(recipe), *arguments]
+def run_script(name: str, recipe: Recipe, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(SCRIPTS / name), "--recipe", json.dumps(recipe.as_json()), *arguments]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -66,7 +68,7 @@ def sample_both(rows: dict[str, Path], folder: Path) -> tuple[dict[str, Path], d
     paths, digests = {}, {}
     for name, path in rows.items():
         recipe = prompts_recipe(name, receipts.read(path).digest, n_samples=3, seed=0)
-        paths[name], digests[name] = folder / f"{name}.sample.jsonl", receipts.recipe_digest(recipe)
+        paths[name], digests[name] = folder / f"{name}.sample.jsonl", recipe.digest
         done = run_script("sample_prompts.py", recipe, "--rows", str(path), "--output", str(paths[name]))
         assert done.returncode == 0, done.stderr
     return paths, digests
@@ -74,7 +76,7 @@ def sample_both(rows: dict[str, Path], folder: Path) -> tuple[dict[str, Path], d
 
 def test_the_scripts_lead_from_rows_to_the_same_table_twice(rows, tmp_path):
     paths, digests = sample_both(rows, tmp_path)
-    recipe = prompt_overlap_recipe(digests, 0.6)
+    recipe = PromptOverlapRecipe(prompts=[OfSet(*of) for of in digests.items()], near_duplicate=0.6)
     named = [f"{name}={path}" for name, path in paths.items()]
     for output in ("one.csv", "two.csv"):
         done = run_script("prompt_overlap.py", recipe, "--prompts", *named, "--output", str(tmp_path / output))
@@ -82,7 +84,7 @@ def test_the_scripts_lead_from_rows_to_the_same_table_twice(rows, tmp_path):
     table = (tmp_path / "one.csv").read_bytes()
     assert table == (tmp_path / "two.csv").read_bytes()
     assert b"a,b,3,3,1,0.333333,0.333333\n" in table
-    assert receipts.check(tmp_path / "one.csv", receipts.recipe_digest(recipe)).facts == {"n_pairs": 3}
+    assert receipts.check(tmp_path / "one.csv", recipe.digest).facts == {"n_pairs": 3}
 
 
 def test_a_sample_across_sets_leaves_out_what_the_earlier_set_has(rows, tmp_path):
@@ -96,7 +98,7 @@ def test_a_sample_across_sets_leaves_out_what_the_earlier_set_has(rows, tmp_path
     assert done.returncode == 0, done.stderr
     assert {row["prompt"] for row in files.read_jsonl(output)} == {"sing a song", "run"}
     assert receipts.check(output).facts == {"n_source_rows": 3, "n_rows": 2}
-    done = run_script("sample_prompts.py", {**recipe, "n_samples": 3}, *arguments)
+    done = run_script("sample_prompts.py", replace(recipe, n_samples=3), *arguments)
     assert done.returncode == 1
     assert "2 prompts after de-duplication (of 3)" in done.stderr and "dataset b" in done.stderr
 

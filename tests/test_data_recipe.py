@@ -6,17 +6,22 @@ import sys
 
 import pytest
 
-from safety_regions.artifacts.receipts import recipe_digest
 from safety_regions.config.datasets import DatasetSpec
 from safety_regions.errors import UserError
 from safety_regions.files import canonical_json
-from safety_regions.planning.recipes import dataset_recipe, prompt_overlap_recipe, prompts_recipe
+from safety_regions.planning.recipes.data import (
+    DatasetRecipe,
+    OfSet,
+    PromptOverlapRecipe,
+    dataset_recipe,
+    prompts_recipe,
+)
 from safety_regions.steps.arguments import read_recipe
 
 SPEC = {"source": {"kind": "synthetic", "name": "syn_build"}, "licence": "MIT", "citation": "us"}
 
 
-def recipe(**changes) -> dict:
+def recipe(**changes) -> DatasetRecipe:
     return dataset_recipe("toy", DatasetSpec.model_validate({**SPEC, **changes}))
 
 
@@ -35,7 +40,7 @@ def test_licence_and_citation_change_no_recipe():
     ],
 )
 def test_what_changes_rows_changes_the_recipe(change):
-    assert recipe_digest(recipe(**change)) != recipe_digest(recipe())
+    assert recipe(**change).digest != recipe().digest
 
 
 def test_a_default_that_is_written_out_changes_no_recipe():
@@ -46,7 +51,7 @@ def test_a_local_file_enters_with_its_bytes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.txt").write_bytes(b"one\n")
     local = {"kind": "local", "path": "mine.txt", "format": "txt"}
-    assert recipe(source=local)["sha256"] == hashlib.sha256(b"one\n").hexdigest()
+    assert recipe(source=local).sha256 == hashlib.sha256(b"one\n").hexdigest()
     with pytest.raises(UserError, match="file missing") as error:
         recipe(source={**local, "path": "mien.txt"})
     assert "'mine.txt'" in error.value.hint
@@ -59,7 +64,7 @@ def test_an_unknown_synthetic_set_is_answered_with_the_nearest():
 
 def test_a_recipe_survives_json():
     made = recipe(keep={"a": ["b"]}, prompt=["x", "y"])
-    assert read_recipe(canonical_json(made), "dataset") == made
+    assert read_recipe(canonical_json(made.as_json()), DatasetRecipe) == made
 
 
 def test_what_has_no_influence_on_a_sample_stays_out_of_its_recipe():
@@ -67,14 +72,15 @@ def test_what_has_no_influence_on_a_sample_stays_out_of_its_recipe():
     plain = prompts_recipe("toy", "d", **common)
     assert plain == prompts_recipe("toy", "d", **common, near_duplicate=0.9, earlier=["e"])
     within = prompts_recipe("toy", "d", **common, deduplicate="within", near_duplicate=0.9, earlier=["e"])
-    assert within["near_duplicate"] == 0.9
-    assert "earlier" not in within
-    assert prompts_recipe("toy", "d", **common, deduplicate="across", earlier=["e"])["earlier"] == ["e"]
+    assert within.near_duplicate == 0.9
+    assert "earlier" not in within.as_json()
+    assert prompts_recipe("toy", "d", **common, deduplicate="across", earlier=["e"]).earlier == ["e"]
 
 
 def test_the_order_of_sets_is_part_of_the_overlap_recipe():
-    there, back = {"a": "1", "b": "2"}, {"b": "2", "a": "1"}
-    assert recipe_digest(prompt_overlap_recipe(there, 0.6)) != recipe_digest(prompt_overlap_recipe(back, 0.6))
+    sets = [OfSet("a", "1"), OfSet("b", "2")]
+    there, back = (PromptOverlapRecipe(prompts=prompts, near_duplicate=0.6) for prompts in (sets, sets[::-1]))
+    assert there.digest != back.digest
 
 
 @pytest.mark.parametrize(
@@ -82,12 +88,12 @@ def test_the_order_of_sets_is_part_of_the_overlap_recipe():
 )
 def test_a_recipe_of_another_kind_or_version_is_refused(text):
     with pytest.raises(UserError):
-        read_recipe(text, "dataset")
+        read_recipe(text, DatasetRecipe)
 
 
 def test_making_recipes_imports_nothing_heavy():
     code = (
-        "import sys, safety_regions.planning.recipes as r;"
+        "import sys, safety_regions.planning.recipes.parse as r;"
         " print(sorted({'torch', 'pandas', 'datasets', 'pyarrow', 'requests'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

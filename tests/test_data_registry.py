@@ -8,7 +8,7 @@ import yaml
 from safety_regions.config.datasets import DatasetSpec
 from safety_regions.data import synthetic
 from safety_regions.data.fetch import fetch
-from safety_regions.planning.recipes import dataset_recipe
+from safety_regions.planning.recipes.data import dataset_recipe
 
 REGISTRY = yaml.safe_load((Path(__file__).parents[1] / "config" / "datasets.yaml").read_text(encoding="utf-8"))
 STUDY = {
@@ -30,7 +30,7 @@ def test_every_entry_is_valid_and_reads_no_column_of_targets(name):
     spec = DatasetSpec.model_validate(REGISTRY[name])
     columns = [spec.response, *([spec.prompt] if isinstance(spec.prompt, str) else spec.prompt)]
     assert not [column for column in columns if column and "target" in column.lower()]
-    assert dataset_recipe(name, spec)["dataset"] == name
+    assert dataset_recipe(name, spec).dataset == name
 
 
 def test_the_ten_safety_sets_are_there_with_their_numbers_of_rows():

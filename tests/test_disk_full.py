@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 from pipeline import WorkingCopy
 from safetensors.numpy import save_file
+from some_recipes import some_recipe
 
 from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
 from safety_regions.files import atomic_path, write_text
 from safety_regions.models.folder import new_folder
-from safety_regions.steps.jobs import Entry, read_job, run_entries
+from safety_regions.steps.entry import Entry
+from safety_regions.steps.jobs import read_job, run_entries
 
 PAGE = 4096
 """A tmpfs gives room in such pieces."""
@@ -61,8 +63,8 @@ def assert_nothing_half(results: Path) -> None:
 def make(entry: Entry) -> None:
     """Weights of more than a page, with their receipt."""
     with atomic_path(entry.path) as temporary:
-        save_file({"x": np.full(2 * PAGE, entry.recipe["i"], dtype=np.uint8)}, temporary)
-    receipts.write(entry.path, entry.recipe, {"text": "t" * PAGE})
+        save_file({"x": np.full(2 * PAGE, entry.recipe.seed, dtype=np.uint8)}, temporary)
+    entry.done({"text": "t" * PAGE})
 
 
 def test_wherever_a_job_runs_out_of_room_it_goes_on_from_what_is_whole(disk, tmp_path):
@@ -71,7 +73,8 @@ def test_wherever_a_job_runs_out_of_room_it_goes_on_from_what_is_whole(disk, tmp
     results.mkdir()
     disk(results, 64 * PAGE)
     content = [
-        {"path": str(results / f"{i}.safetensors"), "recipe": {"kind": "t", "i": i}, "inputs": {}} for i in range(2)
+        {"path": str(results / f"{i}.safetensors"), "recipe": some_recipe("prompts", seed=i).as_json(), "inputs": {}}
+        for i in range(2)
     ]
     job, manifest = read_job(json.dumps({"entries": content})), results / "manifest.json"
     run_entries(job, make, manifest)

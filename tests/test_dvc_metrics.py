@@ -19,13 +19,14 @@ from test_figures import make_tables
 
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
 from safety_regions.evaluation.table import COLUMNS
 from safety_regions.planning.plan import Plan
+from safety_regions.planning.recipes.report import ReportRecipe
 from safety_regions.report.dvc_metrics import metrics
 from safety_regions.share.export_report import export_report
+from safety_regions.steps.arguments import Paths
 from safety_regions.steps.report import write_report
 
 ROOT = Path(__file__).parent.parent
@@ -71,15 +72,14 @@ def publish(folder: Path, q: float, refined: dict[str, float]) -> dict:
         {"name": "own", "models": ["tiny"], "datasets": {"safety": SETS, "utility": UTILITY}, "thresholds": {"q": q}}
     )
     parts = write_parts(folder / "parts" / str(q), refined)
-    recipe = {
-        "kind": "report",
-        "version": VERSIONS["report"],
-        "parts": {role: receipts.read(path).digest for role, path in parts.items()},
-        "config": run.model_dump(mode="json", exclude={"machine", "registry"}),
-        "sources": [{"what": "model", "name": "tiny", "licence": "none"}],
-    }
+    recipe = ReportRecipe(
+        parts={role: receipts.read(path).digest for role, path in parts.items()},
+        style="",
+        config=run.model_dump(mode="json", exclude={"machine", "registry"}),
+        sources=[{"what": "model", "name": "tiny", "licence": "none"}],
+    )
     report = Artifact(recipe, "own")
-    write_report(recipe, parts, Path(report.path))
+    write_report(recipe, Paths(parts, "--parts"), Path(report.path))
     export_report(Plan(run, Registries({}, {}), regions={("tiny", m): {} for m in METHODS}, targets=[report]))
     return json.loads(Path("figures/own/metrics.json").read_text())
 

@@ -1,6 +1,7 @@
 """Regions on the weights they own, against loops and Python sets; methods compared on them."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,13 @@ from safety_regions.errors import UserError
 from safety_regions.models.architecture import layout_of
 from safety_regions.models.folder import save
 from safety_regions.overlap.across_methods import Question, compare
+from safety_regions.planning.recipes.tables import AcrossRecipe
 from safety_regions.regions.format import pack, write_region
 from safety_regions.regions.masks import unpack
 from safety_regions.regions.owned_weights import KINDS, Layout, expand, own_shapes
 from safety_regions.regions.select import Cut, level_of
 from safety_regions.steps.across import across, read_layout
-from safety_regions.steps.jobs import Entry
+from safety_regions.steps.entry import Entry
 
 GRID = (0.1, 0.3)
 SAFETY, UTILITY = ["a", "b"], ["u", "v"]
@@ -234,16 +236,8 @@ def step(tmp_path_factory):
             )
             digests.setdefault(method, {})[name] = receipts.write(path, of, {}).digest
             inputs[f"{method}/{name}"] = path
-    recipe = {
-        "kind": "across",
-        "version": 1,
-        "model": receipts.write(folder / "model", {"kind": "model"}, {}).digest,
-        "regions": digests,
-        "safety": ["a"],
-        "utility": ["u"],
-        "q": 0.3,
-        "p": 0.1,
-    }
+    model = receipts.write(folder / "model", {"kind": "model"}, {}).digest
+    recipe = AcrossRecipe(model=model, regions=digests, safety=["a"], utility=["u"], q=0.3, p=0.1)
     return folder, inputs, recipe, layout
 
 
@@ -254,8 +248,8 @@ def test_step_writes_the_table_and_a_receipt_with_the_same_bytes(step):
         across(Entry(folder / output, recipe, inputs))
     assert receipts.check(folder / "one").files == receipts.check(folder / "two").files
     assert (
-        read_layout(inputs["model"], recipe["model"])
-        == read_layout(inputs["model"], recipe["model"], layout.shapes)
+        read_layout(inputs["model"], recipe.model)
+        == read_layout(inputs["model"], recipe.model, layout.shapes)
         == layout
     )
     paths = {m: {s: inputs[f"{m}/{s}"] for s in ("a", "u")} for m in ("snip", "safeneuron")}
@@ -270,4 +264,4 @@ def test_missing_and_foreign_inputs_are_named(step, tmp_path):
     with pytest.raises(UserError, match="made by recipe"):
         across(Entry(tmp_path, recipe, {**inputs, "snip/u": inputs["snip/a"]}))
     with pytest.raises(UserError, match="made by recipe"):
-        across(Entry(tmp_path, recipe | {"model": "0" * 64}, inputs))
+        across(Entry(tmp_path, replace(recipe, model="0" * 64), inputs))

@@ -12,9 +12,9 @@ import pytest
 from figure_tables import CONFIG, GRID, KINDS, NAMES, make_context, make_headline, make_tables, words
 
 from safety_regions.artifacts import receipts
-from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.errors import UserError
 from safety_regions.files import sha256_of_file
+from safety_regions.planning.recipes.report import FigureContext, FiguresRecipe
 from safety_regions.report.figures.headline import draw_headline, write_headline
 from safety_regions.report.figures.iou_matrix import iou_matrix_table
 from safety_regions.report.figures.iou_threshold import iou_threshold_table
@@ -23,16 +23,16 @@ from safety_regions.report.figures.nway import nway_table
 from safety_regions.report.figures.style import Context, text_colours
 from safety_regions.report.numbers import cell, number, shorten
 from safety_regions.steps.draw_figures import FIGURES, draw_figures
-from safety_regions.steps.jobs import Entry
+from safety_regions.steps.entry import Entry
 
 
-def write_overlap(folder: Path, tables: dict[str, pd.DataFrame], context: Context) -> dict:
+def write_overlap(folder: Path, tables: dict[str, pd.DataFrame], context: Context) -> FiguresRecipe:
     """The overlap folder with its receipt; returns the recipe of its figures."""
     folder.mkdir(parents=True)
     for name, table in tables.items():
         table.to_parquet(folder / f"{name}.parquet")
     digest = receipts.write(folder, {"kind": "overlap"}, {}).digest
-    return {"kind": "figures", "version": VERSIONS["figures"], "overlap": digest, "context": vars(context)}
+    return FiguresRecipe(style="", context=FigureContext(**vars(context)), overlap=digest)
 
 
 CASES = [(2, 0.5, 0.0, 0), (3, 0.99, 1.0, 3), (12, 0.05, 0.0004, 2)]
@@ -151,7 +151,7 @@ def test_two_processes_write_the_same_bytes(tmp_path):
         (tmp_path / f"style{seed}").mkdir()
         # A style of the user's own must not reach the figures.
         (tmp_path / f"style{seed}" / "matplotlibrc").write_text(f"font.size: 1{seed}\n")
-        entry = {"path": str(output), "recipe": recipe, "inputs": {"overlap": str(tmp_path / "overlap")}}
+        entry = {"path": str(output), "recipe": recipe.as_json(), "inputs": {"overlap": str(tmp_path / "overlap")}}
         command = [
             sys.executable,
             script,
@@ -162,7 +162,7 @@ def test_two_processes_write_the_same_bytes(tmp_path):
         ]
         environment = {**os.environ, "PYTHONHASHSEED": seed, "MPLCONFIGDIR": str(tmp_path / f"style{seed}")}
         subprocess.run(command, check=True, env=environment)
-        receipts.check(output, receipts.recipe_digest(recipe))
+        receipts.check(output, recipe.digest)
         files = {f.name: sha256_of_file(f) for f in output.iterdir()}
         digests.append(files | {"receipt": receipts.receipt_path(output).read_bytes()})
     assert digests[0] == digests[1]

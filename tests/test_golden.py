@@ -22,7 +22,7 @@ from safety_regions.artifacts import kinds
 from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.config import method_catalogue
 from safety_regions.config.method_catalogue import CATALOGUE
-from safety_regions.data import fetch, prompt_overlap
+from safety_regions.data import fetch
 from safety_regions.data import sample as sampling
 from safety_regions.evaluation import evaluate, table
 from safety_regions.methods import nlsr, safelayer, safeneuron, snip, wanda
@@ -34,6 +34,7 @@ from safety_regions.report.figures import iou_matrix
 from safety_regions.steps import across as across_step
 from safety_regions.steps import draw_figures as curves_step
 from safety_regions.steps import overlap as overlap_step
+from safety_regions.steps import prompt_overlap as prompt_overlap_step
 from safety_regions.steps import report as report_step
 from safety_regions.steps import respond as respond_step
 
@@ -163,7 +164,13 @@ CHANGES: list[tuple[str, ModuleType, str, Change, set[str]]] = [
         lambda of: lambda rows, seed: of(rows, seed + 1),
         {"none.jsonl", "across.jsonl"},
     ),
-    ("prompt_overlap", prompt_overlap, "prompt_overlap", lambda of: lambda *x: of(*x).assign(more=0), {"overlap.csv"}),
+    (
+        "prompt_overlap",
+        prompt_overlap_step,
+        "prompt_overlap",
+        lambda of: lambda *x: of(*x).assign(more=0),
+        {"overlap.csv"},
+    ),
     ("model", tiny, "LEARNING_RATE", lambda rate: 1.1 * rate, {f"{family}/model.safetensors" for family in tiny.HEADS}),
     ("model", tiny, "WINDOW", lambda size: size + 1, {"mistral/config.json", "gemma2/config.json"}),
     ("pairs", respond_step, "is_refusal", lambda of: lambda text: False, {"dataset.jsonl", "template.jsonl"}),

@@ -12,8 +12,8 @@ from safety_regions.config.run import Machine
 from safety_regions.data.halves import half_of
 from safety_regions.errors import UserError
 from safety_regions.files import write_jsonl
-from safety_regions.steps import identify
-from safety_regions.steps.jobs import Entry
+from safety_regions.steps.entry import Entry
+from safety_regions.steps.measure import by_sample, measure
 
 ROWS = [
     {"id": str(i), "prompt": f"ask {'a' * i}", "response": f"say {i}", "finished": i != 1, "refused": i % 3 == 0}
@@ -26,7 +26,7 @@ MACHINE = Machine(batch_tokens=64)
 def pairs(tmp_path, monkeypatch):
     """A file of pairs with its receipt; the model of every entry is a small random one."""
     loaded = random_model("llama")
-    monkeypatch.setattr(identify, "_load", lambda entry, device: loaded)
+    monkeypatch.setattr(Entry, "model", lambda entry, device: loaded)
     path = tmp_path / "pairs.jsonl"
     write_jsonl(path, ROWS)
     receipts.write(path, {"kind": "pairs"}, {})
@@ -44,16 +44,16 @@ def entries(folder, pairs, part=None):
         recipe |= {"pairs": receipts.read(pairs).digest} | ({"part": part} if part else {})
         cut = {"kind": "region", "grid": [0.01, 0.05], "scope": "matrix", "selection": 1}
         recipe |= {"kind": "statistics"} if info.keeps_statistics else cut
-        found.append(Entry(folder / name, recipe, {"pairs": pairs}))
+        found.append(Entry.parse(str(folder / name), recipe, {"pairs": str(pairs)}))
     return found
 
 
 @pytest.mark.parametrize("part", [None, {"split": 0, "half": 1}, {"split": 3, "half": 0}])
 def test_files_are_the_same_made_together_or_one_by_one(tmp_path, pairs, part):
     together, alone = (entries(tmp_path / name, pairs, part) for name in ("together", "alone"))
-    identify.measure(together, MACHINE)
+    measure(together, MACHINE)
     for entry in alone:
-        identify.measure([entry], MACHINE)
+        measure([entry], MACHINE)
     rows = half_of(ROWS, part["split"], part["half"]) if part else ROWS
     for one, other in zip(together, alone, strict=True):
         first, second = (receipts.check(entry.path, entry.digest) for entry in (one, other))
@@ -73,7 +73,7 @@ def test_pairs_without_a_token_are_left_out_and_counted(tmp_path, pairs, capfd):
         write_jsonl(path, rows)
         receipts.write(path, {"kind": "pairs", "name": name}, {})
         made[name] = entries(tmp_path / name, path)[1:]  # A region names its pairs.
-        identify.measure(made[name], MACHINE)
+        measure(made[name], MACHINE)
     assert "1 of 11 responses without a single token: none-000000; left out" in capfd.readouterr().err
     for one, other in zip(made["with"], made["without"], strict=True):
         first, second = receipts.read(one.path), receipts.read(other.path)
@@ -90,7 +90,7 @@ def test_too_many_pairs_without_a_token_are_refused(tmp_path, pairs):
     with pytest.raises(
         UserError, match=r"6 of 11 responses without a single token: none-0, .*, none-4, \.\.\.(?s:.*)no more than 10%"
     ):
-        identify.measure(entries(tmp_path / "e", path), MACHINE)
+        measure(entries(tmp_path / "e", path), MACHINE)
 
 
 def test_halves_give_other_statistics_than_the_whole(tmp_path, pairs):
@@ -99,7 +99,7 @@ def test_halves_give_other_statistics_than_the_whole(tmp_path, pairs):
         for n, part in enumerate([None, {"split": 0, "half": 0}, {"split": 0, "half": 1}])
     ]
     for entry in made:
-        identify.measure([entry], MACHINE)
+        measure([entry], MACHINE)
     assert len({receipts.read(entry.path).files["wanda"] for entry in made}) == 3
 
 
@@ -119,8 +119,8 @@ def test_files_are_the_same_however_the_work_is_cut_into_jobs(tmp_path, pairs):
         every = first + second
         jobs = {"one": [every], "turned": [every[::-1]], "sets": [second, first]}
         for job in jobs.get(name, [[entry] for entry in every]):
-            for group in identify.by_sample(job):
-                identify.measure(group, MACHINE)
+            for group in by_sample(job):
+                measure(group, MACHINE)
         made[name] = [receipts.check(entry.path, entry.digest).files for entry in every]
     assert len({*map(str, made["one"])}) == 6
     assert made["turned"] == made["sets"] == made["artifacts"] == made["one"]

@@ -3,21 +3,26 @@
 import json
 
 import pytest
+from some_recipes import SOME, some_recipe
 
-from safety_regions.artifacts import receipts
-from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.errors import UserError
-from safety_regions.steps.jobs import Entry, by_kind, read_job, run_entries, run_groups
+from safety_regions.planning.recipes.tables import AcrossRecipe, OverlapRecipe
+from safety_regions.steps.entry import Entry
+from safety_regions.steps.jobs import by_kind, read_job, run_entries, run_groups
+
+
+def recipe(i):
+    return some_recipe("prompts", seed=i).as_json()
 
 
 def entries(folder, n=3):
-    content = [{"path": str(folder / f"{i}.txt"), "recipe": {"kind": "t", "i": i}, "inputs": {}} for i in range(n)]
+    content = [{"path": str(folder / f"{i}.txt"), "recipe": recipe(i), "inputs": {}} for i in range(n)]
     return read_job(json.dumps({"entries": content}))
 
 
 def make(entry):
-    entry.path.write_text(str(entry.recipe["i"]))
-    receipts.write(entry.path, entry.recipe, {})
+    entry.path.write_text(str(entry.recipe.seed))
+    entry.done({})
 
 
 def test_every_entry_is_made_and_listed(tmp_path):
@@ -28,7 +33,7 @@ def test_every_entry_is_made_and_listed(tmp_path):
 
 def test_a_failed_job_resumes_where_it_was(tmp_path):
     def fail_at_last(entry):
-        if entry.recipe["i"] == 2:
+        if entry.recipe.seed == 2:
             raise RuntimeError
         make(entry)
 
@@ -36,7 +41,7 @@ def test_a_failed_job_resumes_where_it_was(tmp_path):
         run_entries(entries(tmp_path), fail_at_last, tmp_path / "manifest.json")
     assert not (tmp_path / "manifest.json").exists()
     made = []
-    run_entries(entries(tmp_path), lambda e: (made.append(e.recipe["i"]), make(e)), tmp_path / "manifest.json")
+    run_entries(entries(tmp_path), lambda e: (made.append(e.recipe.seed), make(e)), tmp_path / "manifest.json")
     assert made == [2]
 
 
@@ -47,7 +52,7 @@ def test_what_is_made_together_is_what_is_missing_of_a_group(tmp_path, capsys):
     groups, made = [[first, second, third], [fourth]], []
 
     def make_all(missing):
-        made.append([entry.recipe["i"] for entry in missing])
+        made.append([entry.recipe.seed for entry in missing])
         if fourth in missing and len(made) == 2:
             raise RuntimeError
         for entry in missing:
@@ -70,26 +75,38 @@ def test_a_damaged_artifact_stops_the_job_and_is_named(tmp_path):
 
 
 def test_each_kind_is_made_its_own_way_and_others_are_refused(tmp_path):
-    recipes = [{"kind": "overlap", "version": VERSIONS["overlap"]}, {"kind": "across", "version": VERSIONS["across"]}]
     made = []
-    make_either = by_kind(
-        {"overlap": lambda entry: made.append("a table"), "across": lambda entry: made.append("another")}
-    )
-    for recipe in recipes:
-        make_either(Entry(tmp_path, recipe, {}))
+    makers = {OverlapRecipe: lambda entry: made.append("a table"), AcrossRecipe: lambda entry: made.append("another")}
+    make_either = by_kind(makers)
+
+    def job(*recipes):
+        entries = [{"path": str(tmp_path), "recipe": recipe, "inputs": {}} for recipe in recipes]
+        return read_job(json.dumps({"entries": entries}), *makers)
+
+    for entry in job(SOME["overlap"].as_json(), SOME["across"].as_json()):
+        make_either(entry)
     assert made == ["a table", "another"]
-    for other in ({"kind": "figures", "version": VERSIONS["figures"]}, {"kind": "overlap", "version": 0}, {}):
+    for other in (SOME["figures"].as_json(), SOME["overlap"].as_json() | {"version": 0}, {}):
         with pytest.raises(UserError, match="a recipe of"):
-            make_either(Entry(tmp_path, other, {}))
+            job(other)
 
 
 def test_an_input_of_another_recipe_is_refused(tmp_path):
     (source,) = entries(tmp_path, 1)
     make(source)
-    consumer = {"path": "x", "recipe": {"kind": "c", "rows": "0" * 64}, "inputs": {"rows": str(source.path)}}
-    (entry,) = read_job(json.dumps({"entries": [consumer]}))
+    entry = Entry("x", some_recipe("prompts", rows="0" * 64, earlier=None), {"rows": source.path})
     with pytest.raises(UserError, match="made by recipe"):
         entry.checked("rows")
+    assert Entry("x", some_recipe("prompts", rows=source.digest), {"rows": source.path}).checked("rows") == source.path
+
+
+def test_an_input_that_is_not_given_or_not_in_the_recipe_is_named(tmp_path):
+    (source,) = entries(tmp_path, 1)
+    make(source)
+    with pytest.raises(UserError, match="no 'rows' in the inputs"):
+        Entry("x", some_recipe("prompts"), {}).checked("rows")
+    with pytest.raises(UserError, match="no 'adapter' in the recipe"):
+        Entry("x", some_recipe("evaluate", adapter=None), {"adapter": source.path}).checked("adapter")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"entries": [{}]}', '{"entries": 3}', "@nowhere.json"])

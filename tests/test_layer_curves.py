@@ -9,10 +9,12 @@ from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
 from safety_regions.files import sha256_of_file
 from safety_regions.methods import safelayer
+from safety_regions.planning.recipes.data import OfSet
+from safety_regions.planning.recipes.report import FigureContext, LayerCurvesRecipe
 from safety_regions.report.figures.layer_curves import draw_gap, draw_sweep, gap_table, sweep_table
 from safety_regions.report.figures.style import Context
 from safety_regions.steps.draw_figures import draw_layer_curves
-from safety_regions.steps.jobs import Entry
+from safety_regions.steps.entry import Entry
 
 SAFETY, UTILITY = ["alpha_set", "beta_set"], ["chores", "sums"]
 CONTEXT = {
@@ -60,8 +62,8 @@ def write_regions(folder):
         paths[name] = folder / f"{name}.safetensors"
         paths[name].write_bytes(b"region")
         facts = safelayer.facts({key: torch.from_numpy(array) for key, array in of.items()})
-        digests.append([name, receipts.write(paths[name], {"kind": "region", "set": name}, facts).digest])
-    return {"kind": "layer_curves", "version": 1, "regions": digests, "context": CONTEXT}, paths
+        digests.append(OfSet(name, receipts.write(paths[name], {"kind": "region", "set": name}, facts).digest))
+    return LayerCurvesRecipe(style="", regions=digests, context=FigureContext(**CONTEXT)), paths
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +138,7 @@ def test_a_model_without_any_gap_is_drawn_too():
 
 def test_altered_or_missing_regions_are_refused(tmp_path):
     recipe, paths = write_regions(tmp_path)
-    with pytest.raises(UserError, match="no path given for sums"):
+    with pytest.raises(UserError, match="no 'sums' in the inputs"):
         draw_layer_curves(Entry(tmp_path / "out", recipe, {k: v for k, v in paths.items() if k != "sums"}))
     with pytest.raises(UserError, match="made by recipe"):
         draw_layer_curves(Entry(tmp_path / "out", recipe, {**paths, "sums": paths["chores"]}))

@@ -20,7 +20,7 @@ from safety_regions.models.architecture import projections
 from safety_regions.models.folder import save
 from safety_regions.models.load import load_model
 from safety_regions.models.sources import Inputs
-from safety_regions.planning.recipes import model_recipe
+from safety_regions.planning.recipes.models import model_recipe
 from safety_regions.steps.prepare_model import prepare_model
 
 SOURCE = {
@@ -46,7 +46,9 @@ def made(tmp_path_factory):
     (root / "base").mkdir()
     loaded = random_model("qwen2")
     save(loaded.model, loaded.tokenizer, root / "base")
-    base = receipts.write(root / "base", model_recipe("base", ModelSpec(source=SMALL, licence="", citation="")), {})
+    base = receipts.write(
+        root / "base", model_recipe("base", ModelSpec(source=SMALL, licence="", citation="")).as_json(), {}
+    )
     data, digests = {}, {}
     for name in [*SOURCE["harmful"], *SOURCE["harmless"]]:
         data[name] = root / f"{name}.jsonl"

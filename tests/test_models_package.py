@@ -16,7 +16,7 @@ from safety_regions.config.models import ModelSpec
 from safety_regions.errors import UserError
 from safety_regions.models.load import load_model
 from safety_regions.models.sources import Inputs
-from safety_regions.planning.recipes import model_recipe
+from safety_regions.planning.recipes.models import model_recipe
 from safety_regions.steps.prepare_model import prepare_model
 
 HIDDEN, INNER, HEADS, CUT = 32, 48, 4, 20_000

@@ -2,12 +2,11 @@
 
 import pytest
 
-from safety_regions.artifacts.receipts import recipe_digest
 from safety_regions.config.models import ModelSpec
 from safety_regions.data import synthetic
 from safety_regions.errors import UserError
 from safety_regions.models.sources import Inputs
-from safety_regions.planning.recipes import model_recipe
+from safety_regions.planning.recipes.models import ModelRecipe, model_recipe
 from safety_regions.steps.arguments import read_recipe
 from safety_regions.steps.prepare_model import prepare_model, source_of
 from safety_regions.steps.training_data import read_data
@@ -39,7 +38,7 @@ def test_licence_citation_and_token_are_no_part_of_the_recipe():
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"steps": 121}, {"family": "qwen2"}, {"hidden_size": 32}])
 def test_any_change_of_training_is_another_recipe(change):
-    assert recipe_digest(model_recipe("m", spec(TINY))) != recipe_digest(model_recipe("m", spec(TINY | change)))
+    assert model_recipe("m", spec(TINY)).digest != model_recipe("m", spec(TINY | change)).digest
 
 
 def test_an_edit_of_the_corpus_is_another_recipe_of_tiny_models(monkeypatch):
@@ -50,7 +49,7 @@ def test_an_edit_of_the_corpus_is_another_recipe_of_tiny_models(monkeypatch):
 
 def test_an_aligned_model_needs_the_digests_of_base_and_data():
     recipe = model_recipe("m", spec(ALIGNED), base_digest="1" * 64, data_digests={"h": "2" * 64, "u": "3" * 64})
-    assert (recipe["base"], recipe["data"]) == ("1" * 64, {"h": "2" * 64, "u": "3" * 64})
+    assert (recipe.base, recipe.data) == ("1" * 64, {"h": "2" * 64, "u": "3" * 64})
     for digests in ({}, {"base_digest": SHA}, {"base_digest": SHA, "data_digests": {"h": SHA}}):
         with pytest.raises(ValueError, match="needs the digests"):
             model_recipe("m", spec(ALIGNED), **digests)
@@ -59,7 +58,7 @@ def test_an_aligned_model_needs_the_digests_of_base_and_data():
 @pytest.mark.parametrize("text", ["{", "[]", '{"kind": "dataset"}', "@/no/such/file"])
 def test_what_is_not_a_recipe_is_refused(text):
     with pytest.raises(UserError, match="recipe"):
-        read_recipe(text, "model")
+        read_recipe(text, ModelRecipe)
 
 
 def test_data_arguments_need_a_name():

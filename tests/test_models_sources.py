@@ -16,7 +16,7 @@ from safety_regions.models.folder import save
 from safety_regions.models.load import load_model
 from safety_regions.models.model_files import folder_digest
 from safety_regions.models.sources import Inputs
-from safety_regions.planning.recipes import model_recipe
+from safety_regions.planning.recipes.models import model_recipe
 from safety_regions.steps.prepare_model import prepare_model
 
 
@@ -53,7 +53,7 @@ def fetch(hub, tmp_path, id, revision, home="home", **env):
         sys.executable,
         "scripts/prepare_model.py",
         "--recipe",
-        json.dumps(model_recipe("m", spec)),
+        json.dumps(model_recipe("m", spec).as_json()),
         "--output",
         str(tmp_path / "out"),
     ]

@@ -21,7 +21,8 @@ from safety_regions.models.load import load_model
 from safety_regions.models.sources import Inputs
 from safety_regions.models.sources.tiny import CHAT_TEMPLATE, END, HEADS, build_model, build_tokenizer, make
 from safety_regions.models.tokens import encode_pair
-from safety_regions.planning.recipes import model_recipe
+from safety_regions.planning.recipes.models import ModelRecipe, model_recipe
+from safety_regions.planning.recipes.parse import parse_recipe
 from safety_regions.steps.prepare_model import prepare_model
 
 SMALL = {"kind": "tiny", "family": "llama", "layers": 2, "steps": 60}
@@ -31,7 +32,7 @@ TOKENIZER = build_tokenizer()
 def prepare(folder, source=SMALL):
     """The script's run, in a process of its own."""
     spec = ModelSpec(source=source, licence="L", citation="C")
-    recipe = json.dumps(model_recipe("toy", spec))
+    recipe = json.dumps(model_recipe("toy", spec).as_json())
     command = [
         sys.executable,
         "scripts/prepare_model.py",
@@ -52,7 +53,7 @@ def twice(tmp_path_factory):
     folders = [tmp_path_factory.mktemp("tiny") / name for name in ("first", "second")]
     done = prepare(folders[0])
     assert done.returncode == 0, done.stderr
-    prepare_model(receipts.read(folders[0]).recipe, folders[1], Inputs(), "L", "C")
+    prepare_model(parse_recipe(receipts.read(folders[0]).recipe, "here", ModelRecipe), folders[1], Inputs(), "L", "C")
     return folders
 
 

@@ -7,14 +7,16 @@ from itertools import permutations
 import pytest
 import torch
 from random_models import needs_of, random_model, random_samples
+from some_recipes import some_recipe
 
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import options_of
 from safety_regions.methods.interface import method
 from safety_regions.methods.passes import response_loss, run_pass
 from safety_regions.models.tokens import collate
-from safety_regions.steps.identify import by_sample
-from safety_regions.steps.jobs import Entry
+from safety_regions.planning.recipes.regions import Part
+from safety_regions.steps.entry import Entry
+from safety_regions.steps.measure import by_sample
 
 FAMILIES = ["llama", "qwen2", "gemma2", "mistral"]
 """Those of the tiny models."""
@@ -109,7 +111,7 @@ def test_the_loss_is_the_sum_of_each_samples_mean():
 
 
 def test_entries_of_one_model_and_the_same_pairs_are_measured_together(tmp_path):
-    part = {"split": 0, "half": 0}
+    part = Part(split=0, half=0)
     recipes = [
         {"model": "m", "pairs": "a", "method": "snip"},
         {"model": "m", "pairs": "b", "method": "snip"},
@@ -118,6 +120,8 @@ def test_entries_of_one_model_and_the_same_pairs_are_measured_together(tmp_path)
         {"model": "m", "pairs": "a", "method": "wanda", "part": part},
         {"model": "n", "pairs": "a", "method": "wanda"},
     ]
-    made = [Entry(tmp_path / str(i), recipe, {}) for i, recipe in enumerate(recipes)]
+    made = [
+        Entry(tmp_path / str(i), some_recipe("statistics", **{"part": None} | of), {}) for i, of in enumerate(recipes)
+    ]
     numbers = [[int(entry.path.name) for entry in group] for group in by_sample(made)]
     assert numbers == [[0, 3], [1], [2, 4], [5]]

@@ -278,4 +278,4 @@ def test_an_evaluation_is_told_everything_that_it_goes_by():
     said = {"seed": 3, "max_new_tokens": 7, "replace": "mean", "n_random": 5}
     plan = plan_of(evaluate=said)
     recipes = [a.recipe for a in plan.made.values() if a.kind == "evaluate"]
-    assert recipes and all(recipe["options"] == said for recipe in recipes)
+    assert recipes and all(recipe.options == said for recipe in recipes)

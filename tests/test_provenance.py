@@ -177,5 +177,5 @@ def test_all_is_there_as_json(seen, capsys):
     content = json.loads(said(capsys, region(seen).path, "--json"))
     one = content["artifacts"][region(seen).digest]
     assert content["asked"]["path"] == one["path"] == region(seen).path
-    assert one["recipe"] == region(seen).recipe and one["here"] and not one["published"]
+    assert one["recipe"] == region(seen).recipe.as_json() and one["here"] and not one["published"]
     assert one["run"]["host"] and one["versions"]["numpy"] and one["changed_code"] == ["regions.select"]

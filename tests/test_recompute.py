@@ -17,7 +17,7 @@ from safety_regions.provenance.differences import differences
 from safety_regions.provenance.recompute import Again, find, recompute
 from safety_regions.regions.format import write_region
 from safety_regions.regions.select import Cut
-from safety_regions.steps.jobs import Entry
+from safety_regions.steps.entry import Entry
 from safety_regions.steps.overlap import overlap
 
 CONFIG = ["--configfile", "config/micro.yaml"]
@@ -47,9 +47,9 @@ def table(plan):
     """The overlap table of the made-up run, with sound regions."""
     artifact = plan.overlaps["micro", "wanda"]
     for seed, region in enumerate(artifact.inputs.values()):
-        put_region(region.path, region.recipe, seed=seed)
+        put_region(region.path, region.recipe.as_json(), seed=seed)
     shutil.rmtree(artifact.path)
-    overlap(Entry(**artifact.entry()))
+    overlap(Entry.parse(**artifact.entry()))
     return artifact
 
 
@@ -169,8 +169,8 @@ def test_differences_count_elements_at_every_fraction(tmp_path):
 def test_a_region_that_differs_says_how_far(plan, tmp_path):
     region = plan.regions["micro", "wanda"]["own_set"]
     again = tmp_path / Path(region.path).name
-    put_region(region.path, region.recipe, seed=1)
-    put_region(again, region.recipe, seed=1, flip=10)
+    put_region(region.path, region.recipe.as_json(), seed=1)
+    put_region(again, region.recipe.as_json(), seed=1, flip=10)
     files = [receipts.read(path).files for path in (region.path, again)]
     made = Again(region, again, *files, 1.0)
     assert made.different == [again.name]

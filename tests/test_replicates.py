@@ -6,10 +6,11 @@ import yaml
 
 from safety_regions.config.load import load_registries
 from safety_regions.config.run import RunConfig
-from safety_regions.config.variants import OWN
+from safety_regions.config.variants import DRAW, HALF, OWN, RESPONSES, Variant
 from safety_regions.overlap.counts import UNION, count
 from safety_regions.overlap.replicates import Facts, replicate_table, shared
 from safety_regions.planning.make import make_plan
+from safety_regions.planning.recipes.regions import Part
 from safety_regions.regions.format import write_region
 from safety_regions.regions.select import Cut
 
@@ -37,11 +38,12 @@ def counts(tmp_path):
 
 
 def test_pairs_of_one_set_and_of_different_sets(counts):
-    members = {"a/split0.0": ("a", "split0.0"), "a/split0.1": ("a", "split0.1"), "b/split0.0": ("b", "split0.0")}
+    first, second, other = Variant("a", HALF, 0, 0), Variant("a", HALF, 0, 1), Variant("b", HALF, 0, 0)
+    members = {"a/split0.0": first, "a/split0.1": second, "b/split0.0": other}
     facts = {
-        ("a", "split0.0"): Facts(["x", "y"], False),
-        ("a", "split0.1"): Facts(["z", "v", "w"], False),
-        ("b", "split0.0"): Facts(["x", "v", "w"], True),
+        first: Facts(["x", "y"], False),
+        second: Facts(["z", "v", "w"], False),
+        other: Facts(["x", "v", "w"], True),
     }
     table = replicate_table("halves", members, facts, counts, 0.5)
     assert set(table["kind"]) == {"halves"}
@@ -71,29 +73,30 @@ def plan_of(**changes):
 def test_what_is_compared():
     plan = plan_of(datasets={"safety": ["syn_build", "syn_steal", "syn_trick"], "utility": ["syn_chores"]})
     table = next(a for a in plan.made.values() if a.kind == "replicates" and a.stem.endswith("snip"))
-    groups = [(kind, [tuple(of[:2]) for of in members]) for kind, members in table.recipe["groups"]]
+    groups = [(kind, [tuple(of[:2]) for of in members]) for kind, members in table.recipe.groups]
     sets = ("syn_build", "syn_steal", "syn_trick")
     assert groups[0] == ("halves", [(name, f"split0.{half}") for name in sets for half in (0, 1)])
     assert groups[1:4] == [("seeds", [(name, OWN), (name, "seed1")]) for name in sets]
     controlled = ("syn_build", "syn_steal", "syn_chores")
     variants = (OWN, "template0", "template1")
     assert groups[4] == ("responses", [(name, which) for which in variants for name in controlled])
-    assert set(table.inputs["prompts/syn_steal/seed1"].recipe.items()) >= {("seed", 1), ("offset", 0)}
+    draw = table.inputs["prompts/syn_steal/seed1"].recipe
+    assert (draw.seed, draw.offset) == (1, 0)
 
 
 def test_halves_share_pairs_and_differ_in_recipe():
     plan = plan_of()
     own, halves = plan.regions["tiny-llama", "snip"], plan.replicates["tiny-llama", "snip"]
-    first, second = halves["syn_build", "split0.0"], halves["syn_build", "split0.1"]
+    first, second = halves[Variant("syn_build", HALF, 0, 0)], halves[Variant("syn_build", HALF, 0, 1)]
     assert first.inputs["pairs"] is own["syn_build"].inputs["pairs"]
-    assert first.recipe["part"] == {"split": 0, "half": 0} and second.recipe["part"] == {"split": 0, "half": 1}
+    assert first.recipe.part == Part(split=0, half=0) and second.recipe.part == Part(split=0, half=1)
     assert len({own["syn_build"].key, first.key, second.key}) == 3
 
 
 def test_some_methods_may_have_no_replicates():
     plan = plan_of(replicates={"methods": ["wanda"]}, controls={"methods": ["snip"]})
-    found = {method: {which[:5] for _, which in plan.replicates["tiny-llama", method]} for method in ("snip", "wanda")}
-    assert found == {"snip": {"templ"}, "wanda": {"split", "seed1"}}
+    found = {method: {of.which for of in plan.replicates["tiny-llama", method]} for method in ("snip", "wanda")}
+    assert found == {"snip": {RESPONSES}, "wanda": {HALF, DRAW}}
 
 
 def test_without_replicates_nothing_is_compared():

@@ -36,7 +36,7 @@ from safety_regions.errors import UserError
 from safety_regions.files import atomic_path, write_text
 from safety_regions.methods.interface import method
 from safety_regions.models.model_files import folder_digest
-from safety_regions.planning.recipes import dataset_recipe
+from safety_regions.planning.recipes.data import dataset_recipe
 from safety_regions.regions.format import open_region, read_levels, write_region
 from safety_regions.regions.select import Cut
 
@@ -162,7 +162,7 @@ PLANTED = "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"
 def ask(hub: Hub, folder: Path, source: dict) -> subprocess.CompletedProcess:
     """Run the script that fetches a dataset, with the planted token in its environment."""
     spec = DatasetSpec.model_validate({"source": source, "prompt": "q", "licence": "CC0", "citation": "us"})
-    (folder / "recipe.json").write_text(json.dumps(dataset_recipe("toy", spec)))
+    (folder / "recipe.json").write_text(json.dumps(dataset_recipe("toy", spec).as_json()))
     command = [sys.executable, str(ROOT / "scripts/fetch_dataset.py"), "--recipe", f"@{folder / 'recipe.json'}"]
     command += ["--licence", "CC0", "--citation", "us", "--output", str(folder / "rows.jsonl")]
     return subprocess.run(

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from some_recipes import some_recipe
 
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import Artifact
@@ -32,12 +33,12 @@ def in_a_folder(tmp_path, monkeypatch):
 
 def plan_with(files: dict[str, str], made: bool = True) -> Plan:
     """The plan of a run called `own`, whose report holds these files."""
-    report = Artifact({"kind": "report", "files": files}, "own")
+    report = Artifact(some_recipe("report", config={"files": files}), "own")
     if made:
         Path(report.path).mkdir(parents=True)
         for name, text in files.items():
             Path(report.path, name).write_text(text)
-        receipts.write(report.path, report.recipe, {})
+        receipts.write(report.path, report.recipe.as_json(), {})
     return Plan(RunConfig(name="own"), Registries({}, {}), regions={("tiny", "snip"): {}}, targets=[report])
 
 

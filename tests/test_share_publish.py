@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sharing import Project, git, make
+from some_recipes import some_recipe
 
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.errors import UserError
@@ -60,7 +61,7 @@ def test_a_second_call_does_nothing(published):
 def test_what_is_made_after_a_partial_pull_is_added_and_all_else_stays_published(clone):
     artifacts = clone.artifacts
     pull([artifacts["b"].path])
-    new, unmade = (Artifact({"kind": "region", "name": n}, n) for n in ("n", "u"))
+    new, unmade = (Artifact(some_recipe("region", options={"name": n}), n) for n in ("n", "u"))
     make(new)
     artifacts |= {"new": new, "unmade": unmade}
     pointers = {name: Path(artifacts[name].pointer).read_text() for name in STORED}
@@ -106,7 +107,7 @@ def test_a_remote_that_lost_a_file_of_a_folder_is_told(published):
 
 def refused(project: Project, *message: str) -> None:
     """Publishing stops, says so, and has done nothing."""
-    new = Artifact({"kind": "region"}, "new")
+    new = Artifact(some_recipe("region"), "new")
     make(new)
     project.artifacts["new"] = new
     with pytest.raises(UserError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from other_code import set_code
 from sharing import Project, git, make
+from some_recipes import some_recipe
 
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import Artifact
@@ -142,9 +143,9 @@ def test_an_empty_folder_is_no_fault(tmp_path, monkeypatch, capsys):
 
 
 def test_code_that_changed_since_is_a_warning(project, capsys):
-    artifact = Artifact({"kind": "region"}, "coded")
+    artifact = Artifact(some_recipe("region"), "coded")
     Path(artifact.path).write_text("bytes")
-    receipts.write(artifact.path, artifact.recipe, {})
+    receipts.write(artifact.path, artifact.recipe.as_json(), {})
     set_code(artifact.path, files=history().digest("files"), regions__select="0", gone="0")
     code, text = told(capsys)
     assert code == 0 and "regions.select has changed since 1 artifacts" in text and "safety-regions accept" in text

@@ -103,7 +103,7 @@ def test_unknown_set_is_a_key_error():
 
 def test_import_is_light():
     code = (
-        "import sys, safety_regions.data.synthetic, safety_regions.planning.recipes;"
+        "import sys, safety_regions.data.synthetic, safety_regions.planning.recipes.parse;"
         " print({'torch', 'numpy', 'transformers'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

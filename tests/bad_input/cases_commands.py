@@ -28,7 +28,9 @@ def on_a_model(recipe: dict, name: str = "measure", **row) -> Deed:
     pairs = receipts.write("pairs.jsonl", {"kind": "pairs"}, {"n_samples": 1})
     save_file({"0.q": torch.ones(32)}, "kept.safetensors")
     kept = receipts.write("kept.safetensors", {"kind": "statistics"}, {})
-    digests = {"model": receipts.read("out").digest, "pairs": pairs.digest, "statistics": kept.digest}
+    digests = {"model": receipts.read("out").digest, "pairs": pairs.digest}
+    if recipe.get("kind") == "region":
+        digests |= {"statistics": kept.digest, "selection": 1}
     whole = {"kind": "statistics", "method": "wanda", "version": CATALOGUE["wanda"].version, "options": {}} | digests
     inputs = {"model": "out", "pairs": "pairs.jsonl", "statistics": "kept.safetensors"}
     return lambda: job(name, whole | recipe, inputs)
@@ -44,20 +46,20 @@ def cut_job():
 
 @bad("commands", "an unknown method", says="no method 'snipp'", names="did you mean 'snip'?")
 def method():
-    return lambda: job("select_regions", JOB | {"method": "snipp"})
+    return lambda: job("select_regions", JOB | {"kind": "region", "method": "snipp"})
 
 
 @bad("commands", "a method of another version", says="version 99 of snip", names="made.safetensors")
 def version():
-    return lambda: job("select_regions", JOB | {"version": 99})
+    return lambda: job("select_regions", JOB | {"kind": "region", "version": 99})
 
 
 for _script, _recipe, _says in [
     ("measure", JOB, "no 'model' in the recipe"),
     ("overlap", {"kind": "overlap", "version": 2}, "no 'safety' in the recipe"),
-    ("draw_figures", {"kind": "figures", "version": 2}, "no 'overlap' in the inputs"),
-    ("respond", {"kind": "pairs", "version": 1}, "no 'prompts' in the inputs"),
-    ("select_regions", JOB, "no 'statistics' in the inputs"),
+    ("draw_figures", {"kind": "figures", "version": 2}, "no 'style' in the recipe"),
+    ("respond", {"kind": "pairs", "version": 1}, "no 'prompts' in the recipe"),
+    ("select_regions", JOB | {"kind": "region"}, "no 'model' in the recipe"),
 ]:
 
     @bad("commands", f"a job of {_script} without what it needs", says=_says, names="made.safetensors")
@@ -66,11 +68,11 @@ for _script, _recipe, _says in [
 
 
 for _script, _kind, _says, _options in [
-    ("sample_prompts", "prompts", "no 'rows' in the recipe", ["--rows", "x"]),
+    ("sample_prompts", "prompts", "no 'dataset' in the recipe", ["--rows", "x"]),
     ("prompt_overlap", "prompt_overlap", "no 'prompts' in the recipe", ["--prompts", "a=x"]),
-    ("fetch_dataset", "dataset", "no 'spec' in the recipe", ["--licence", "L", "--citation", "C"]),
-    ("prepare_model", "model", "no 'source' in the recipe", []),
-    ("train_adapter", "adapter", "no 'options' in the recipe", ["--model", "x"]),
+    ("fetch_dataset", "dataset", "no 'dataset' in the recipe", ["--licence", "L", "--citation", "C"]),
+    ("prepare_model", "model", "no 'model' in the recipe", []),
+    ("train_adapter", "adapter", "no 'model' in the recipe", ["--model", "x"]),
 ]:
 
     @bad("commands", f"a recipe of {_script} without what it needs", says=_says, names="--recipe")
@@ -98,7 +100,7 @@ def other_kind():
     )
 
 
-for _grid in ([], [0], [1.5], [0.2, 0.1], [0.1, 0.1], ["0.1"], [i / 40 for i in range(1, 17)]):
+for _grid in ([], [0.0], [1.5], [0.2, 0.1], [0.1, 0.1], [i / 40 for i in range(1, 17)]):
 
     @bad(
         "thresholds",
@@ -108,6 +110,16 @@ for _grid in ([], [0], [1.5], [0.2, 0.1], [0.1, 0.1], ["0.1"], [i / 40 for i in 
     )
     def grid(grid=_grid):
         return on_a_model({"kind": "region", "grid": grid, "scope": "matrix"}, "select_regions")
+
+
+@bad(
+    "thresholds",
+    "a job with a grid of texts",
+    says="grid.0: Input should be a valid number",
+    names="made.safetensors",
+)
+def texts():
+    return on_a_model({"kind": "region", "grid": ["0.1"], "scope": "matrix"}, "select_regions")
 
 
 @bad("thresholds", "a job with an unknown scope", says="scope 'cell'", names="made.safetensors")

@@ -14,7 +14,7 @@ from safety_regions import files
 from safety_regions.artifacts import receipts
 from safety_regions.config.datasets import DatasetSpec
 from safety_regions.data.download import download
-from safety_regions.planning.recipes import dataset_recipe, prompts_recipe
+from safety_regions.planning.recipes.data import dataset_recipe, prompts_recipe
 
 FILES = [
     ("a byte that is not UTF-8", "csv", b"q\nhay\ncaf\xe9\n", "byte 0xe9 is not UTF-8", "rows.csv, line 3"),
@@ -69,7 +69,7 @@ def fetching(data: bytes, format: str, path: str | None = None, **more) -> Deed:
     return lambda: script(
         "fetch_dataset",
         "--recipe",
-        json.dumps(recipe),
+        json.dumps(recipe.as_json()),
         "--licence",
         "L",
         "--citation",
@@ -146,7 +146,15 @@ def offline():
     source = {"kind": "hub", "id": "toys/hay", "revision": "0a" * 20, "split": "train"}
     recipe = dataset_recipe("hay", DatasetSpec(source=source, licence="L", citation="C"))
     return lambda: script(
-        "fetch_dataset", "--recipe", json.dumps(recipe), "--licence", "L", "--citation", "C", "--output", "out.jsonl"
+        "fetch_dataset",
+        "--recipe",
+        json.dumps(recipe.as_json()),
+        "--licence",
+        "L",
+        "--citation",
+        "C",
+        "--output",
+        "out.jsonl",
     )
 
 
@@ -187,7 +195,7 @@ def sampling(n: int, **more) -> Deed:
     fetching(b"q\nhay\nstraw\n", "csv")()
     recipe = prompts_recipe("hay", receipts.read("out.jsonl").digest, n_samples=n, seed=0, **more)
     return lambda: script(
-        "sample_prompts", "--recipe", json.dumps(recipe), "--rows", "out.jsonl", "--output", "sample.jsonl"
+        "sample_prompts", "--recipe", json.dumps(recipe.as_json()), "--rows", "out.jsonl", "--output", "sample.jsonl"
     )
 
 

@@ -20,7 +20,7 @@ from safety_regions.models.folder import save
 from safety_regions.models.load import load_model
 from safety_regions.models.model_files import folder_digest
 from safety_regions.models.tokens import encode_prompt
-from safety_regions.planning.recipes import model_recipe
+from safety_regions.planning.recipes.models import model_recipe
 
 WEIGHTS, UP = "model.safetensors", "model.layers.1.mlp.up_proj.weight"
 
@@ -47,7 +47,15 @@ def written(change: Callable[[Path], object] = lambda folder: None, family: str 
 def preparing(digest: str) -> None:
     """Prepare the folder `model` by the script, pinned to a digest."""
     spec = ModelSpec(source={"kind": "local", "path": "model", "sha256": digest}, licence="L", citation="C")
-    script("prepare_model", "--recipe", json.dumps(model_recipe("m", spec)), "--local", "model", "--output", "out")
+    script(
+        "prepare_model",
+        "--recipe",
+        json.dumps(model_recipe("m", spec).as_json()),
+        "--local",
+        "model",
+        "--output",
+        "out",
+    )
 
 
 def pinned(change: Callable[[Path], object], family: str = "llama") -> Deed:
@@ -260,7 +268,8 @@ def planted():
     "models", "a tiny model of a family that there is not", says="1 validation error for ...", names="--recipe, source"
 )
 def family():
-    recipe = {"kind": "model", "version": 1, "source": {"kind": "tiny", "family": "gpt2"}, "dtype": "float32"}
+    recipe = {"kind": "model", "version": 1, "model": "m", "source": {"kind": "tiny", "family": "gpt2"}}
+    recipe |= {"dtype": "float32", "plain_template": None}
     return lambda: script("prepare_model", "--recipe", json.dumps(recipe), "--output", "out")
 
 
@@ -269,7 +278,7 @@ HUB = {"kind": "hub", "id": "toys/hay", "revision": "0a" * 20}
 
 def from_hub() -> None:
     spec = ModelSpec(source=HUB, licence="L", citation="C")
-    script("prepare_model", "--recipe", json.dumps(model_recipe("m", spec)), "--output", "out")
+    script("prepare_model", "--recipe", json.dumps(model_recipe("m", spec).as_json()), "--output", "out")
 
 
 @bad(

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from safety_regions.artifacts.kinds import KINDS
 from safety_regions.artifacts.receipts import RECEIPT, recipe_digest
+from safety_regions.artifacts.recipe import Recipe
 
 DIGITS = 12
 RESULTS = "results"
@@ -19,20 +21,23 @@ LOGS = "logs"
 POINTER = ".dvc"
 
 
+R_co = TypeVar("R_co", bound=Recipe, covariant=True)
+
+
 @dataclass(frozen=True)
-class Artifact:
+class Artifact(Generic[R_co]):
     """One file or folder to be made from a recipe and other artifacts."""
 
-    recipe: dict
+    recipe: R_co
     name: str
     """Path below the folder of its kind, without digest and ending."""
-    inputs: dict[str, "Artifact"] = field(default_factory=dict)
+    inputs: dict[str, "Artifact[Any]"] = field(default_factory=dict)
     """The artifacts it is made from, by their role."""
 
     @property
     def kind(self) -> str:
         """What it is: region, overlap, ..."""
-        return self.recipe["kind"]
+        return self.recipe.kind
 
     @property
     def stem(self) -> str:
@@ -47,7 +52,7 @@ class Artifact:
     @cached_property
     def digest(self) -> str:
         """sha256 of the recipe."""
-        return recipe_digest(self.recipe)
+        return self.recipe.digest
 
     @property
     def key(self) -> str:
@@ -84,7 +89,8 @@ class Artifact:
 
     def entry(self) -> dict:
         """What a job is told of it: path, recipe, and the paths of its inputs."""
-        return {"path": self.path, "recipe": self.recipe, "inputs": {role: a.path for role, a in self.inputs.items()}}
+        inputs = {role: source.path for role, source in self.inputs.items()}
+        return {"path": self.path, "recipe": self.recipe.as_json(), "inputs": inputs}
 
 
 @dataclass(frozen=True)

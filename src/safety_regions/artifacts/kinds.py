@@ -40,18 +40,19 @@ class Kind:
     """What people call it, where that is not its name."""
 
 
-_METHOD = ("steps.identify", "methods.{method}")
+_MEASURED = ("steps.measure", "methods.{method}")
+_SELECTED = ("steps.measure", "steps.select_region", "methods.{method}")
 _SOURCE = ("steps.prepare_model", "models.sources.{source[kind]}")
 _SCORING = ("device", "batch_tokens")
 _ROWS = (
-    Kind("dataset", 1, ".jsonl", "datasets", ("data.fetch", "files"), "fetch_dataset", "dvc", alone=True),
-    Kind("prompts", 1, ".jsonl", "prompts", ("steps.prompts", "files"), "sample_prompts", "dvc", alone=True),
+    Kind("dataset", 1, ".jsonl", "datasets", ("steps.fetch_dataset",), "fetch_dataset", "dvc", alone=True),
+    Kind("prompts", 1, ".jsonl", "prompts", ("steps.prompts",), "sample_prompts", "dvc", alone=True),
     Kind("prompt_overlap", 1, ".csv", "prompt_overlap", ("steps.prompt_overlap",), "prompt_overlap", "git", alone=True),
     Kind("model", 1, "/config.json", "models", _SOURCE, "prepare_model", "dvc", alone=True),
     Kind("adapter", 1, "/lora.json", "adapters", ("steps.adapter",), "train_adapter", "dvc", "train", alone=True),
     Kind("pairs", 1, ".jsonl", "responses", ("steps.respond",), "respond", "dvc", "respond", ("device",)),
-    Kind("statistics", None, ".safetensors", "statistics", _METHOD, "measure", "dvc", "measure", _SCORING),
-    Kind("region", None, ".safetensors", "regions", _METHOD, "measure", "dvc", told=_SCORING),
+    Kind("statistics", None, ".safetensors", "statistics", _MEASURED, "measure", "dvc", "measure", _SCORING),
+    Kind("region", None, ".safetensors", "regions", _SELECTED, "measure", "dvc", told=_SCORING),
     Kind("overlap", 2, "/pairs.parquet", "overlap", ("steps.overlap",), "overlap", "git", "overlap"),
     Kind(
         "replicates",
@@ -100,15 +101,3 @@ def is_stored(recipe: dict) -> bool:
 def is_table(kind: str) -> bool:
     """Whether artifacts of a kind are small tables, which are published in git as they are."""
     return kind in KINDS and KINDS[kind].shared == "git"
-
-
-def step_of(recipe: dict) -> str | None:
-    """The step by whose memory and time a recipe's artifact is planned; None for one that needs little, or is
-    fetched.
-    """
-    match recipe["kind"]:
-        case "region":
-            return "select" if "statistics" in recipe else "measure"
-        case "model":
-            return "train" if is_trained(recipe) else None
-    return KINDS[recipe["kind"]].step

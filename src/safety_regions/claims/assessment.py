@@ -16,6 +16,7 @@ from safety_regions.claims.responses import response_rows
 from safety_regions.claims.rules import TESTS, Evidence
 from safety_regions.claims.verdict import Verdict
 from safety_regions.config.claims import Claims
+from safety_regions.config.model_method import ModelMethod
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def assess(
     responses: list[pd.DataFrame] = []
     verdicts: list[Verdict] = []
     for name, overlap in overlaps.items():
-        model, _, method = name.rpartition(".")
+        model, method = ModelMethod.parse(name)
         tables = _tables(config, overlap, replicates.get(name, pd.DataFrame()), _rows_of(evaluated, model, method))
         measured = measure(tables, lines.confidence)
         estimates.append(estimate_rows(model, method, tables, measured))

@@ -9,6 +9,7 @@ from safety_regions.cluster.resources import Asking, Job
 from safety_regions.config.dimensions import ModelSize
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.errors import UserError
+from safety_regions.planning.recipes.models import training_options
 from safety_regions.text import readable_size
 
 STEPS = ("train", "respond", "measure", "select", "evaluate", "overlap")
@@ -83,11 +84,11 @@ def bytes_of(artifact: Artifact, size: ModelSize) -> Bytes:
     """Bytes on disk of a prepared model, a region, or a statistic, from above."""
     if artifact.kind == "model":
         return size.weight_bytes
-    info = CATALOGUE[artifact.recipe["method"]]
+    info = CATALOGUE[artifact.recipe.method]
     if artifact.kind == "region":
         weights = size.scored if info.granularity == "weight" else _adapter_weights(artifact, size)
         return BITS[info.granularity] / 8 * weights if info.granularity in BITS else 2000 * size.layers
-    n_samples = artifact.inputs["pairs"].inputs["prompts"].recipe["n_samples"]
+    n_samples = artifact.inputs["pairs"].inputs["prompts"].recipe.n_samples
     return info.statistic_bytes(size, n_samples, _rank(artifact))
 
 
@@ -97,8 +98,7 @@ def _adapter_weights(made: Artifact, size: ModelSize) -> int:
 
 
 def _rank(made: Artifact) -> int:
-    adapter = made.inputs["adapter"].recipe if "adapter" in made.inputs else {}
-    return (adapter.get("options") or adapter.get("source") or {}).get("rank", 0)
+    return training_options(made.inputs["adapter"].recipe).get("rank", 0) if "adapter" in made.inputs else 0
 
 
 def lines(asking: Asking) -> Iterator[str]:

@@ -11,7 +11,8 @@ from typing import Literal
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.dimensions import ModelSize
 from safety_regions.config.method_catalogue import CATALOGUE, MethodInfo
-from safety_regions.files import canonical_json
+from safety_regions.planning.recipes.models import training_options
+from safety_regions.planning.recipes.regions import Sampled
 
 MARGIN = 1.25
 START, PLAIN_START, PER_GB = 30, 10, 10
@@ -85,16 +86,15 @@ class _Rates:
         return prompts * (PROMPT * self.read + new_tokens * self.written)
 
     def responding(self, pairs: Artifact) -> float:
-        return self.asked(_prompts(pairs), pairs.recipe["max_new_tokens"])
+        return self.asked(_prompts(pairs), pairs.recipe.max_new_tokens)
 
     def measuring(self, artifacts: list[Artifact]) -> float:
         """All of a job, in which methods share their passes over a sample where they can."""
         alone = [made for made in artifacts if _has_a_pass_of_its_own(made)]
-        sharing: dict[str, list[Artifact]] = {}
+        sharing: dict[Sampled, list[Artifact]] = {}
         for made in artifacts:
             if not _has_a_pass_of_its_own(made):
-                sample = canonical_json({"pairs": made.recipe["pairs"], "part": made.recipe.get("part")})
-                sharing.setdefault(sample, []).append(made)
+                sharing.setdefault(made.recipe.sampled, []).append(made)
         return (
             sum(self._passes(made) * self._reading(made) for made in alone)
             + sum(self._reading_once(of_sample) for of_sample in sharing.values())
@@ -112,7 +112,7 @@ class _Rates:
 
     def _reading(self, made: Artifact) -> float:
         """A forward pass over the samples; one of a method's own leaves out the responses that it does not need."""
-        info, response = _info(made), made.inputs["pairs"].recipe.get("max_new_tokens", RESPONSE)
+        info, response = _info(made), made.inputs["pairs"].recipe.max_new_tokens or RESPONSE
         tokens = PROMPT + (0 if info.own_pass and not info.reads_responses else response)
         return _samples(made) * tokens * self.read
 
@@ -120,7 +120,7 @@ class _Rates:
         """Those that the method reads, or has answered, beside the samples."""
         seconds = 0.0
         for of in _info(made).prompts:
-            n, options = _of_role(made, of.role), made.recipe["options"]
+            n, options = _of_role(made, of.role), made.recipe.options
             if of.times_answered:
                 seconds += of.times_answered(self.size, options) * self.asked(n, options["max_new_tokens"])
             else:
@@ -131,17 +131,17 @@ class _Rates:
         return SELECTING[_info(region).granularity] * self.size.scored
 
     def evaluating(self, table: Artifact) -> float:
-        recipe, options = table.recipe, table.recipe["options"]
+        recipe, options = table.recipe, table.recipe.options
         asked = _of_role(table, "harmful") + _of_role(table, "over_refusal")
         once = self.asked(asked, options["max_new_tokens"])
         once += _of_role(table, "texts") * (PROMPT + RESPONSE) * self.read
         # Each safety region raw and refined, with its random ones; and the intact model.
-        removed = 2 * len(recipe["safety"]) * (1 + options["n_random"])
+        removed = 2 * len(recipe.safety) * (1 + options["n_random"])
         drawing = DRAWING[_info(table).granularity] * self.size.scored
         return (1 + removed) * once + removed * drawing
 
     def training(self, made: Artifact) -> float:
-        options = made.recipe.get("options") or made.recipe["source"]
+        options = training_options(made.recipe)
         samples = options["steps"] * options.get("batch_size", TINY_BATCH)
         held_out = options.get("n_held_out", 0) * len({*options.get("harmful", []), *options.get("harmless", [])})
         return samples * TRAINED_TOKENS * TRAINING_PASSES * self.read + 2 * self.asked(held_out, HELD_OUT_TOKENS)
@@ -150,33 +150,28 @@ class _Rates:
         if table.kind == "across":
             return self._comparing(table)
         recipe, region = table.recipe, next(iter(table.inputs.values()))
-        grid = len(region.recipe["grid"])
+        grid = len(region.recipe.grid)
         words = self.size.scored / 64 if _info(region).granularity == "weight" else self.size.layers * 1000
         if table.kind == "replicates":
-            return COUNTING * words * sum(2 * grid * len(of) * (len(of) + 1) / 2 for _, of in recipe["groups"])
-        n, utility = len(recipe["safety"]), len(recipe["utility"]) + 1
+            return COUNTING * words * sum(2 * grid * len(of) * (len(of) + 1) / 2 for _, of in recipe.groups)
+        n, utility = len(recipe.safety), len(recipe.utility) + 1
         pairs = (grid + grid**2 * utility) * n * (n + 1) / 2
-        growing = 4 * grid * recipe["orders"]["n_orders"] * n
+        growing = 4 * grid * recipe.orders["n_orders"] * n
         return COUNTING * (pairs + growing) * words
 
     def _comparing(self, table: Artifact) -> float:
         recipe = table.recipe
-        looks = len(recipe["regions"]) * len(recipe["safety"]) * (2 + len(recipe["utility"])) / 2
+        looks = len(recipe.regions) * len(recipe.safety) * (2 + len(recipe.utility)) / 2
         return EXPANDING * looks * self.size.scored / 64
 
 
 def _info(made: Artifact) -> MethodInfo:
-    return CATALOGUE[made.recipe["method"]]
+    return CATALOGUE[made.recipe.method]
 
 
 def _has_a_pass_of_its_own(made: Artifact) -> bool:
     """Whether its method, or the adapter that has to be in the model, keeps it from sharing the plain model's pass."""
-    return _info(made).own_pass or adds_adapter(made)
-
-
-def adds_adapter(made: Artifact) -> bool:
-    """Whether an adapter is added to the model that it is made with, which has none in its weights."""
-    return made.recipe.get("adapter", made.recipe["model"]) != made.recipe["model"]
+    return _info(made).own_pass or made.recipe.adds_adapter
 
 
 def _of_role(made: Artifact, role: str) -> int:
@@ -185,7 +180,7 @@ def _of_role(made: Artifact, role: str) -> int:
 
 
 def _size(prompts: Artifact) -> int:
-    return prompts.recipe["n_samples"]
+    return prompts.recipe.n_samples
 
 
 def _prompts(pairs: Artifact) -> int:
@@ -194,4 +189,4 @@ def _prompts(pairs: Artifact) -> int:
 
 def _samples(measured: Artifact) -> float:
     """All pairs, or one half of them."""
-    return _prompts(measured.inputs["pairs"]) / (2 if "part" in measured.recipe else 1)
+    return _prompts(measured.inputs["pairs"]) / (2 if measured.recipe.part else 1)

@@ -9,9 +9,11 @@ import math
 from dataclasses import dataclass
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.cluster.duration import adds_adapter, seconds_of
+from safety_regions.cluster.duration import seconds_of
 from safety_regions.config.dimensions import ModelSize
 from safety_regions.config.method_catalogue import CATALOGUE
+from safety_regions.planning.recipes.models import training_options
+from safety_regions.planning.recipes.regions import RegionRecipe
 
 GIB = 2**30
 Bytes = int | float
@@ -72,7 +74,7 @@ def gpus_for(need: Need, gpu_memory_gb: float) -> int:
 def _kept(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
     """What lies beside the weights for the whole job, in proportion to them."""
     # A region's weights, or those that an adapter is added to, are kept aside to be put back.
-    aside = step == "evaluate" or (step == "measure" and any(adds_adapter(a) for a in artifacts))
+    aside = step == "evaluate" or (step == "measure" and any(a.recipe.adds_adapter for a in artifacts))
     kept = size.scored * size.bytes_per_weight if aside else 0
     # Methods with an adapter have a pass of their own, after which sums are gone.
     return max(kept, _sums(size, artifacts) if step == "measure" else 0)
@@ -84,7 +86,7 @@ def _sums(size: ModelSize, artifacts: list[Artifact]) -> Bytes:
 
 
 def _measures_region(artifact: Artifact) -> bool:
-    return artifact.kind == "region" and "statistics" not in artifact.recipe
+    return isinstance(artifact.recipe, RegionRecipe) and not artifact.recipe.is_selected
 
 
 def _working(step: str, size: ModelSize, artifacts: list[Artifact], batch_tokens: int) -> Bytes:
@@ -96,7 +98,7 @@ def _working(step: str, size: ModelSize, artifacts: list[Artifact], batch_tokens
             logits = TEXTS * size.vocabulary * (size.bytes_per_weight + 8)
             return max(_answering(size, size.bytes_per_weight), _reading(size, TEXTS) + logits)
         case "measure":
-            answers = any(of.times_answered for a in artifacts for of in CATALOGUE[a.recipe["method"]].prompts)
+            answers = any(of.times_answered for a in artifacts for of in CATALOGUE[a.recipe.method].prompts)
             tokens = max(batch_tokens, LONGEST)
             reading = _reading(size, tokens)
             if any(_measures_region(a) for a in artifacts):
@@ -129,7 +131,7 @@ def _differentiating(size: ModelSize, tokens: int, width: int, lora: bool = Fals
 
 def _batch_size(artifact: Artifact) -> int:
     """Samples of a training step; tiny models are trained 32 at a time."""
-    return (artifact.recipe.get("options") or artifact.recipe["source"]).get("batch_size", 32)
+    return training_options(artifact.recipe).get("batch_size", 32)
 
 
 def _on_host(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
@@ -138,7 +140,7 @@ def _on_host(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
         case "select" | "measure":
             regions = [a for a in artifacts if a.kind == "region"]
             at_once = {"layer": size.scored / size.layers, "model": size.scored}
-            return 16 * max((at_once.get(a.recipe["scope"], size.largest) for a in regions), default=0)
+            return 16 * max((at_once.get(a.recipe.scope, size.largest) for a in regions), default=0)
         case "evaluate":
             return 24 * size.largest
         case "overlap":
@@ -154,9 +156,9 @@ def _masks(table: Artifact, size: ModelSize) -> Bytes:
         # The last mask of every region is kept.
         return (8 + len(table.inputs) / 8) * size.largest
     first = next(iter(table.inputs.values())).recipe
-    elements = size.largest if CATALOGUE[first["method"]].granularity == "weight" else size.intermediate
+    elements = size.largest if CATALOGUE[first.method].granularity == "weight" else size.intermediate
     if table.kind == "replicates":
-        utility = len(table.recipe["utility"])
-        return (4 * (utility + max(len(of) for _, of in table.recipe["groups"])) + utility + 1) * elements / 8 + 100e6
-    sets, utility = len(table.inputs), len(table.recipe["utility"]) + 1
-    return (4 * sets + len(first["grid"]) * utility) * elements / 8 + 100e6
+        utility = len(table.recipe.utility)
+        return (4 * (utility + max(len(of) for _, of in table.recipe.groups)) + utility + 1) * elements / 8 + 100e6
+    sets, utility = len(table.inputs), len(table.recipe.utility) + 1
+    return (4 * sets + len(first.grid) * utility) * elements / 8 + 100e6

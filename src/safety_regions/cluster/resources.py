@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.artifacts.kinds import step_of
 from safety_regions.cluster.memory import GIB, Need, gpus_for, need_of
 from safety_regions.config.dimensions import ModelSize
 from safety_regions.errors import UserError
@@ -45,7 +44,7 @@ class Asking:
     def need(self, step: str, artifacts: list[Artifact]) -> Need:
         """What a job needs that makes these artifacts; those of no model, or none at all, need little."""
         size = self.size(artifacts)
-        if size is None or step_of(artifacts[0].recipe) is None:
+        if size is None or artifacts[0].recipe.step is None:
             return SMALL
         device = "cuda" if self.uses_gpus else "cpu"
         return need_of(step, size, artifacts, batch_tokens=self.machine.batch_tokens, device=device)
@@ -53,7 +52,7 @@ class Asking:
     def size(self, artifacts: list[Artifact]) -> ModelSize | None:
         """The size of the model that these artifacts are made with; None if there is none."""
         folder = model_of(artifacts[0]) if artifacts else None
-        return size_of(folder.recipe["model"], folder, self.plan.registries) if folder else None
+        return size_of(folder.recipe.model, folder, self.plan.registries) if folder else None
 
     def gpus(self, step: str, artifacts: list[Artifact]) -> int:
         """GPUs that the job asks for."""
@@ -80,8 +79,8 @@ class Asking:
             a for a in self.plan.missing.values() if a.key in self.plan.wanted and a.path not in self.plan.batch_of
         ]
         made += [[a] for a in sorted(alone, key=lambda a: a.path)]
-        jobs = ((step_of(of[0].recipe), model_of(of[0]), of) for of in made if of)
-        return [Job(step, model.recipe["model"], of) for step, model, of in jobs if step and model]
+        jobs = ((of[0].recipe.step, model_of(of[0]), of) for of in made if of)
+        return [Job(step, model.recipe.model, of) for step, model, of in jobs if step and model]
 
     def refuse_what_does_not_fit(self) -> None:
         """Raise `UserError` for models that need more GPUs than a node has, with the numbers."""

@@ -61,7 +61,7 @@ def progress_table(plan: Plan) -> Iterator[str]:
 def _owner(made: Artifact) -> str:
     """The name of the model that an artifact is about; empty if it is about none or all."""
     model = model_of(made.inputs["overlap"] if made.kind == "figures" else made)
-    return model.recipe["model"] if model else ""
+    return model.recipe.model if model else ""
 
 
 def _cell(counts: list[int] | None) -> str:

@@ -1,30 +1,76 @@
 """Which region of a set is meant: its own, or one from other prompts or with other responses."""
 
-OWN = "own"
-Variant = tuple[str, str]
-"""A set, and which region of it: `own`, `split0.1` the second half of its prompts, `seed1` another draw, `template0`
-other responses."""
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Which = Literal["own", "split", "seed", "template"]
+"""In what a region of a set differs from the set's own."""
+OWN: Which = "own"
+HALF: Which = "split"
+"""From one half of the set's prompts."""
+DRAW: Which = "seed"
+"""From another draw of prompts."""
+RESPONSES: Which = "template"
+"""With other responses to the set's prompts."""
+
+_NUMBER = "0|[1-9][0-9]*"
+_LABEL = re.compile(
+    rf"own|split(?P<split>{_NUMBER})\.(?P<half>[01])|seed(?P<seed>{_NUMBER})|template(?P<template>{_NUMBER})"
+)
 
 
-def named(of: Variant) -> str:
-    """A set's name in paths, with the variant where it is not the set's own region."""
-    name, which = of
-    return name if which == OWN else f"{name}-{which.replace('.', '-')}"
+@dataclass(frozen=True)
+class Variant:
+    """One region of a set, written as SET/WHICH: `own`, `split0.1` the second half of its prompts, `seed1` another
+    draw, `template0` other responses.
+    """
 
+    set: str
+    which: Which = OWN
+    number: int = 0
+    """Of the split, the draw or the template."""
+    half: int = 0
+    """Of a split: 0 or 1."""
 
-def drawn_from(of: Variant) -> Variant:
-    """Whose prompts a region is identified from: those of another draw are its own, all others are the set's."""
-    return of if of[1].startswith("seed") else (of[0], OWN)
+    @classmethod
+    def parse(cls, name: str, label: str) -> "Variant":
+        """The variant of set `name` with this label. Raises `ValueError` if there is none."""
+        match = _LABEL.fullmatch(label)
+        if match is None:
+            raise ValueError(f"no variant {label!r} of a set")
+        for which in (HALF, DRAW, RESPONSES):
+            if match[which]:
+                return cls(name, which, int(match[which]), int(match["half"] or 0))
+        return cls(name)
 
+    @property
+    def label(self) -> str:
+        """How recipes and tables write which region of the set it is."""
+        if self.which == OWN:
+            return OWN
+        return f"{self.which}{self.number}" + (f".{self.half}" if self.which == HALF else "")
 
-def part_of(of: Variant) -> tuple[int, int] | None:
-    """Split and half of a half's region."""
-    if not of[1].startswith("split"):
-        return None
-    split, _, half = of[1].removeprefix("split").partition(".")
-    return int(split), int(half)
+    @property
+    def name(self) -> str:
+        """The set's name in paths, with the label where it is not the set's own region."""
+        return self.set if self.is_own else f"{self.set}-{self.label.replace('.', '-')}"
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the set's own region."""
+        return self.which == OWN
 
-def role(what: str, of: Variant) -> str:
-    """The role of a region, or of prompts, among the inputs."""
-    return f"{what}/{of[0]}/{of[1]}"
+    @property
+    def own(self) -> "Variant":
+        """The set's own region."""
+        return Variant(self.set)
+
+    @property
+    def drawn_from(self) -> "Variant":
+        """Whose prompts it is identified from: those of another draw are its own, all others are the set's."""
+        return self if self.which == DRAW else self.own
+
+    def role(self, what: str) -> str:
+        """The role of its region, or of its prompts, among the inputs."""
+        return f"{what}/{self.set}/{self.label}"

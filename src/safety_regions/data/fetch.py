@@ -4,8 +4,6 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from safety_regions.config.datasets import DatasetSpec, HubDataset, LocalDataset, SyntheticDataset, UrlDataset
 from safety_regions.data.formats import SourceRow, parse
 from safety_regions.data.mapping import Row, map_rows
@@ -46,26 +44,6 @@ def fetch(name: str, spec: DatasetSpec, sha256: str | None = None) -> Fetched:
         "citation": spec.citation,
     }
     return Fetched(rows, facts)
-
-
-def fetch_recipe(recipe: dict, *, licence: str, citation: str, local: str | None = None) -> Fetched:
-    """`fetch` by a recipe of `recipe.dataset_recipe`. What changes no row is no part of it: licence, citation, and
-    `local`, the path of a local file.
-    """
-    try:
-        source = recipe["spec"]["source"]
-        if source["kind"] == "local":
-            if local is None:
-                raise UserError("the path of the local file is not given", where="--local")
-            source = source | {"path": local}
-        spec = DatasetSpec.model_validate(
-            {**recipe["spec"], "source": source, "licence": licence, "citation": citation}
-        )
-        return fetch(recipe["dataset"], spec, recipe.get("sha256"))
-    except KeyError as error:
-        raise UserError(f"no {error} in the recipe", where="--recipe") from None
-    except ValidationError as error:
-        raise UserError(str(error), where="--recipe, spec", expected="a dataset spec") from None
 
 
 def _read(spec: DatasetSpec, sha256: str | None, where: str) -> list[SourceRow]:

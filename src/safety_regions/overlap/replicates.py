@@ -47,10 +47,10 @@ def replicate_table(
 
 def _described(a: Variant, b: Variant, facts: Mapping[Variant, Facts]) -> dict:
     return {
-        "a": a[0],
-        "b": b[0],
-        "variant_a": a[1],
-        "variant_b": b[1],
+        "a": a.set,
+        "b": b.set,
+        "variant_a": a.label,
+        "variant_b": b.label,
         "harmless_a": facts[a].harmless,
         "harmless_b": facts[b].harmless,
         "n_samples_a": len(facts[a].prompts),

@@ -3,10 +3,11 @@
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.models import AlignedModel
 from safety_regions.planning.plan import Plan
-from safety_regions.planning.recipes import dataset_recipe, model_recipe, prompts_recipe
+from safety_regions.planning.recipes.data import DatasetRecipe, PromptsRecipe, dataset_recipe, prompts_recipe
+from safety_regions.planning.recipes.models import ModelRecipe, model_recipe
 
 
-def add_dataset(plan: Plan, name: str) -> Artifact:
+def add_dataset(plan: Plan, name: str) -> Artifact[DatasetRecipe]:
     """All rows of a dataset."""
     if name not in plan.datasets:
         recipe = dataset_recipe(name, plan.registries.datasets[name])
@@ -19,7 +20,7 @@ def add_prompts(plan: Plan, name: str) -> None:
     plan.prompts[name] = drawn_prompts(plan, name, plan.run.datasets.seed)
 
 
-def drawn_prompts(plan: Plan, name: str, seed: int) -> Artifact:
+def drawn_prompts(plan: Plan, name: str, seed: int) -> Artifact[PromptsRecipe]:
     """Prompts of one of the run's sets, drawn as the run says but with a seed of its own."""
     config = plan.run.datasets
     rows = add_dataset(plan, name)
@@ -39,17 +40,18 @@ def drawn_prompts(plan: Plan, name: str, seed: int) -> Artifact:
     return plan.add(Artifact(recipe, name, {"rows": rows, **earlier}))
 
 
-def other_prompts(plan: Plan, name: str, n: int, offset: int, seed: int) -> Artifact:
+def other_prompts(plan: Plan, name: str, n: int, offset: int, seed: int) -> Artifact[PromptsRecipe]:
     """Prompts of a set that are not those identified on: all repeats kept."""
     rows = add_dataset(plan, name)
     recipe = prompts_recipe(name, rows.digest, n_samples=n, seed=seed, offset=offset)
     return plan.add(Artifact(recipe, name, {"rows": rows}))
 
 
-def add_model(plan: Plan, name: str) -> Artifact:
+def add_model(plan: Plan, name: str) -> Artifact[ModelRecipe]:
     """A prepared model, and what it rests on."""
     if name not in plan.models:
-        spec, inputs = plan.registries.models[name], {}
+        spec = plan.registries.models[name]
+        inputs: dict[str, Artifact] = {}
         if isinstance(spec.source, AlignedModel):
             inputs["base"] = add_model(plan, spec.source.base)
             for dataset in [*spec.source.harmful, *spec.source.harmless]:

@@ -1,15 +1,16 @@
 """From a configuration to its plan.
 
-What runs start from is planned in `planning_data` and `planning_samples`, regions in `planning_regions`, what is made
-of them in `planning_results`. What a run leaves to a default (`null`) is decided in these, so recipes hold what was
-decided and not that it was left open.
+What runs start from is planned in `data` and `samples`, regions in `regions`, what is made of them in `results`. What a
+run leaves to a default (`null`) is decided in these, so recipes hold what was decided and not that it was left open.
 """
+
+from collections.abc import Mapping
 
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
-from safety_regions.config.variants import OWN, Variant
+from safety_regions.config.variants import Variant
 from safety_regions.planning.data import add_model, add_prompts
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.regions import add_regions
@@ -37,13 +38,17 @@ def _add_shared_jobs(plan: Plan, model: str) -> None:
     """The methods of a model share its jobs: one measures, set after set, so that methods share what is read; one
     selects.
     """
-    keys = [key for key in plan.regions if key[0] == model]
-    regions = {key: {(name, OWN): a for name, a in plan.regions[key].items()} | plan.replicates[key] for key in keys}
-    kept = {key: regions[key] for key in keys if CATALOGUE[key[1]].keeps_statistics}
+    keys = [key for key in plan.regions if key.model == model]
+    regions = {
+        key: {Variant(name): region for name, region in plan.regions[key].items()} | plan.replicates[key]
+        for key in keys
+    }
+    kept = {key: regions[key] for key in keys if CATALOGUE[key.method].keeps_statistics}
     first: dict[str, Variant] = {}
     of_set: dict[Variant, dict[str, Artifact]] = {}
     for key in keys:
-        for variant, made in (plan.statistics[key] if key in kept else regions[key]).items():
+        measured: Mapping[Variant, Artifact] = plan.statistics[key] if key in kept else regions[key]
+        for variant, made in measured.items():
             # Two variants may come to the same artifact, as one with the run's own template does.
             of_set.setdefault(first.setdefault(made.key, variant), {})[made.key] = made
     for artifacts in _whole(list(of_set.values()), plan.run.machine.datasets_per_job):

@@ -1,36 +1,37 @@
 """From the options of a method to what it looks at beside a model and samples: other prompts, an adapter."""
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.config.base import Section
 from safety_regions.config.method_catalogue import CATALOGUE, OtherPrompts
 from safety_regions.config.methods import Adapter, adapter_options
+from safety_regions.config.model_method import ModelMethod
 from safety_regions.config.models import AlignedModel
 from safety_regions.config.registries import responding
 from safety_regions.planning.data import add_dataset, other_prompts
 from safety_regions.planning.plan import Plan
+from safety_regions.planning.recipes.models import AdapterRecipe, ModelRecipe
 
 Needs = tuple[dict, dict[str, Artifact]]
-"""A part of a recipe, and the artifacts that it names, by role."""
+"""Fields of a recipe (`planning.recipes.regions.MethodRecipe`), and the artifacts that they name, by role."""
 
 
 def needs_of(plan: Plan, model: str, method: str, options: Section) -> Needs:
     """The other prompts and the adapter that the catalogue says the method looks at, as its options name them."""
     info = CATALOGUE[method]
-    recipe: dict = {}
+    digests: dict[str, str | dict[str, str]] = {}
     inputs: dict[str, Artifact] = {}
     for of in info.prompts:
         made = _prompts(plan, of, options)
         if of.several:
-            recipe[of.role] = {name: a.digest for name, a in made.items()}
+            digests[of.role] = {name: a.digest for name, a in made.items()}
             inputs |= {f"{of.role}/{name}": a for name, a in made.items()}
         else:
             [inputs[of.role]] = made.values()
-            recipe[of.role] = inputs[of.role].digest
-    if info.needs_adapter:
-        inputs["adapter"] = plan.adapters[model, method] = _adapter(plan, model, adapter_options(options))
-        recipe["adapter"] = inputs["adapter"].digest
-    return recipe, inputs
+            digests[of.role] = inputs[of.role].digest
+    if not info.needs_adapter:
+        return {"other_prompts": digests}, inputs
+    adapter = plan.adapters[ModelMethod(model, method)] = _adapter(plan, model, adapter_options(options))
+    return {"other_prompts": digests, "adapter": adapter.digest}, inputs | {"adapter": adapter}
 
 
 def _prompts(plan: Plan, of: OtherPrompts, options: Section) -> dict[str, Artifact]:
@@ -42,7 +43,7 @@ def _prompts(plan: Plan, of: OtherPrompts, options: Section) -> dict[str, Artifa
     return {name: other_prompts(plan, name, number, offset, config.seed) for name in names}
 
 
-def _adapter(plan: Plan, model: str, options: Adapter) -> Artifact:
+def _adapter(plan: Plan, model: str, options: Adapter) -> Artifact[AdapterRecipe] | Artifact[ModelRecipe]:
     """The model itself where it was aligned with an adapter, else one trained for it, once."""
     if isinstance(plan.registries.models[model].source, AlignedModel):
         return plan.models[model]
@@ -52,12 +53,10 @@ def _adapter(plan: Plan, model: str, options: Adapter) -> Artifact:
     offset = config.offset + config.n_samples if options.offset is None else options.offset
     decided = options.model_dump(mode="json") | {"harmful": harmful, "harmless": harmless, "offset": offset}
     data = {name: add_dataset(plan, name) for name in [*harmful, *harmless]}
-    recipe = {
-        "kind": "adapter",
-        "version": VERSIONS["adapter"],
-        "model": plan.models[model].digest,
-        "data": {name: rows.digest for name, rows in data.items()},
-        "options": decided,
-    }
+    recipe = AdapterRecipe(
+        model=plan.models[model].digest,
+        data={name: rows.digest for name, rows in data.items()},
+        options=decided,
+    )
     inputs = {"model": plan.models[model], **{f"data/{name}": rows for name, rows in data.items()}}
     return plan.add(Artifact(recipe, model, inputs))

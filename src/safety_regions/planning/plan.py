@@ -1,18 +1,26 @@
-"""The plan of a run: every artifact it wants. `planning.make_plan` fills it from the configuration alone.
+"""The plan of a run: every artifact it wants. `planning.make` fills it from the configuration alone.
 
 Built whenever the Snakefile is parsed, on every cluster job too: no torch, no network, and nothing written before
 `write_jobs`.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
-from safety_regions.artifacts.artifact import Artifact, Batch, batches_of
+from safety_regions.artifacts.artifact import Artifact, Batch, R_co, batches_of
+from safety_regions.config.model_method import ModelMethod
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
 from safety_regions.config.variants import Variant
 from safety_regions.files import readable_json, write_text
+from safety_regions.planning.recipes.data import DatasetRecipe, PromptsRecipe
+from safety_regions.planning.recipes.models import AdapterRecipe, ModelRecipe
+from safety_regions.planning.recipes.regions import RegionRecipe, StatisticsRecipe
+from safety_regions.planning.recipes.report import FiguresRecipe, ReportRecipe
+from safety_regions.planning.recipes.tables import OverlapRecipe
 
 
 @dataclass(frozen=True)
@@ -21,35 +29,36 @@ class Plan:
 
     run: RunConfig
     registries: Registries
-    datasets: dict[str, Artifact] = field(default_factory=dict)
-    prompts: dict[str, Artifact] = field(default_factory=dict)
-    models: dict[str, Artifact] = field(default_factory=dict)
-    adapters: dict[tuple[str, str], Artifact] = field(default_factory=dict)
-    """By model and method: the folder that holds the model's LoRA safety adapter, its own or one trained for it."""
-    statistics: dict[tuple[str, str], dict[Variant, Artifact]] = field(default_factory=dict)
-    """By model and method; none for methods that keep none."""
-    regions: dict[tuple[str, str], dict[str, Artifact]] = field(default_factory=dict)
-    """By model and method, then by set."""
-    replicates: dict[tuple[str, str], dict[Variant, Artifact]] = field(default_factory=dict)
-    """By model and method: further regions of the sets, from other prompts or with other responses."""
-    overlaps: dict[tuple[str, str], Artifact] = field(default_factory=dict)
-    figures: dict[tuple[str, str], Artifact] = field(default_factory=dict)
+    datasets: dict[str, Artifact[DatasetRecipe]] = field(default_factory=dict)
+    prompts: dict[str, Artifact[PromptsRecipe]] = field(default_factory=dict)
+    models: dict[str, Artifact[ModelRecipe]] = field(default_factory=dict)
+    adapters: dict[ModelMethod, Artifact[AdapterRecipe] | Artifact[ModelRecipe]] = field(default_factory=dict)
+    """The folder that holds the model's LoRA safety adapter, its own or one trained for it."""
+    statistics: dict[ModelMethod, dict[Variant, Artifact[StatisticsRecipe]]] = field(default_factory=dict)
+    """Empty for methods that keep none."""
+    regions: dict[ModelMethod, dict[str, Artifact[RegionRecipe]]] = field(default_factory=dict)
+    """By set."""
+    replicates: dict[ModelMethod, dict[Variant, Artifact[RegionRecipe]]] = field(default_factory=dict)
+    """Further regions of the sets, from other prompts or with other responses."""
+    overlaps: dict[ModelMethod, Artifact[OverlapRecipe]] = field(default_factory=dict)
+    figures: dict[ModelMethod, Artifact[FiguresRecipe]] = field(default_factory=dict)
     batches: dict[str, Batch] = field(default_factory=dict)
     """By manifest key."""
     batch_of: dict[str, Batch] = field(default_factory=dict)
     """By the path of a member."""
     made: dict[str, Artifact] = field(default_factory=dict)
     """Every artifact, by the digits in its path."""
-    targets: list[Artifact] = field(default_factory=list)
+    targets: list[Artifact[ReportRecipe]] = field(default_factory=list)
     """What the run is for: the report."""
     asked: list[Artifact] = field(default_factory=list)
     """What the command line asks for besides."""
 
-    def add(self, artifact: Artifact) -> Artifact:
+    def add(self, artifact: Artifact[R_co]) -> Artifact[R_co]:
         """Note an artifact; two with one recipe are one."""
-        return self.made.setdefault(artifact.key, artifact)
+        made: Artifact[Any] = self.made.setdefault(artifact.key, artifact)
+        return made
 
-    def add_batches(self, step: str, stem: str, artifacts: list[Artifact], size: int | None = None) -> None:
+    def add_batches(self, step: str, stem: str, artifacts: Sequence[Artifact], size: int | None = None) -> None:
         """Let jobs of `step` make these artifacts, at most `size` each; None: `machine.datasets_per_job`."""
         for batch in batches_of(step, stem, artifacts, size or self.run.machine.datasets_per_job):
             self.batches[batch.key] = batch
@@ -62,7 +71,7 @@ class Plan:
         One that was published needs nothing: its bytes are to be pulled, unless the run is to compute them again.
         """
         missing: dict[str, Artifact] = {}
-        pending = [*self.targets, *self.asked]
+        pending: list[Artifact] = [*self.targets, *self.asked]
         while pending:
             artifact = pending.pop()
             if artifact.key not in missing and not artifact.exists():

@@ -3,55 +3,54 @@
 from itertools import groupby
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.artifacts.kinds import VERSIONS
-from safety_regions.config.variants import OWN, Variant, role
+from safety_regions.config.model_method import ModelMethod
+from safety_regions.config.variants import DRAW, HALF, RESPONSES, Variant
 from safety_regions.planning.data import drawn_prompts
 from safety_regions.planning.plan import Plan
+from safety_regions.planning.recipes.data import OfSet, PromptsRecipe
+from safety_regions.planning.recipes.tables import Group, OfVariant, ReplicatesRecipe
 
 
-def add_comparison(plan: Plan, model: str, method: str) -> Artifact | None:
+def add_comparison(plan: Plan, of: ModelMethod) -> Artifact[ReplicatesRecipe] | None:
     """The table of regions of halves, of other seeds and with other responses; None if there are none."""
-    found = plan.replicates[model, method]
-    if not found:
+    replicates = plan.replicates[of]
+    if not replicates:
         return None
-    own = {(name, OWN): region for name, region in plan.regions[model, method].items()}
-    regions = own | found
-    groups = _groups(list(found))
-    prompts = _prompts(plan, [of for _, members in groups for of in members])
-    recipe = {
-        "kind": "replicates",
-        "version": VERSIONS["replicates"],
-        "groups": [[kind, [[*of, regions[of].digest] for of in members]] for kind, members in groups],
-        "utility": [[name, own[name, OWN].digest] for name in plan.run.datasets.utility],
-        "prompts": [[*of, artifact.digest] for of, artifact in prompts.items()],
-        "p": plan.run.thresholds.p,
-    }
-    compared = [of for _, members in groups for of in members]
-    inputs = {role("region", of): regions[of] for of in compared}
-    inputs |= {role("region", (name, OWN)): own[name, OWN] for name in plan.run.datasets.utility}
-    inputs |= {role("prompts", of): artifact for of, artifact in prompts.items()}
-    return plan.add(Artifact(recipe, f"{model}.{method}", inputs))
+    regions = {Variant(name): region for name, region in plan.regions[of].items()} | replicates
+    groups = _groups(list(replicates))
+    compared = [variant for _, members in groups for variant in members]
+    utility = [Variant(name) for name in plan.run.datasets.utility]
+    prompts = _prompts(plan, compared)
+    recipe = ReplicatesRecipe(
+        groups=[
+            Group(kind, [OfVariant.of(variant, regions[variant].digest) for variant in members])
+            for kind, members in groups
+        ],
+        utility=[OfSet(variant.set, regions[variant].digest) for variant in utility],
+        prompts=[OfVariant.of(variant, artifact.digest) for variant, artifact in prompts.items()],
+        p=plan.run.thresholds.p,
+    )
+    inputs: dict[str, Artifact] = {variant.role("region"): regions[variant] for variant in [*compared, *utility]}
+    inputs |= {variant.role("prompts"): artifact for variant, artifact in prompts.items()}
+    return plan.add(Artifact(recipe, of.name, inputs))
 
 
-def _groups(found: list[Variant]) -> list[tuple[str, list[Variant]]]:
+def _groups(replicates: list[Variant]) -> list[tuple[str, list[Variant]]]:
     """Regions that are compared with each other: the halves of each split; the draws of each set; own and other
     responses.
     """
-    splits = [of for of in found if of[1].startswith("split")]
-    groups = [("halves", list(of)) for _, of in groupby(splits, lambda of: of[1].partition(".")[0])]
-    seeds = [of for of in found if of[1].startswith("seed")]
-    for name in dict.fromkeys(name for name, _ in seeds):
-        groups.append(("seeds", [(name, OWN), *(of for of in seeds if of[0] == name)]))
-    templates = [of for of in found if of[1].startswith("template")]
-    sets = dict.fromkeys(name for name, _ in templates)
-    return groups + ([("responses", [*((name, OWN) for name in sets), *templates])] if templates else [])
+    halves = [variant for variant in replicates if variant.which == HALF]
+    groups = [("halves", list(of_split)) for _, of_split in groupby(halves, lambda half: half.number)]
+    draws = [variant for variant in replicates if variant.which == DRAW]
+    for name in dict.fromkeys(draw.set for draw in draws):
+        groups.append(("seeds", [Variant(name), *(draw for draw in draws if draw.set == name)]))
+    responses = [variant for variant in replicates if variant.which == RESPONSES]
+    own_responses = dict.fromkeys(variant.own for variant in responses)
+    return groups + ([("responses", [*own_responses, *responses])] if responses else [])
 
 
-def _prompts(plan: Plan, compared: list[Variant]) -> dict[Variant, Artifact]:
+def _prompts(plan: Plan, compared: list[Variant]) -> dict[Variant, Artifact[PromptsRecipe]]:
     """The prompts behind the compared regions: each set's own, and those of its other draws."""
-    of_seed = {
-        (name, of): drawn_prompts(plan, name, plan.run.datasets.seed + int(of.removeprefix("seed")))
-        for name, of in compared
-        if of.startswith("seed")
-    }
-    return {(name, OWN): plan.prompts[name] for name, _ in compared} | of_seed
+    own = {variant.own: plan.prompts[variant.set] for variant in compared}
+    seed = plan.run.datasets.seed
+    return own | {draw: drawn_prompts(plan, draw.set, seed + draw.number) for draw in compared if draw.which == DRAW}

@@ -1,188 +1,161 @@
 """From the regions in a plan to what is made of them: overlap tables, comparisons, evaluation, figures, the report."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.config.datasets import DatasetSpec
 from safety_regions.config.method_catalogue import CATALOGUE
+from safety_regions.config.model_method import ModelMethod, PartRole
 from safety_regions.config.models import ModelSpec
 from safety_regions.config.registries import responding
 from safety_regions.files import sha256_of_file
 from safety_regions.planning.data import other_prompts
 from safety_regions.planning.plan import Plan
-from safety_regions.planning.recipes import prompt_overlap_recipe
+from safety_regions.planning.recipes.data import OfSet, PromptOverlapRecipe, PromptsRecipe
+from safety_regions.planning.recipes.report import FigureContext, FiguresRecipe, LayerCurvesRecipe, ReportRecipe
+from safety_regions.planning.recipes.tables import AcrossRecipe, EvaluateRecipe, OverlapRecipe
 from safety_regions.planning.replicates import add_comparison
 
 STYLE = Path(__file__).parents[1] / "report" / "figures" / "paper.mplstyle"
+Parts = dict[PartRole, Artifact]
+"""Parts of the report."""
+Prompts = dict[str, dict[str, Artifact[PromptsRecipe]]]
+"""By what a model is asked with them, then by set."""
 
 
 def add_results(plan: Plan) -> None:
     """Add everything that follows from regions, and make the report the target."""
-    parts = {"prompt_overlap": _prompt_overlap(plan)}
+    parts: Parts = {PartRole("prompt_overlap"): _prompt_overlap(plan)}
     for model in plan.run.models:
-        methods = [method for name, method in plan.regions if name == model]
-        compared = {f"overlap/{model}.{method}": _overlap(plan, model, method) for method in methods}
-        compared |= {
-            f"replicates/{model}.{method}": table
-            for method in methods
-            if (table := add_comparison(plan, model, method))
-        }
+        methods = [of for of in plan.regions if of.model == model]
+        compared: Parts = {PartRole("overlap", *of): _overlap(plan, of) for of in methods}
+        compared |= {PartRole("replicates", *of): table for of in methods if (table := add_comparison(plan, of))}
         compared |= _across(plan, model)
-        drawn = {role: figures for method in methods for role, figures in _drawn(plan, model, method).items()}
+        drawn: Parts = {role: figures for of in methods for role, figures in _drawn(plan, of).items()}
         plan.add_batches("overlap", model, list(compared.values()), plan.run.machine.tables_per_job)
         plan.add_batches("draw", model, list(drawn.values()))
         parts |= compared | drawn | _evaluation(plan, model)
-    _report(plan, parts)
+    _report(plan, {str(role): part for role, part in parts.items()})
 
 
-def _prompt_overlap(plan: Plan) -> Artifact:
+def _of_sets(artifacts: Mapping[str, Artifact], names: Iterable[str]) -> list[OfSet]:
+    return [OfSet(name, artifacts[name].digest) for name in names]
+
+
+def _prompt_overlap(plan: Plan) -> Artifact[PromptOverlapRecipe]:
     datasets = plan.run.datasets
-    prompts = {name: plan.prompts[name] for name in [*datasets.safety, *datasets.utility]}
-    recipe = prompt_overlap_recipe({name: a.digest for name, a in prompts.items()}, datasets.near_duplicate)
+    names = [*datasets.safety, *datasets.utility]
+    recipe = PromptOverlapRecipe(prompts=_of_sets(plan.prompts, names), near_duplicate=datasets.near_duplicate)
+    prompts = {name: plan.prompts[name] for name in names}
     return plan.add(Artifact(recipe, "prompt_overlap", prompts))
 
 
-def _overlap(plan: Plan, model: str, method: str) -> Artifact:
-    run, regions = plan.run, plan.regions[model, method]
-    recipe = {
-        "kind": "overlap",
-        "version": VERSIONS["overlap"],
-        "safety": [[name, regions[name].digest] for name in run.datasets.safety],
-        "utility": [[name, regions[name].digest] for name in run.datasets.utility],
-        "p": run.thresholds.p,
-        "orders": run.overlap.model_dump(mode="json"),
-    }
-    plan.overlaps[model, method] = plan.add(Artifact(recipe, f"{model}.{method}", regions))
-    return plan.overlaps[model, method]
+def _overlap(plan: Plan, of: ModelMethod) -> Artifact[OverlapRecipe]:
+    run, regions = plan.run, plan.regions[of]
+    recipe = OverlapRecipe(
+        safety=_of_sets(regions, run.datasets.safety),
+        utility=_of_sets(regions, run.datasets.utility),
+        p=run.thresholds.p,
+        orders=run.overlap.model_dump(mode="json"),
+    )
+    plan.overlaps[of] = plan.add(Artifact(recipe, of.name, regions))
+    return plan.overlaps[of]
 
 
-def figure_context(config: dict, model: str, method: str) -> dict:
-    """What a figure of a run says in its footer; `config` as in the recipe of the run's report."""
-    datasets, thresholds = config["datasets"], config["thresholds"]
-    return {
-        "model": model,
-        "method": method,
-        "n_samples": datasets["n_samples"],
-        "q": thresholds["q"],
-        "p": thresholds["p"],
-        "scope": thresholds["scope"],
-        "safety": datasets["safety"],
-        "utility": datasets["utility"],
-    }
-
-
-def _drawing(kind: str, plan: Plan, model: str, method: str) -> dict:
-    context = figure_context(plan.run.model_dump(mode="json"), model, method)
-    return {"kind": kind, "version": VERSIONS[kind], "style": sha256_of_file(STYLE), "context": context}
-
-
-def _drawn(plan: Plan, model: str, method: str) -> dict[str, Artifact]:
+def _drawn(plan: Plan, of: ModelMethod) -> Parts:
     """All figures of a method: those of its overlap, and of how it found its regions."""
-    drawn = {f"figures/{model}.{method}": _figures(plan, model, method)}
-    if CATALOGUE[method].curves == "layer_curves":
-        drawn[f"curves/{model}.{method}"] = _layer_curves(plan, model, method)
+    context, style = FigureContext.of_run(plan.run.model_dump(mode="json"), *of), sha256_of_file(STYLE)
+    overlap, regions = plan.overlaps[of], plan.regions[of]
+    figures = FiguresRecipe(style=style, context=context, overlap=overlap.digest)
+    plan.figures[of] = plan.add(Artifact(figures, of.name, {"overlap": overlap}))
+    drawn: Parts = {PartRole("figures", *of): plan.figures[of]}
+    if CATALOGUE[of.method].curves == "layer_curves":
+        curves = LayerCurvesRecipe(style=style, context=context, regions=_of_sets(regions, regions))
+        drawn[PartRole("curves", *of)] = plan.add(Artifact(curves, of.name, regions))
     return drawn
 
 
-def _figures(plan: Plan, model: str, method: str) -> Artifact:
-    overlap = plan.overlaps[model, method]
-    recipe = _drawing("figures", plan, model, method) | {"overlap": overlap.digest}
-    plan.figures[model, method] = plan.add(Artifact(recipe, f"{model}.{method}", {"overlap": overlap}))
-    return plan.figures[model, method]
-
-
-def _layer_curves(plan: Plan, model: str, method: str) -> Artifact:
-    regions = plan.regions[model, method]
-    recipe = _drawing("layer_curves", plan, model, method)
-    recipe |= {"regions": [[name, a.digest] for name, a in regions.items()]}
-    return plan.add(Artifact(recipe, f"{model}.{method}", regions))
-
-
-def _across(plan: Plan, model: str) -> dict[str, Artifact]:
+def _across(plan: Plan, model: str) -> Parts:
     """The regions of a model's methods on the weights that they own, if two of them own any."""
     owning = {
-        method: regions
-        for (name, method), regions in plan.regions.items()
-        if name == model and CATALOGUE[method].granularity != "adapter"
+        of.method: regions
+        for of, regions in plan.regions.items()
+        if of.model == model and CATALOGUE[of.method].granularity != "adapter"
     }
     if len(owning) < 2:
         return {}
     run = plan.run
-    recipe = {
-        "kind": "across",
-        "version": VERSIONS["across"],
-        "model": plan.models[model].digest,
-        "regions": {method: {name: a.digest for name, a in regions.items()} for method, regions in owning.items()},
-        "safety": run.datasets.safety,
-        "utility": run.datasets.utility,
-        "q": run.thresholds.q,
-        "p": run.thresholds.p,
-    }
+    recipe = AcrossRecipe(
+        model=plan.models[model].digest,
+        regions={method: {name: a.digest for name, a in regions.items()} for method, regions in owning.items()},
+        safety=run.datasets.safety,
+        utility=run.datasets.utility,
+        q=run.thresholds.q,
+        p=run.thresholds.p,
+    )
     inputs = {f"{method}/{name}": a for method, regions in owning.items() for name, a in regions.items()}
     across = Artifact(recipe, model, {"model": plan.models[model], **inputs})
-    return {f"across/{model}": plan.add(across)}
+    return {PartRole("across", model): plan.add(across)}
 
 
-def _evaluation(plan: Plan, model: str) -> dict[str, Artifact]:
+def _evaluation(plan: Plan, model: str) -> Parts:
     """What becomes of the model without regions: one table per method, all made by one job."""
     options, run = plan.run.evaluate, plan.run
     if options is None:
         return {}
     sets = options.sets or run.datasets.safety[:1]
-    texts = options.texts or responding(run, plan.registries.datasets)
     asked = {
         "harmful": options.harmful or sets,
         "over_refusal": options.over_refusal or run.datasets.utility,
-        "texts": texts,
+        "texts": options.texts or responding(run, plan.registries.datasets),
     }
     offset = run.datasets.offset + run.datasets.n_samples if options.offset is None else options.offset
     prompts = {
         role: {name: other_prompts(plan, name, options.n_prompts, offset, options.seed) for name in names}
         for role, names in asked.items()
     }
-    tables = {method: _evaluated(plan, model, method, sets, prompts) for name, method in plan.regions if name == model}
-    plan.add_batches("evaluate", model, list(tables.values()))
-    return {f"evaluate/{model}.{method}": table for method, table in tables.items()}
-
-
-def _evaluated(
-    plan: Plan, model: str, method: str, sets: list[str], prompts: dict[str, dict[str, Artifact]]
-) -> Artifact:
-    run, regions = plan.run, plan.regions[model, method]
-    assert run.evaluate is not None
-    recipe = {
-        "kind": "evaluate",
-        "version": VERSIONS["evaluate"],
-        "model": plan.models[model].digest,
-        "method": method,
-        "safety": [[name, regions[name].digest] for name in sets],
-        "utility": [[name, regions[name].digest] for name in run.datasets.utility],
-        **{role: [[name, a.digest] for name, a in of.items()] for role, of in prompts.items()},
-        "q": run.thresholds.q,
-        "p": run.thresholds.p,
-        "options": run.evaluate.model_dump(mode="json", include={"seed", "max_new_tokens", "replace", "n_random"}),
+    tables: Parts = {
+        PartRole("evaluate", *of): _evaluated(plan, of, sets, prompts) for of in plan.regions if of.model == model
     }
-    inputs = {"model": plan.models[model]}
+    plan.add_batches("evaluate", model, list(tables.values()))
+    return tables
+
+
+def _evaluated(plan: Plan, of: ModelMethod, sets: list[str], prompts: Prompts) -> Artifact[EvaluateRecipe]:
+    run, regions, model = plan.run, plan.regions[of], plan.models[of.model]
+    assert run.evaluate is not None
+    adapter = plan.adapters[of] if CATALOGUE[of.method].needs_adapter else None
+    recipe = EvaluateRecipe(
+        model=model.digest,
+        method=of.method,
+        safety=_of_sets(regions, sets),
+        utility=_of_sets(regions, run.datasets.utility),
+        harmful=_of_sets(prompts["harmful"], prompts["harmful"]),
+        over_refusal=_of_sets(prompts["over_refusal"], prompts["over_refusal"]),
+        texts=_of_sets(prompts["texts"], prompts["texts"]),
+        q=run.thresholds.q,
+        p=run.thresholds.p,
+        options=run.evaluate.model_dump(mode="json", include={"seed", "max_new_tokens", "replace", "n_random"}),
+        adapter=adapter.digest if adapter else None,
+    )
+    inputs: dict[str, Artifact[Any]] = {"model": model}
     inputs |= {f"region/{name}": regions[name] for name in [*sets, *run.datasets.utility]}
-    inputs |= {f"{role}/{name}": a for role, of in prompts.items() for name, a in of.items()}
-    if CATALOGUE[method].needs_adapter:
-        inputs["adapter"] = plan.adapters[model, method]
-        recipe["adapter"] = inputs["adapter"].digest
-    return plan.add(Artifact(recipe, f"{model}.{method}", inputs))
+    inputs |= {f"{role}/{name}": a for role, of_sets in prompts.items() for name, a in of_sets.items()}
+    inputs |= {"adapter": adapter} if adapter else {}
+    return plan.add(Artifact(recipe, of.name, inputs))
 
 
 def _report(plan: Plan, parts: dict[str, Artifact]) -> None:
     run = plan.run
-    recipe = {
-        "kind": "report",
-        "version": VERSIONS["report"],
-        "parts": {role: artifact.digest for role, artifact in parts.items()},
-        "style": sha256_of_file(STYLE),
-        "config": run.model_dump(mode="json", exclude={"machine", "registry"}),
-        "sources": [_source("dataset", n, plan.registries.datasets[n]) for n in plan.datasets]
-        + [_source("model", n, plan.registries.models[n]) for n in plan.models],
-    }
+    recipe = ReportRecipe(
+        parts={role: artifact.digest for role, artifact in parts.items()},
+        style=sha256_of_file(STYLE),
+        config=run.model_dump(mode="json", exclude={"machine", "registry"}),
+        sources=[_source("dataset", name, plan.registries.datasets[name]) for name in plan.datasets]
+        + [_source("model", name, plan.registries.models[name]) for name in plan.models],
+    )
     plan.targets.append(plan.add(Artifact(recipe, run.name, parts)))
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from safety_regions.artifacts.artifact import Artifact, Batch
-from safety_regions.artifacts.kinds import is_trained
 from safety_regions.config.datasets import DatasetSpec
 from safety_regions.config.models import ModelSpec
 from safety_regions.errors import UserError
@@ -53,7 +52,7 @@ def needed_by_batch(plan: Plan, key: str) -> list[str]:
 
 def downloads(plan: Plan) -> list[str]:
     """What a run needs from elsewhere: rows of datasets, and models that are not trained here."""
-    fetched = [*plan.datasets.values(), *(model for model in plan.models.values() if not is_trained(model.recipe))]
+    fetched = [*plan.datasets.values(), *(model for model in plan.models.values() if not model.recipe.is_trained)]
     return [path for artifact in fetched for path in artifact.outputs]
 
 

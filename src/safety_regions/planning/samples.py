@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from itertools import product
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.artifacts.kinds import VERSIONS
-from safety_regions.config.variants import OWN, Variant, part_of
+from safety_regions.config.variants import DRAW, HALF, RESPONSES, Variant
 from safety_regions.planning.data import drawn_prompts
 from safety_regions.planning.plan import Plan
+from safety_regions.planning.recipes.data import PromptsRecipe
+from safety_regions.planning.recipes.regions import PairsRecipe, Part
 
 
 @dataclass(frozen=True)
@@ -15,21 +16,20 @@ class Sampled:
     """What one region is identified from: all pairs of a set, or a part of them."""
 
     variant: Variant
-    pairs: Artifact
+    pairs: Artifact[PairsRecipe]
 
     @property
-    def part(self) -> dict[str, int] | None:
-        """`split` and `half`: one of two disjoint halves of the pairs (`safety_regions.data.halves`); None: all of
-        them.
-        """
-        half = part_of(self.variant)
-        return dict(zip(("split", "half"), half, strict=True)) if half else None
+    def part(self) -> Part | None:
+        """The half of the pairs; None: all of them."""
+        if self.variant.which != HALF:
+            return None
+        return Part(split=self.variant.number, half=self.variant.half)
 
 
 def add_samples(plan: Plan, model: str) -> list[Sampled]:
     """The samples of every set, its own ones first, then what `replicates` and `controls` ask for."""
     sets = [*plan.run.datasets.safety, *plan.run.datasets.utility]
-    own = [Sampled((name, OWN), _pairs(plan, model, name, plan.prompts[name])) for name in sets]
+    own = [Sampled(Variant(name), _pairs(plan, model, name, plan.prompts[name])) for name in sets]
     samples = [*own, *_halves(plan, own), *_seeds(plan, model), *_templates(plan)]
     for job in dict.fromkeys(_job(s.pairs) for s in samples):
         pairs = {s.pairs.key: s.pairs for s in samples if _job(s.pairs) == job}
@@ -42,10 +42,10 @@ def wanted(plan: Plan, method: str, samples: list[Sampled]) -> list[Sampled]:
     method.
     """
     run = plan.run
-    sections = {"template": run.controls, "split": run.replicates, "seed": run.replicates}
-    methods = {start: section.methods for start, section in sections.items() if section and section.methods is not None}
-    left_out = tuple(start for start, named in methods.items() if method not in named)
-    return [sample for sample in samples if not sample.variant[1].startswith(left_out)]
+    sections = {RESPONSES: run.controls, HALF: run.replicates, DRAW: run.replicates}
+    methods = {which: section.methods for which, section in sections.items() if section and section.methods is not None}
+    left_out = {which for which, named in methods.items() if method not in named}
+    return [sample for sample in samples if sample.variant.which not in left_out]
 
 
 def _halves(plan: Plan, own: list[Sampled]) -> list[Sampled]:
@@ -53,7 +53,7 @@ def _halves(plan: Plan, own: list[Sampled]) -> list[Sampled]:
     splits = range(config.splits if config else 0)
     safety = own[: len(plan.run.datasets.safety)]
     return [
-        Sampled((of.variant[0], f"split{split}.{half}"), of.pairs)
+        Sampled(Variant(of.variant.set, HALF, split, half), of.pairs)
         for split, of, half in product(splits, safety, (0, 1))
     ]
 
@@ -62,7 +62,7 @@ def _seeds(plan: Plan, model: str) -> list[Sampled]:
     config, datasets = plan.run.replicates, plan.run.datasets
     seeds = range(1, (config.seeds if config else 0) + 1)
     return [
-        Sampled((name, f"seed{n}"), _pairs(plan, model, name, drawn_prompts(plan, name, datasets.seed + n)))
+        Sampled(Variant(name, DRAW, n), _pairs(plan, model, name, drawn_prompts(plan, name, datasets.seed + n)))
         for n, name in product(seeds, datasets.safety)
     ]
 
@@ -73,31 +73,34 @@ def _templates(plan: Plan) -> list[Sampled]:
         return []
     sets = [*(config.safety or datasets.safety[:2]), config.harmless or datasets.utility[0]]
     return [
-        Sampled((name, f"template{n}"), _answered(plan, name, plan.prompts[name], "template", template))
+        Sampled(Variant(name, RESPONSES, n), _answered(plan, name, plan.prompts[name], "template", template))
         for (n, template), name in product(enumerate(config.templates), sets)
     ]
 
 
-def _pairs(plan: Plan, model: str, name: str, prompts: Artifact) -> Artifact:
+def _pairs(plan: Plan, model: str, name: str, prompts: Artifact[PromptsRecipe]) -> Artifact[PairsRecipe]:
     """Prompts with responses by the run's policy; only `model` makes them depend on the model."""
     config = plan.run.responses
     if config.policy != "model":
         return _answered(plan, name, prompts, config.policy, config.template)
-    recipe = _recipe(prompts, "model") | {"model": plan.models[model].digest, "max_new_tokens": config.max_new_tokens}
+    recipe = PairsRecipe(
+        prompts=prompts.digest,
+        policy="model",
+        model=plan.models[model].digest,
+        max_new_tokens=config.max_new_tokens,
+    )
     inputs = {"prompts": prompts, "model": plan.models[model]}
     return plan.add(Artifact(recipe, f"{model}/{name}", inputs))
 
 
-def _answered(plan: Plan, name: str, prompts: Artifact, policy: str, template: str) -> Artifact:
+def _answered(
+    plan: Plan, name: str, prompts: Artifact[PromptsRecipe], policy: str, template: str
+) -> Artifact[PairsRecipe]:
     """Prompts with responses that no model has to give."""
-    recipe = _recipe(prompts, policy) | ({"template": template} if policy == "template" else {})
+    recipe = PairsRecipe(prompts=prompts.digest, policy=policy, template=template if policy == "template" else None)
     return plan.add(Artifact(recipe, f"{policy}/{name}", {"prompts": prompts}))
 
 
-def _recipe(prompts: Artifact, policy: str) -> dict:
-    return {"kind": "pairs", "version": VERSIONS["pairs"], "prompts": prompts.digest, "policy": policy}
-
-
-def _job(pairs: Artifact) -> tuple[str, str]:
+def _job(pairs: Artifact[PairsRecipe]) -> tuple[str, str]:
     """The step that makes them, and the model or policy that they are of."""
-    return "respond" if pairs.recipe["policy"] == "model" else "give", pairs.stem.split("/")[1]
+    return "respond" if pairs.recipe.policy == "model" else "give", pairs.stem.split("/")[1]

@@ -12,7 +12,6 @@ from pathlib import Path
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.artifacts.receipts import RECEIPT, RUN
-from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.run import Machine
 from safety_regions.errors import UserError
 from safety_regions.files import canonical_json, write_text
@@ -162,7 +161,7 @@ def _batched(script: str, *options: str) -> Maker:
     """The command of a batched job with this artifact as its only entry; `options`: what it is told of the machine."""
 
     def command(artifact: Artifact, job: Job) -> Words:
-        entries = [{"path": str(job.output), "recipe": artifact.recipe, "inputs": job.paths}]
+        entries = [{"path": str(job.output), "recipe": artifact.recipe.as_json(), "inputs": job.paths}]
         file = job.output.with_name("job.json")
         write_text(file, canonical_json({"entries": entries}))
         machine = [
@@ -174,8 +173,8 @@ def _batched(script: str, *options: str) -> Maker:
 
 
 def _region(artifact: Artifact, job: Job) -> Words:
-    kept = CATALOGUE[artifact.recipe["method"]].keeps_statistics
-    return (_batched("select_regions.py") if kept else _batched("measure.py", *SCORING))(artifact, job)
+    selected = artifact.recipe.is_selected
+    return (_batched("select_regions.py") if selected else _batched("measure.py", *SCORING))(artifact, job)
 
 
 SCORING = ("device", "batch_tokens")

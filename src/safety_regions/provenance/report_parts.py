@@ -2,8 +2,9 @@
 
 from safety_regions.artifacts.artifact import DIGITS, RESULTS
 from safety_regions.artifacts.kinds import VERSIONS
-from safety_regions.artifacts.receipts import Receipt, recipe_digest
-from safety_regions.planning.results import figure_context
+from safety_regions.artifacts.receipts import Receipt
+from safety_regions.config.model_method import PartRole
+from safety_regions.planning.recipes.report import FigureContext, FiguresRecipe
 from safety_regions.provenance.index import Index, Known
 
 TABLES = {
@@ -30,10 +31,10 @@ def parts_of(file: str, report: Receipt, index: Index) -> dict[str, str]:
     parts: dict[str, str] = report.recipe["parts"]
     kinds = TABLES.get(file.split(".")[0])
     if kinds:
-        return {role: digest for role, digest in parts.items() if role.partition("/")[0] in kinds}
-    for name in sorted({role.partition("/")[2] for role in parts} - {""}):
-        if "." in name and file.startswith(f"{name}."):
-            role = _role(name, file, report, index)
+        return {role: digest for role, digest in parts.items() if PartRole.parse(role).kind in kinds}
+    for of in sorted({PartRole.parse(role).of for role in parts}):
+        if of.method and file.startswith(f"{of.name}."):
+            role = _role(of.name, file, report, index)
             return {role: parts[role]}
     return parts
 
@@ -56,15 +57,14 @@ def rebuilt_figures(report: dict, role: str, digest: str) -> Known | None:
 
     That it is the recipe, its digest says, which the report names.
     """
-    kind, _, name = role.partition("/")
-    overlap = report.get("parts", {}).get(f"overlap/{name}")
+    kind, *of = PartRole.parse(role)
+    overlap = report.get("parts", {}).get(str(PartRole("overlap", *of)))
     if kind != "figures" or not {"style", "config"} <= set(report) or overlap is None:
         return None
-    model, _, method = name.partition(".")
+    context = FigureContext.of_run(report["config"], *of)
     for version in range(VERSIONS["figures"], 0, -1):
-        recipe = {"kind": "figures", "version": version, "style": report["style"], "overlap": overlap}
-        recipe["context"] = figure_context(report["config"], model, method)
-        if recipe_digest(recipe) == digest:
-            path = f"{RESULTS}/figures/{name}.{digest[:DIGITS]}"
-            return Known(path, Receipt(recipe, digest, {}), rebuilt=True)
+        recipe = FiguresRecipe(version=version, style=report["style"], context=context, overlap=overlap)
+        if recipe.digest == digest:
+            path = f"{RESULTS}/figures/{PartRole.parse(role).name}.{digest[:DIGITS]}"
+            return Known(path, Receipt(recipe.as_json(), digest, {}), rebuilt=True)
     return None

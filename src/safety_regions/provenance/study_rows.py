@@ -31,7 +31,7 @@ def _parameters(plan: Plan, name: str, known: dict[str, Known]) -> str:
     if found and "parameters" in found.receipt.facts:
         return f"{found.receipt.facts['parameters']:,}"
     if "base" in artifact.inputs:
-        return _parameters(plan, artifact.inputs["base"].recipe["model"], known)
+        return _parameters(plan, artifact.inputs["base"].recipe.model, known)
     size = size_of(name, artifact, plan.registries)
     return f"about {size.parameters:,}" if size.known else "unknown"
 
@@ -60,7 +60,7 @@ def _n_rows(artifact: Artifact, known: dict[str, Known]) -> str:
 
 
 def _origin(artifact: Artifact) -> str:
-    origin = origin_of(artifact.recipe)
+    origin = origin_of(artifact.recipe.as_json())
     if origin is None:
         return "unknown"
     return f"{origin.text}, {origin.url}" if origin.url else origin.text
@@ -88,14 +88,14 @@ def _options(region: Artifact) -> str:
     options: dict = {}
     measured = region.inputs.get("statistics", region)
     for artifact in (measured, region):
-        options |= options_of(artifact.recipe)
+        options |= options_of(artifact.recipe.as_json())
     parts = [text_of(options)]
     for role, artifact in measured.inputs.items():
         if role == "adapter" and artifact.kind == "adapter":
-            parts.append(f"adapter ({text_of(options_of(artifact.recipe))})")
+            parts.append(f"adapter ({text_of(options_of(artifact.recipe.as_json()))})")
         elif artifact.kind == "prompts":
             parts.append(
-                f"{role.partition('/')[0]} {artifact.recipe['dataset']} ({text_of(options_of(artifact.recipe))})"
+                f"{role.partition('/')[0]} {artifact.recipe.dataset} ({text_of(options_of(artifact.recipe.as_json()))})"
             )
     return "; ".join(parts)
 
@@ -111,6 +111,6 @@ def seeds(plan: Plan) -> str:
     config = plan.run.model_dump(mode="json", exclude={"machine", "registry"})
     found = {key: value for key, value in flat(config).items() if Path(key).suffix == ".seed"}
     for name, artifact in plan.models.items():
-        if "seed" in artifact.recipe["source"]:
-            found[f"training of {name}"] = artifact.recipe["source"]["seed"]
+        if "seed" in artifact.recipe.source:
+            found[f"training of {name}"] = artifact.recipe.source["seed"]
     return ", ".join(f"{key.removesuffix('.seed')} {value}" for key, value in found.items())

@@ -14,13 +14,28 @@ from jaxtyping import Float32, UInt8
 
 from safety_regions.errors import UserError
 
+SCOPES = ("row", "matrix", "layer", "model")
+MOST_FRACTIONS = 15
+"""Of a grid: levels have four bits at most."""
+
 
 @dataclass(frozen=True)
 class Cut:
-    """Where regions are cut: ascending fractions in (0, 1], and the scope within which each is taken."""
+    """Where regions are cut: ascending fractions in (0, 1], and the scope within which each is taken.
+
+    Raises `UserError` for a grid or a scope that no region can have.
+    """
 
     grid: tuple[float, ...]
     scope: str
+
+    def __post_init__(self) -> None:
+        ascends = list(self.grid) == sorted(set(self.grid)) and all(0 < fraction <= 1 for fraction in self.grid)
+        if not 1 <= len(self.grid) <= MOST_FRACTIONS or not ascends:
+            expected = f"1 to {MOST_FRACTIONS} fractions in (0, 1] that ascend"
+            raise UserError(f"grid {list(self.grid)}", expected=expected)
+        if self.scope not in SCOPES:
+            raise UserError(f"scope {self.scope!r}", expected=f"one of: {', '.join(SCOPES)}")
 
 
 def level_of(grid: Sequence[float], fraction: float) -> int:

@@ -11,6 +11,7 @@ import pandas as pd
 from safety_regions.artifacts import receipts
 from safety_regions.claims.rows import along_grid, at
 from safety_regions.config.method_catalogue import CATALOGUE
+from safety_regions.config.model_method import PartRole
 from safety_regions.overlap.counts import STAGES
 
 Facts = dict[str, dict[str, Any]]
@@ -31,9 +32,7 @@ class Part:
     @classmethod
     def of_role(cls, role: str, path: Path, digest: str) -> "Part":
         """A part by its role in the report's recipe: `<kind>/<model>.<method>`, `<kind>/<model>` or `<kind>`."""
-        kind, _, about = role.partition("/")
-        model, _, method = about.partition(".")
-        return cls(kind, model, method, path, digest)
+        return cls(*PartRole.parse(role), path, digest)
 
     @property
     def about(self) -> str:

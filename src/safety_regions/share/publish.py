@@ -54,7 +54,7 @@ def publish(plan: Plan) -> Published:
     git.require_repository()
     _refuse_link()
     shared = [artifact for artifact in plan.made.values() if KINDS[artifact.kind].shared != "nowhere"]
-    stored = [artifact for artifact in shared if is_stored(artifact.recipe)]
+    stored = [artifact for artifact in shared if is_stored(artifact.recipe.as_json())]
     known = git.tracked(RESULTS)
     refuse_disputed(shared)
     remove_broken(stored, known)
@@ -77,7 +77,9 @@ def publish(plan: Plan) -> Published:
         elsewhere=[artifact for artifact in stored if artifact.is_elsewhere()],
         tables=[artifact for artifact in here.values() if is_table(artifact.kind)],
         unmade=[
-            a for a in shared if (is_stored(a.recipe) or is_table(a.kind)) and not a.exists() and not a.is_elsewhere()
+            a
+            for a in shared
+            if (is_stored(a.recipe.as_json()) or is_table(a.kind)) and not a.exists() and not a.is_elsewhere()
         ],
         figures=figures,
         staged=git.staged(RESULTS, str(FIGURES)),
@@ -174,7 +176,7 @@ def _small_files(here: Iterable[Artifact]) -> list[str]:
         beside = [
             artifact.receipt,
             str(run_path(artifact.path)),
-            *([artifact.pointer] if is_stored(artifact.recipe) else []),
+            *([artifact.pointer] if is_stored(artifact.recipe.as_json()) else []),
         ]
         paths += [path for path in beside if Path(path).exists()]
         paths += [str(file) for file in files_of(artifact.path).values()] if is_table(artifact.kind) else []

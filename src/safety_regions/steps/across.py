@@ -7,30 +7,28 @@ from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
 from safety_regions.models.architecture import layout_of
 from safety_regions.overlap.across_methods import Question, compare
+from safety_regions.planning.recipes.tables import AcrossRecipe
 from safety_regions.regions.format import kind_of, open_region
 from safety_regions.regions.owned_weights import KINDS, Layout, make_layout
-from safety_regions.steps.inputs import checked_region, given
-from safety_regions.steps.jobs import Entry
+from safety_regions.steps.entry import Entry
 from safety_regions.table_files import write_csv
 
 
-def across(entry: Entry) -> None:
+def across(entry: Entry[AcrossRecipe]) -> None:
     """Write across.csv (see `safety_regions.overlap.across_methods.compare`) and the folder's receipt.
 
     Inputs by role: the prepared model's folder as `model`, of which only the configuration is read, and each region as
     `<method>/<set>`. Raises `UserError` for those that are missing, damaged, or not the recipe's.
     """
-    recipe, inputs = entry.recipe, entry.inputs
+    recipe = entry.recipe
     regions = {
-        method: {
-            name: checked_region(given(inputs, f"{method}/{name}", "--job"), digest) for name, digest in of.items()
-        }
-        for method, of in recipe["regions"].items()
+        method: {name: entry.region(f"{method}/{name}") for name in of_sets}
+        for method, of_sets in recipe.regions.items()
     }
-    layout = read_layout(given(inputs, "model", "--job"), recipe["model"], _known_shapes(regions))
-    table = compare(regions, layout, Question(recipe["safety"], recipe["utility"], recipe["q"], recipe["p"]))
+    layout = read_layout(entry.inputs["model"], recipe.model, _known_shapes(regions))
+    table = compare(regions, layout, Question(recipe.safety, recipe.utility, recipe.q, recipe.p))
     write_csv(table, entry.path / "across.csv")
-    receipts.write(entry.path, recipe, {"methods": sorted(regions)}, versions=("numpy", "pandas"))
+    entry.done({"methods": sorted(regions)}, versions=("numpy", "pandas"))
 
 
 def read_layout(folder: Path, digest: str, shapes: dict[str, tuple[int, int]] | None = None) -> Layout:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from safety_regions.artifacts import receipts
 from safety_regions.models.folder import new_folder
+from safety_regions.planning.recipes.models import AdapterRecipe
 from safety_regions.steps.training_data import check_rows
 
 VERSIONS = ("peft", "safetensors", "tokenizers", "torch", "transformers")
 
 
 def train_adapter(
-    recipe: dict, model_folder: Path, data: dict[str, Path], output: Path, device: str = "auto"
+    recipe: AdapterRecipe, model_folder: Path, data: dict[str, Path], output: Path, device: str = "auto"
 ) -> receipts.Receipt:
     """Make the folder that `load_adapter` loads, with its receipt, whole or not at all. Returns the receipt.
 
@@ -25,10 +26,10 @@ def train_adapter(
     from safety_regions.models.adapter_training import Decided, read_splits, train_and_merge
     from safety_regions.models.load import load_model
 
-    options = Decided.model_validate(recipe["options"])
-    check_rows(data, recipe["data"])
+    options = Decided.model_validate(recipe.options)
+    check_rows(data, recipe.data)
     splits = read_splits(options, data)
-    loaded = load_model(model_folder, device, "float32", recipe["model"])
+    loaded = load_model(model_folder, device, "float32", recipe.model)
     with new_folder(output) as folder:
         _, facts = train_and_merge(options, loaded, splits, folder, "float32")
-    return receipts.write(output, recipe, facts, versions=VERSIONS)
+    return receipts.write(output, recipe.as_json(), facts, versions=VERSIONS)

@@ -1,38 +1,35 @@
-"""What a command line gives to a step: recipes and mappings, in which something may be missing or wrong."""
+"""What a command line gives to a step: a recipe, paths by role."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from safety_regions.artifacts.kinds import VERSIONS
+from safety_regions.artifacts.recipe import Recipe
 from safety_regions.errors import UserError
 from safety_regions.files import canonical_json, load_json
+from safety_regions.planning.recipes.parse import parse_recipe
+
+R = TypeVar("R", bound=Recipe)
 
 
-class Given(dict):
-    """A mapping, nested ones too, in which a key that is asked for and not there is a mistake of whoever wrote it, told
-    as `UserError`.
+class Paths(dict[str, Path]):
+    """Paths by role, in which a role that is asked for and not there is a mistake of whoever wrote them."""
 
-    `what` names it in words, as in "the recipe"; `where` is where it was given.
-    """
+    def __init__(self, paths: Mapping[str, Path | str], where: str):
+        """`where` they were given."""
+        self.where = where
+        super().__init__({role: Path(path) for role, path in paths.items()})
 
-    def __init__(self, content: dict, what: str, where: str):
-        self.what, self.where = what, where
-        super().__init__({key: self._wrapped(value) for key, value in content.items()})
-
-    def _wrapped(self, value: Any) -> Any:
-        return Given(value, self.what, self.where) if isinstance(value, dict) else value
-
-    def __missing__(self, key: Any) -> Any:
-        there = ", ".join(map(str, self)) or "none at all"
+    def __missing__(self, role: str) -> Path:
         raise UserError(
-            f"no {key!r} in the {self.what}",
+            f"no {role!r} in the inputs",
             where=self.where,
-            hint=f"its keys are: {there}; snakemake and receipts have whole ones",
+            expected="a path for every role of the recipe",
+            hint=f"there are: {', '.join(self) or 'none at all'}",
         )
 
 
-def read_recipe(text: str, kind: str) -> dict:
+def read_recipe(text: str, kind: type[R]) -> R:
     """The recipe given as JSON, or in a file, alone or inside a receipt.
 
     Raises `UserError` if it is none, or of another kind or version than this code makes.
@@ -42,27 +39,19 @@ def read_recipe(text: str, kind: str) -> dict:
         recipe = content.get("recipe", content)
         if not isinstance(recipe, dict):
             raise ValueError("expected a JSON object")
+        # Raises where there is no such text: JSON's grammar also has what UTF-8 has not, and numbers beyond all floats.
         canonical_json(recipe).encode()
-        refuse_others(recipe, [kind], "--recipe")
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise UserError(
             f"not a recipe: {error}", where="--recipe", expected="a JSON object, @FILE, or @RECEIPT"
         ) from None
-    return Given(recipe, "recipe", "--recipe")
+    return parse_recipe(recipe, "--recipe", kind)
 
 
-def refuse_others(recipe: dict, kinds: Iterable[str], where: str) -> None:
-    """Raise `UserError` for a recipe of another kind, or of another version than this code makes."""
-    found = {"kind": recipe.get("kind"), "version": recipe.get("version")}
-    wanted = [{"kind": kind, "version": VERSIONS[kind]} for kind in kinds]
-    if found not in wanted:
-        raise UserError(f"a recipe of {found}", where=where, expected=f"a recipe of {' or '.join(map(str, wanted))}")
-
-
-def read_paths(text: str, option: str) -> dict[str, Path]:
+def read_paths(text: str, option: str) -> Paths:
     """The paths by role of an option such as `--parts {"role": "path"}`."""
     try:
-        return {str(role): Path(path) for role, path in load_json(text).items()}
+        return Paths({str(role): Path(path) for role, path in load_json(text).items()}, option)
     except (ValueError, AttributeError, TypeError) as error:
         raise UserError(
             f"not a mapping of roles to paths: {error}", where=option, expected='{"role": "path"}'

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from safety_regions.artifacts import receipts
-from safety_regions.artifacts.other_code import warn_if_changed
+from safety_regions.planning.recipes.report import FiguresRecipe, LayerCurvesRecipe
 from safety_regions.report.figures.iou_matrix import draw_iou_matrix, iou_matrix_table
 from safety_regions.report.figures.iou_threshold import draw_iou_threshold, iou_threshold_table
 from safety_regions.report.figures.layer_curves import draw_gap, draw_sweep, gap_table, sweep_table
@@ -15,9 +14,9 @@ from safety_regions.report.figures.location import draw_location, location_table
 from safety_regions.report.figures.nway import draw_nway, nway_table
 from safety_regions.report.figures.style import Context, save
 from safety_regions.report.figures.surface import draw_surface, surface_table
-from safety_regions.steps.inputs import given
-from safety_regions.steps.jobs import Entry
+from safety_regions.steps.entry import Entry
 
+VERSIONS = ("matplotlib", "numpy", "pandas")
 FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., Any], Callable[..., Any]]] = {
     "iou_matrix": (("pairs",), iou_matrix_table, draw_iou_matrix),
     "iou_threshold": (("pairs",), iou_threshold_table, draw_iou_threshold),
@@ -28,36 +27,33 @@ FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., Any], Callable[..., Any]
 """By name: the overlap tables it needs, what makes its numbers of them, and what draws these."""
 
 
-def draw_figures(entry: Entry) -> None:
+def draw_figures(entry: Entry[FiguresRecipe]) -> None:
     """Write each figure as PDF, PNG and CSV, and the folder's receipt.
 
     Input: the folder of tables as `overlap`. Raises `UserError` if it is not the one the recipe names, or was altered.
     """
     overlap = entry.checked("overlap")
-    context = Context(**entry.recipe["context"])
+    context = Context(**entry.recipe.context.as_json())
     tables = {name: pd.read_parquet(overlap / f"{name}.parquet") for name in ("pairs", "nway", "sizes")}
     for name, (sources, make_table, draw) in FIGURES.items():
         table = make_table(*(tables[source] for source in sources), context)
         save(draw(table, context), table, entry.path, name)
-    receipts.write(entry.path, entry.recipe, {"figures": sorted(FIGURES)}, versions=("matplotlib", "numpy", "pandas"))
+    entry.done({"figures": sorted(FIGURES)}, versions=VERSIONS)
 
 
-def draw_layer_curves(entry: Entry) -> None:
+def draw_layer_curves(entry: Entry[LayerCurvesRecipe]) -> None:
     """Write the figures `gap` and `sweep` as PDF, PNG and CSV, and the folder's receipt.
 
     Inputs by role: the region of each set by the set's name. Raises `UserError` for one that is missing, altered, or
     not the one that the recipe names.
     """
-    context = Context(**entry.recipe["context"])
-    arrays = {name: _curves(entry, name, digest) for name, digest in entry.recipe["regions"]}
+    context = Context(**entry.recipe.context.as_json())
+    arrays = {name: _arrays(entry.facts(name)["curves"]) for name, _ in entry.recipe.regions}
     for name, make_table, draw in (("gap", gap_table, draw_gap), ("sweep", sweep_table, draw_sweep)):
         table = make_table(arrays, context)
         save(draw(table, context), table, entry.path, name)
-    receipts.write(entry.path, entry.recipe, {"figures": ["gap", "sweep"]}, versions=("matplotlib", "numpy", "pandas"))
+    entry.done({"figures": ["gap", "sweep"]}, versions=VERSIONS)
 
 
-def _curves(entry: Entry, name: str, digest: str) -> dict[str, np.ndarray]:
-    path = given(entry.inputs, name, "--job")
-    receipt = receipts.check(path, digest)
-    warn_if_changed(str(path), receipt.code)
-    return {key: np.array(value) for key, value in receipt.facts["curves"].items()}
+def _arrays(curves: dict[str, Any]) -> dict[str, np.ndarray]:
+    return {key: np.array(values) for key, values in curves.items()}

@@ -3,34 +3,16 @@
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safety_regions.artifacts import receipts
+from safety_regions.artifacts.recipe import Recipe
 from safety_regions.errors import UserError
 from safety_regions.files import load_json, readable_json, write_text
-from safety_regions.steps.arguments import Given, refuse_others
+from safety_regions.steps.entry import Entry
 
-
-class Entry:
-    """One artifact of a job: where it goes, what it is made of."""
-
-    def __init__(self, path: Path | str, recipe: dict, inputs: Mapping[str, Path | str]):
-        self.path, self.recipe = Path(path), Given(recipe, "recipe", f"--job, {path}")
-        self.inputs: dict[str, Path] = Given({role: Path(p) for role, p in inputs.items()}, "inputs", f"--job, {path}")
-
-    @cached_property
-    def digest(self) -> str:
-        """sha256 of the recipe."""
-        return receipts.recipe_digest(self.recipe)
-
-    def checked(self, role: str) -> Path:
-        """The path of an input whose files agree with its receipt, made by the recipe that this entry's recipe
-        names.
-        """
-        receipts.check(self.inputs[role], self.recipe[role])
-        return self.inputs[role]
+R = TypeVar("R", bound=Recipe)
 
 
 def job_parser(description: str | None, scoring: bool = False) -> argparse.ArgumentParser:
@@ -52,11 +34,15 @@ def _at_least_one(text: str) -> int:
     return int(text)
 
 
-def read_job(text: str) -> list[Entry]:
-    """The entries of a job, given as JSON or as `@FILE`. A receipt's `recipe` has all a job says but the paths."""
+def read_job(text: str, *kinds: type[R]) -> list[Entry[R]]:
+    """The entries of a job, given as JSON or as `@FILE`, with recipes of these kinds; none: of any. A receipt's
+    `recipe` has all a job says but the paths.
+
+    Raises `UserError` for what is no job, and for another recipe.
+    """
     try:
         content = load_json(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
-        return [_entry(entry["path"], entry["recipe"], entry["inputs"]) for entry in content["entries"]]
+        entries = [_checked(entry["path"], entry["recipe"], entry["inputs"]) for entry in content["entries"]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"not a job: {error!r}",
@@ -64,30 +50,29 @@ def read_job(text: str) -> list[Entry]:
             expected='{"entries": [{"path": ..., "recipe": ..., "inputs": ...}]} or @FILE',
             hint="snakemake writes logs/jobs/ as it starts; --no-hooks keeps it from that",
         ) from None
+    return [Entry.parse(path, recipe, inputs, *kinds) for path, recipe, inputs in entries]
 
 
-def _entry(path: str, recipe: dict, inputs: dict) -> Entry:
-    if not isinstance(recipe, dict) or not isinstance(inputs, dict):
-        raise TypeError("recipe and inputs are mappings")
+def _checked(path: Any, recipe: Any, inputs: Any) -> tuple[str, dict, dict]:
+    if not isinstance(path, str) or not isinstance(recipe, dict) or not isinstance(inputs, dict):
+        raise TypeError("a path is text; recipe and inputs are mappings")
+    if not all(isinstance(source, str) for source in inputs.values()):
+        raise TypeError("the paths of inputs are texts")
     # Raises where there is none: JSON's grammar also has text that UTF-8 has not, and numbers beyond all floats.
     receipts.recipe_digest(recipe)
-    return Entry(path, recipe, inputs)
+    return path, recipe, inputs
 
 
-def by_kind(makers: Mapping[str, Callable[[Entry], Any]]) -> Callable[[Entry], None]:
-    """What makes entries of several kinds.
+def by_kind(makers: Mapping[type[Recipe], Callable[[Entry[Any]], Any]]) -> Callable[[Entry[Any]], None]:
+    """What makes entries of several kinds, each its own way."""
 
-    It raises `UserError` for another kind, or a version that this code does not make.
-    """
-
-    def make(entry: Entry) -> None:
-        refuse_others(entry.recipe, makers, "--job")
-        makers[entry.recipe["kind"]](entry)
+    def make(entry: Entry[Any]) -> None:
+        makers[type(entry.recipe)](entry)
 
     return make
 
 
-def run_entries(entries: Sequence[Entry], make: Callable[[Entry], Any], manifest: Path | str) -> None:
+def run_entries(entries: Sequence[Entry[R]], make: Callable[[Entry[R]], Any], manifest: Path | str) -> None:
     """Make the artifacts that are not in place, each with its receipt, then write the manifest.
 
     A killed job has lost at most the artifact it was at: started again, it finds the others made and goes on. An
@@ -96,7 +81,9 @@ def run_entries(entries: Sequence[Entry], make: Callable[[Entry], Any], manifest
     run_groups([[entry] for entry in entries], lambda group: make(group[0]), manifest)
 
 
-def run_groups(groups: Sequence[Sequence[Entry]], make: Callable[[list[Entry]], Any], manifest: Path | str) -> None:
+def run_groups(
+    groups: Sequence[Sequence[Entry[R]]], make: Callable[[list[Entry[R]]], Any], manifest: Path | str
+) -> None:
     """As `run_entries`, for artifacts that are made together: `make` gets those of a group that are not in place."""
     sums: dict[str, str] = {}
     total, number = sum(map(len, groups)), 0

@@ -5,12 +5,12 @@ from pathlib import Path
 from safety_regions.artifacts import receipts
 from safety_regions.overlap.counts import count, sample_orders
 from safety_regions.overlap.tables import nway_table, pair_table, size_table
-from safety_regions.steps.inputs import checked_region, given
-from safety_regions.steps.jobs import Entry
+from safety_regions.planning.recipes.tables import OverlapRecipe
+from safety_regions.steps.entry import Entry
 from safety_regions.table_files import write_parquet
 
 
-def overlap(entry: Entry) -> None:
+def overlap(entry: Entry[OverlapRecipe]) -> None:
     """Write pairs.parquet, nway.parquet and sizes.parquet (see `safety_regions.overlap.tables`) and the folder's
     receipt.
 
@@ -18,18 +18,18 @@ def overlap(entry: Entry) -> None:
     not the recipe's.
     """
     recipe = entry.recipe
-    safety = {name: _checked(entry, name, digest) for name, digest in recipe["safety"]}
-    utility = {name: _checked(entry, name, digest) for name, digest in recipe["utility"]}
-    orders = sample_orders(len(safety), recipe["orders"]["n_orders"], recipe["orders"]["seed"])
-    counts = count(safety, utility, recipe["p"], orders)
+    safety = {name: entry.region(name) for name, _ in recipe.safety}
+    utility = {name: entry.region(name) for name, _ in recipe.utility}
+    orders = sample_orders(len(safety), recipe.orders["n_orders"], recipe.orders["seed"])
+    counts = count(safety, utility, recipe.p, orders)
     tables = {
-        "pairs": pair_table(counts, recipe["p"]),
+        "pairs": pair_table(counts, recipe.p),
         "nway": nway_table(counts),
-        "sizes": size_table(counts, recipe["p"]),
+        "sizes": size_table(counts, recipe.p),
     }
     for name, table in tables.items():
         write_parquet(table, entry.path / f"{name}.parquet")
-    receipts.write(entry.path, recipe, _facts({**safety, **utility}), versions=("numpy", "pandas", "pyarrow"))
+    entry.done(_facts({**safety, **utility}), versions=("numpy", "pandas", "pyarrow"))
 
 
 def _facts(regions: dict[str, Path]) -> dict:
@@ -42,7 +42,3 @@ def _facts(regions: dict[str, Path]) -> dict:
             name: {key: of[key] for key in keys} | {"n_left_out": of.get("n_left_out", 0)} for name, of in facts.items()
         }
     }
-
-
-def _checked(entry: Entry, name: str, digest: str) -> Path:
-    return checked_region(given(entry.inputs, name, "--job"), digest)

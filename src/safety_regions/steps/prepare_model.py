@@ -10,28 +10,31 @@ from safety_regions.config.models import ModelSource
 from safety_regions.errors import UserError
 from safety_regions.models.folder import new_folder
 from safety_regions.models.sources import Inputs
+from safety_regions.planning.recipes.models import ModelRecipe
 from safety_regions.steps.training_data import check_rows
 
 
-def prepare_model(recipe: dict, output: Path, inputs: Inputs, licence: str, citation: str) -> receipts.Receipt:
+def prepare_model(recipe: ModelRecipe, output: Path, inputs: Inputs, licence: str, citation: str) -> receipts.Receipt:
     """Make the folder that `load_model` loads, with its receipt, whole or not at all. Returns the receipt."""
-    if recipe["source"]["kind"] == "local" and inputs.local is None:
-        raise UserError("the local model's folder is not given", where="--local")
     source = source_of(recipe, inputs.local)
     maker = import_module(f"safety_regions.models.sources.{source.kind}")
-    check_rows(inputs.data, recipe.get("data", {}))
+    check_rows(inputs.data, recipe.data or {})
     with new_folder(output) as folder:
         facts = maker.make(source, recipe, inputs, folder)
-    return receipts.write(output, recipe, facts | {"licence": licence, "citation": citation}, versions=maker.PACKAGES)
+    return receipts.write(
+        output, recipe.as_json(), facts | {"licence": licence, "citation": citation}, versions=maker.PACKAGES
+    )
 
 
-def source_of(recipe: dict, local: str | None = None) -> ModelSource:
+def source_of(recipe: ModelRecipe, local: str | None = None) -> ModelSource:
     """The typed source in a recipe; `local` is the folder of a local model, which its recipe leaves out.
 
-    Raises `UserError` if it is none.
+    Raises `UserError` if it is none, or if that folder is needed and not given.
     """
-    source = recipe["source"]
-    if source["kind"] == "local":
+    source = recipe.source
+    if source.get("kind") == "local":
+        if local is None:
+            raise UserError("the local model's folder is not given", where="--local")
         source = source | {"path": local}
     try:
         return TypeAdapter(ModelSource).validate_python(source)

@@ -14,8 +14,10 @@ from safety_regions.artifacts.artifact import DIGITS, RESULTS
 from safety_regions.claims.assessment import Assessment, assess
 from safety_regions.claims.confounds import pair_covariates
 from safety_regions.claims.rows import at
+from safety_regions.errors import UserError
 from safety_regions.files import atomic_path, canonical_json, write_text
 from safety_regions.overlap.counts import STAGES
+from safety_regions.planning.recipes.report import ReportRecipe
 from safety_regions.report.dvc_metrics import write_metrics
 from safety_regions.report.figures.ceiling import write_ceiling
 from safety_regions.report.figures.confounds import pair_rows, write_confounds
@@ -29,34 +31,37 @@ from safety_regions.report.page.gallery import Maker, list_figures
 from safety_regions.report.page.page import write_page
 from safety_regions.report.summary import summary
 from safety_regions.report.tables import ReportTables
+from safety_regions.steps.arguments import Paths
 from safety_regions.table_files import write_csv
 
 FIGURE_KINDS = ("figures", "curves")
 
 
-def write_report(recipe: dict, parts: dict[str, Path], output: Path) -> None:
+def write_report(recipe: ReportRecipe, parts: Paths, output: Path) -> None:
     """Write report.html, appendix.pdf, summary.md, every table and figure of the whole run, what DVC shows, and copies
     of all other figures. Raises `UserError` for parts that are missing, damaged, or not the recipe's.
     """
-    for role, path in parts.items():
-        receipts.check(path, recipe["parts"][role])
-    config, gathered = recipe["config"], Gathered.of(recipe["config"], parts, recipe["parts"])
+    if foreign := sorted({*parts} - {*recipe.parts}):
+        raise UserError(f"no part {foreign[0]!r} in the recipe", where="--parts", expected=", ".join(recipe.parts))
+    for role, digest in recipe.parts.items():
+        receipts.check(parts[role], digest)
+    config, gathered = recipe.config, Gathered.of(recipe.config, parts, recipe.parts)
     assessment = assess(
         config, gathered.overlaps, gathered.replicates, gathered.evaluated, gathered.prompt_overlap, gathered.sets
     )
-    tables = _tables(gathered, assessment, pd.json_normalize(recipe["sources"]))
+    tables = _tables(gathered, assessment, pd.json_normalize(recipe.sources))
     _write_tables(tables, config, output)
     _write_assessment(gathered, assessment, output)
     _copy_figures(gathered, output)
     write_text(output / "config.yaml", yaml.safe_dump(json.loads(canonical_json(config)), sort_keys=False))
     write_text(output / "summary.md", summary(config, tables, gathered.responses, assessment.to_markdown()))
-    digest = receipts.recipe_digest(recipe)
+    digest = recipe.digest
     # Where a report of this recipe lies, wherever this one is written.
     report = Maker(f"{RESULTS}/report/{config['name']}.{digest[:DIGITS]}", digest)
     figures = list_figures(output, gathered.parts, report)
     write_appendix(config, figures, output)
     write_page(config, tables, assessment.verdicts, figures, report, output / "report.html")
-    receipts.write(output, recipe, {}, versions=("matplotlib", "numpy", "pandas", "scipy", "jinja2", "pypdf"))
+    receipts.write(output, recipe.as_json(), {}, versions=("matplotlib", "numpy", "pandas", "scipy", "jinja2", "pypdf"))
 
 
 def _tables(gathered: Gathered, assessment: Assessment, sources: pd.DataFrame) -> ReportTables:

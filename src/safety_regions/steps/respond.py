@@ -1,22 +1,21 @@
 """Prompts in, (prompt, response) pairs out, by one policy for all sets; the share of refusals goes into the receipt."""
 
-from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
-from safety_regions.files import read_jsonl, write_jsonl
+from safety_regions.files import write_jsonl
 from safety_regions.models.answers import Answer, is_refusal
 from safety_regions.models.checks import refuse_unreadable
 from safety_regions.models.generate import generate
-from safety_regions.models.load import load_once
 from safety_regions.models.tokens import encode_prompt
-from safety_regions.steps.jobs import Entry
+from safety_regions.planning.recipes.regions import PairsRecipe
+from safety_regions.steps.entry import Entry
 
 
-def respond(entry: Entry, device: str) -> None:
+def respond(entry: Entry[PairsRecipe], device: str) -> None:
     """Write the pairs of one set and their receipt.
 
     Raises `UserError` if the set has no responses of its own to give.
     """
-    prompts = read_jsonl(entry.checked("prompts"))
+    prompts = entry.rows("prompts")
     answers = _answers(entry, prompts, device)
     rows = [
         {
@@ -29,14 +28,14 @@ def respond(entry: Entry, device: str) -> None:
         for row, a in zip(prompts, answers, strict=True)
     ]
     write_jsonl(entry.path, rows)
-    receipts.write(entry.path, entry.recipe, _facts(rows), versions=("torch", "transformers", "tokenizers"))
+    entry.done(_facts(rows), versions=("torch", "transformers", "tokenizers"))
 
 
-def _answers(entry: Entry, prompts: list[dict], device: str) -> list[Answer]:
-    policy = entry.recipe["policy"]
-    if policy == "template":
-        return [Answer(entry.recipe["template"], finished=True) for _ in prompts]
-    if policy == "dataset":
+def _answers(entry: Entry[PairsRecipe], prompts: list[dict], device: str) -> list[Answer]:
+    recipe = entry.recipe
+    if recipe.policy == "template" and recipe.template is not None:
+        return [Answer(recipe.template, finished=True) for _ in prompts]
+    if recipe.policy == "dataset":
         return [Answer(_own_response(entry, row), finished=True) for row in prompts]
     # Only here, since fixed responses need neither torch nor the seconds that it takes to be imported.
     from safety_regions.steps.respond import generated
@@ -44,7 +43,7 @@ def _answers(entry: Entry, prompts: list[dict], device: str) -> list[Answer]:
     return generated(entry, prompts, device)
 
 
-def _own_response(entry: Entry, row: dict) -> str:
+def _own_response(entry: Entry[PairsRecipe], row: dict) -> str:
     if not row["response"]:
         raise UserError(
             "no response of the set's own",
@@ -67,10 +66,10 @@ def _facts(rows: list[dict]) -> dict:
     }
 
 
-def generated(entry: Entry, prompts: list[dict], device: str) -> list[Answer]:
+def generated(entry: Entry[PairsRecipe], prompts: list[dict], device: str) -> list[Answer]:
     """In the order of `prompts`. Raises `UserError` if the model cannot read one of them."""
-    loaded = load_once(entry.inputs["model"], device, entry.recipe["model"])
-    most = entry.recipe["max_new_tokens"]
+    loaded, most = entry.model(device), entry.recipe.max_new_tokens
+    assert most is not None, "policy model has a limit"
     ids = {row["id"]: encode_prompt(loaded.tokenizer, row["prompt"], loaded.plain_template) for row in prompts}
     refuse_unreadable(loaded.model, ids, str(entry.inputs["prompts"]), further=most)
     return generate(loaded, [row["prompt"] for row in prompts], most, doing=entry.path.name)

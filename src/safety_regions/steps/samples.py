@@ -4,25 +4,24 @@ import sys
 
 from safety_regions.data.halves import half_of
 from safety_regions.errors import UserError
-from safety_regions.files import read_jsonl
 from safety_regions.models.checks import refuse_unreadable
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Sample, encode_pair
-from safety_regions.steps.jobs import Entry
+from safety_regions.planning.recipes.regions import MethodRecipe
+from safety_regions.steps.entry import Entry
 
 MOST_LEFT_OUT = 0.1
 """Share of a set's pairs that may have a response without a token, as base models give now and then."""
 
 
-def read_samples(entry: Entry, loaded: LoadedModel) -> tuple[list[Sample], dict]:
+def read_samples(entry: Entry[MethodRecipe], loaded: LoadedModel) -> tuple[list[Sample], dict]:
     """The pairs of an entry, or its half of them, as tokens; and what receipts say of them.
 
     A pair whose response has no token has nothing to be identified from: it is left out, counted and named.
     """
-    path = entry.checked("pairs")
-    rows = read_jsonl(path)
-    if part := entry.recipe.get("part"):
-        rows = half_of(rows, part["split"], part["half"])
+    path, rows = entry.inputs["pairs"], entry.rows("pairs")
+    if part := entry.recipe.part:
+        rows = half_of(rows, part.split, part.half)
     n_all, n_empty = len(rows), sum(not row["response"] for row in rows)
     encoded = [(row, _encode(row, loaded)) for row in rows]
     _report_left_out([s.id for _, s in encoded if len(s.input_ids) == s.n_prompt], n_all, str(path))

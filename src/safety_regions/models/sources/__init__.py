@@ -6,6 +6,20 @@ receipt, and `PACKAGES`, those that decide the folder's bytes.
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Wanted(Protocol):
+    """What of a model's recipe its maker reads beside the source."""
+
+    @property
+    def dtype(self) -> str:
+        """In which the model is run."""
+
+    @property
+    def base(self) -> str | None:
+        """Digest of the recipe of the model that an aligned one is trained from."""
 
 
 @dataclass(frozen=True)

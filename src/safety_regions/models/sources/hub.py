@@ -9,12 +9,12 @@ from safety_regions.errors import UserError
 from safety_regions.files import readable_json, write_text
 from safety_regions.models.checks import refuse_unsound
 from safety_regions.models.model_files import CONFIG, FILES, IGNORED, POINTER, files_of_model
-from safety_regions.models.sources import Inputs
+from safety_regions.models.sources import Inputs, Wanted
 
 PACKAGES: tuple[str, ...] = ()
 
 
-def make(source: HubModel, recipe: dict, inputs: Inputs, folder: Path) -> dict:
+def make(source: HubModel, recipe: Wanted, inputs: Inputs, folder: Path) -> dict:
     """Bring a pinned Hub model into the local cache and write a pointer to it; facts: where it came from.
 
     Raises `UserError` for a model that is not there, is gated, whose commit is not the pin, or has no safetensors.

@@ -8,12 +8,12 @@ from safety_regions.errors import UserError
 from safety_regions.files import readable_json, write_text
 from safety_regions.models.checks import refuse_unsound
 from safety_regions.models.model_files import CONFIG, POINTER, files_of_model, folder_digest
-from safety_regions.models.sources import Inputs
+from safety_regions.models.sources import Inputs, Wanted
 
 PACKAGES: tuple[str, ...] = ()
 
 
-def make(source: LocalModel, recipe: dict, inputs: Inputs, folder: Path) -> dict:
+def make(source: LocalModel, recipe: Wanted, inputs: Inputs, folder: Path) -> dict:
     """Check a local model against its digest and write a pointer to its absolute path; facts: its files."""
     path = Path(source.path).expanduser()
     found = folder_digest(path)

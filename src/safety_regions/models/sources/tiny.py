@@ -10,7 +10,7 @@ from safety_regions.models.answers import is_refusal
 from safety_regions.models.folder import save
 from safety_regions.models.generate import generate
 from safety_regions.models.load import LoadedModel, eos_ids
-from safety_regions.models.sources import Inputs
+from safety_regions.models.sources import Inputs, Wanted
 from safety_regions.models.tokens import encode_pair
 from safety_regions.models.training import Schedule, reproducible, train
 
@@ -33,7 +33,7 @@ GATE = 0.95
 """Least share of right answers on held-out prompts in seen wordings, for refusing and for helping."""
 
 
-def make(source: TinyModel, recipe: dict, inputs: Inputs, folder: Path) -> dict:
+def make(source: TinyModel, recipe: Wanted, inputs: Inputs, folder: Path) -> dict:
     """Train a tiny model, save it with its tokenizer in `folder`, and return its facts: loss, refusals, help.
 
     Raises `UserError` if the model does not tell the classes apart on held-out prompts in seen wordings.

@@ -1,0 +1,137 @@
+"""Recipes of what is computed from regions: overlaps, comparisons, evaluations."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from safety_regions.artifacts.kinds import VERSIONS
+from safety_regions.artifacts.recipe import Recipe
+from safety_regions.config.variants import Variant
+from safety_regions.planning.recipes.data import OfSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverlapRecipe(Recipe):
+    """How far the regions of one model and method overlap."""
+
+    kind: ClassVar[str] = "overlap"
+    version: int = VERSIONS["overlap"]
+    safety: list[OfSet]
+    utility: list[OfSet]
+    p: float
+    """Fraction of the utility regions that refinement removes."""
+    orders: dict[str, Any]
+    """`config.run.Overlap`: the orders in which sets are intersected."""
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The region of each set."""
+        return dict([*self.safety, *self.utility])
+
+
+class OfVariant(NamedTuple):
+    """A variant of a set, and the digest of the recipe of its region or of its prompts."""
+
+    set: str
+    label: str
+    digest: str
+
+    @classmethod
+    def of(cls, variant: Variant, digest: str) -> "OfVariant":
+        """As recipes hold it."""
+        return cls(variant.set, variant.label, digest)
+
+    @property
+    def variant(self) -> Variant:
+        """The variant that is meant."""
+        return Variant.parse(self.set, self.label)
+
+
+class Group(NamedTuple):
+    """Regions that are compared with each other; `kind` says in what they differ: halves, seeds, responses."""
+
+    kind: str
+    members: list[OfVariant]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicatesRecipe(Recipe):
+    """How far replicate regions of one model and method overlap."""
+
+    kind: ClassVar[str] = "replicates"
+    version: int = VERSIONS["replicates"]
+    groups: list[Group]
+    utility: list[OfSet]
+    prompts: list[OfVariant]
+    p: float
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Regions and prompts by variant."""
+        compared = {of.variant.role("region"): of.digest for _, members in self.groups for of in members}
+        removed = {Variant(name).role("region"): digest for name, digest in self.utility}
+        return compared | removed | {of.variant.role("prompts"): of.digest for of in self.prompts}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcrossRecipe(Recipe):
+    """How far the regions of a model's methods overlap on the weights that they own."""
+
+    kind: ClassVar[str] = "across"
+    version: int = VERSIONS["across"]
+    model: str
+    regions: dict[str, dict[str, str]]
+    """By method and set."""
+    safety: list[str]
+    utility: list[str]
+    q: float
+    p: float
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The model, and each region as METHOD/SET."""
+        regions = {f"{method}/{name}": digest for method, of in self.regions.items() for name, digest in of.items()}
+        return {"model": self.model} | regions
+
+
+ASKED = ("harmful", "over_refusal", "texts")
+"""What a model is asked in an evaluation, by role."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateRecipe(Recipe):
+    """What a model does without the regions of a method."""
+
+    kind: ClassVar[str] = "evaluate"
+    version: int = VERSIONS["evaluate"]
+    model: str
+    method: str
+    safety: list[OfSet]
+    """The regions that are taken out, one at a time."""
+    utility: list[OfSet]
+    """The regions whose union is left in by refinement."""
+    harmful: list[OfSet]
+    over_refusal: list[OfSet]
+    texts: list[OfSet]
+    q: float
+    p: float
+    options: dict[str, Any]
+    """Those of `config.evaluate.Evaluate` that nothing else in the recipe says."""
+    adapter: str | None = None
+    """Digest of the recipe of the model's LoRA adapter, for a method on adapters."""
+
+    @property
+    def asked(self) -> dict[str, list[OfSet]]:
+        """The sets of prompts by what the model is asked with them."""
+        return {role: getattr(self, role) for role in ASKED}
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The model, regions, prompts, and the adapter."""
+        regions = {f"region/{name}": digest for name, digest in [*self.safety, *self.utility]}
+        prompts = {f"{role}/{name}": digest for role, of in self.asked.items() for name, digest in of}
+        return {"model": self.model, **regions, **prompts} | ({"adapter": self.adapter} if self.adapter else {})
+
+    @property
+    def adapter_is_merged(self) -> bool:
+        """Whether the model's adapter is the model itself: it was aligned with one, which is part of its weights."""
+        return self.adapter == self.model

@@ -1,0 +1,83 @@
+"""(prompt, response) pairs and a model in, statistics out; regions, of methods whose statistic is as large as the
+weights.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor
+
+from safety_regions.config.methods import options_of
+from safety_regions.config.run import Machine
+from safety_regions.methods.interface import method
+from safety_regions.methods.passes import run_pass
+from safety_regions.models.load import LoadedModel
+from safety_regions.models.tokens import Sample
+from safety_regions.planning.recipes.regions import RegionRecipe, Sampled, StatisticsRecipe
+from safety_regions.steps.entry import Entry
+from safety_regions.steps.method_inputs import method_inputs
+from safety_regions.steps.samples import read_samples
+from safety_regions.steps.write import write_levels, write_statistics
+
+Measured = Entry[StatisticsRecipe] | Entry[RegionRecipe]
+
+
+def by_sample(entries: Sequence[Measured]) -> list[list[Measured]]:
+    """Entries grouped by what the model reads for them, in the order of the first of each group: the same model and
+    pairs, or half of them.
+    """
+    groups: dict[Sampled, list[Measured]] = {}
+    for entry in entries:
+        groups.setdefault(entry.recipe.sampled, []).append(entry)
+    return list(groups.values())
+
+
+def measure(entries: Sequence[Measured], machine: Machine) -> None:
+    """Write the statistics, or the regions of methods that keep none, of entries on one sample (`by_sample`), each with
+    its receipt.
+
+    Methods that can share a pass over the samples do; it changes none of their bytes. Raises `UserError` for inputs
+    that are missing, damaged, or not the recipes'.
+    """
+    loaded = entries[0].model(machine.device)
+    samples, facts = read_samples(entries[0], loaded)
+    shared = [entry for entry in entries if _shares(entry)]
+    alone = [[entry] for entry in entries if not _shares(entry)]
+    for together in [shared, *alone] if shared else alone:
+        _measure_together(together, loaded, samples, facts, machine)
+
+
+def _shares(entry: Measured) -> bool:
+    """Whether the entry's method looks at the pass of the plain model over the samples, and at nothing else."""
+    return not entry.recipe.adds_adapter and hasattr(method(entry.recipe.method), "observer")
+
+
+def _measure_together(
+    entries: Sequence[Measured], loaded: LoadedModel, samples: list[Sample], facts: dict, machine: Machine
+) -> None:
+    """Entries in one pass. When it returns, what was summed up for them is gone: the next pass may need the room."""
+    # A region takes longer to select than a statistic to write, so a job that is killed then has kept the statistics.
+    in_turn = sorted(entries, key=lambda entry: isinstance(entry.recipe, RegionRecipe))
+    for entry, statistics in _measured(in_turn, loaded, samples, machine):
+        if isinstance(entry.recipe, RegionRecipe):
+            write_levels(entry, loaded, statistics, facts)
+        else:
+            write_statistics(entry, statistics, facts)
+
+
+def _measured(
+    entries: Sequence[Measured], loaded: LoadedModel, samples: list[Sample], machine: Machine
+) -> Iterator[tuple[Measured, dict[str, Tensor]]]:
+    """The statistics of each entry, in one pass; a single entry is measured by its method."""
+    asked = [
+        (method(e.recipe.method), options_of(e.recipe.method, e.recipe.options or {}), method_inputs(e, loaded))
+        for e in entries
+    ]
+    limit = {"batch_tokens": machine.batch_tokens}
+    if len(entries) == 1:
+        [(of, options, needs)] = asked
+        yield entries[0], of.measure(loaded, samples, options, **limit, **needs)
+        return
+    observers = [of.observer(loaded, samples, options, **needs) for of, options, needs in asked]  # type: ignore[attr-defined]
+    run_pass(loaded, samples, observers, **limit, doing=", ".join(e.recipe.method for e in entries))
+    for entry, observer in zip(entries, observers, strict=True):
+        yield entry, observer.statistics()

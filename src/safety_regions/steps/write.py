@@ -1,0 +1,71 @@
+"""Statistics and regions as files with receipts."""
+
+from collections.abc import Mapping
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from safety_regions.config.method_catalogue import CATALOGUE
+from safety_regions.config.methods import options_of
+from safety_regions.errors import UserError
+from safety_regions.files import atomic_path
+from safety_regions.methods.interface import method
+from safety_regions.models.adapter import factor_shapes
+from safety_regions.models.architecture import layout_of
+from safety_regions.models.load import LoadedModel
+from safety_regions.planning.recipes.regions import RegionRecipe, StatisticsRecipe
+from safety_regions.regions.format import Header, write_region
+from safety_regions.regions.owned_weights import fitting, own_shapes
+from safety_regions.regions.select import Cut
+from safety_regions.steps.entry import Entry
+from safety_regions.steps.method_inputs import adapter_input
+
+VERSIONS = ("torch", "transformers", "tokenizers", "numpy", "safetensors", "zstandard")
+
+
+def write_statistics(entry: Entry[StatisticsRecipe], statistics: Mapping[str, Tensor], facts: dict) -> None:
+    """Write the tensors of a statistic, and the receipt with the facts of the samples it was measured on."""
+    with atomic_path(entry.path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in statistics.items()}, temporary)
+    entry.done(facts, versions=VERSIONS)
+
+
+def write_levels(
+    entry: Entry[RegionRecipe], loaded: LoadedModel, statistics: Mapping[str, Tensor], facts: dict
+) -> None:
+    """Write the region that follows from a statistic and the weights, and its receipt.
+
+    `facts`: of the samples. Raises `UserError` for a grid or scope that no region file may have.
+    """
+    recipe, of = entry.recipe, method(entry.recipe.method)
+    try:
+        cut = Cut(tuple(recipe.grid), recipe.scope)
+    except UserError as error:
+        raise UserError(error.found, where=str(entry.path), expected=error.expected) from None
+    info, needs = CATALOGUE[recipe.method], adapter_input(entry, loaded)
+    options = options_of(recipe.method, recipe.options or {})
+    shapes = (
+        factor_shapes(needs["adapter"])
+        if info.granularity == "adapter"
+        else own_shapes(info.granularity, layout_of(loaded.model))
+    )
+    header = write_region(
+        entry.path,
+        fitting(of.levels(loaded, statistics, options, cut, **needs), shapes, f"method {recipe.method}"),
+        recipe_digest=entry.digest,
+        cut=cut,
+        granularity=info.granularity,
+        region_shape=info.shape,
+    )
+    own = of.facts(statistics) if hasattr(of, "facts") else {}
+    entry.done(facts | _sizes(header) | own, versions=VERSIONS)
+
+
+def _sizes(header: Header) -> dict:
+    held = [sum(counts[i] for counts in header.counts.values()) for i in range(len(header.grid))]
+    n_elements = sum(rows * columns for rows, columns in header.shapes.values())
+    return {
+        "granularity": header.granularity,
+        "n_elements": n_elements,
+        "n_in_fraction": dict(zip(map(str, header.grid), held, strict=True)),
+    }
