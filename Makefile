@@ -20,7 +20,7 @@ test: check
 
 # Those on a real SLURM, which they start and stop; they are part of `make test` where SLURM is installed.
 test-cluster: $(VENV)/.installed-dev
-	$(VENV)/bin/pytest tests/cluster
+	$(VENV)/bin/pytest tests/slurm
 
 check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format --check .

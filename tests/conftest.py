@@ -20,10 +20,10 @@ settings.load_profile("shared-machine")
 LONGEST = (
     "test_faults_on_slurm",
     "test_run_on_slurm",
-    "test_pipeline_repeats",
-    "test_pipeline_shared",
-    "test_pipeline_breaks",
-    "test_pipeline_changes",
+    "test_repeats",
+    "test_shared",
+    "test_breaks",
+    "test_changes",
 )
 
 

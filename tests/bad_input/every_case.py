@@ -43,8 +43,8 @@ TAIL = """
 ## Fuzzing
 
 Beside these cases, every run of the tests damages configurations, JSON, receipts and region files at random
-(`tests/test_fuzz_config.py`, `tests/test_fuzz_json.py`, `tests/test_fuzz_regions.py`): each must be read as what its
-bytes say, or refused as above.
+(`tests/config/test_fuzz_config.py`, `tests/artifacts/test_fuzz_json.py`, `tests/regions/test_fuzz_regions.py`): each
+must be read as what its bytes say, or refused as above.
 
 Once, and by hand, a fuzzer that follows the branches of our code (atheris 3.0.0, on libFuzzer) ran on
 `tests/fuzz/readers.py` for 20 minutes of one shared core: 200 seconds each on region files as a whole (35349 inputs),

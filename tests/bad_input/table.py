@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    sys.path.append(str(Path(__file__).parents[1]))
+    sys.path.append(str(Path(__file__).parents[1] / "support"))
     from every_case import DOCS, page
 
     DOCS.write_text(page(), encoding="utf-8")

@@ -147,11 +147,11 @@ class Copy:
         log = os.open(self.folder / "mutant.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(log, stream)
-        own = [str(self.folder / "src"), str(self.folder / "tests")]
+        own = [str(self.folder / "src"), str(self.folder / "tests/support")]
         sys.dont_write_bytecode = not keep_compiled
         sys.path[:0] = own
         os.environ |= {"PYTHONPATH": os.pathsep.join(own)} | ({} if keep_compiled else {"PYTHONDONTWRITEBYTECODE": "1"})
-        words = [f"tests/{test}" if test.startswith("test_") else test for test in tests]
+        words = [f"tests/{test}" if "/" in test else test for test in tests]
         # Hypothesis is loaded before pytest could rewrite its assertions, which it warns of.
         options = [
             "-x",

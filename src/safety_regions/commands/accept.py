@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> None:
         print("Nothing to note: today's code is known.")
         return
     print(f"Noted as making the same bytes as before: {', '.join(noted)}.")
-    print("That they are the same is for the tests to say: pytest tests/test_golden.py")
+    print("That they are the same is for the tests to say: pytest tests/artifacts/test_golden.py")
 
 
 def _moved(text: str) -> tuple[str, tuple[str, ...]]:

@@ -1,0 +1,281 @@
+"""The plan: what a run wants follows from its configuration alone, and digests change with science and with nothing
+else.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from safety_regions.config.load import load_registries
+from safety_regions.config.method_catalogue import CATALOGUE
+from safety_regions.config.methods import Methods
+from safety_regions.config.run import RunConfig
+from safety_regions.files import write_text
+from safety_regions.planning.make import make_plan
+from safety_regions.planning.plan import Plan
+from safety_regions.steps.jobs import read_job
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def in_project(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def plan_of(**changes) -> Plan:
+    run = RunConfig.model_validate(changes)
+    return make_plan(run, load_registries(run))
+
+
+def paths(plan: Plan, kind: str) -> set[str]:
+    return {a.path for a in plan.made.values() if a.kind == kind}
+
+
+KINDS = [
+    "dataset",
+    "prompts",
+    "model",
+    "pairs",
+    "adapter",
+    "statistics",
+    "region",
+    "overlap",
+    "replicates",
+    "across",
+    "evaluate",
+    "figures",
+    "layer_curves",
+    "report",
+]
+SAMPLES = 12 + 2 * 10 + 10 + 2 * 3
+"""Own ones, halves, another seed, two other responses to three sets."""
+DEFAULT_COUNTS = {
+    # Prompts: those identified on, other draws, SafeLayer's normal and over-rejection ones, and three sets to evaluate
+    # with.
+    "dataset": 12,
+    "prompts": 12 + 10 + 3 + 3,
+    "model": 4,
+    "pairs": 4 * (12 + 10) + 6,
+    "adapter": 4,
+    "statistics": 4 * 4 * SAMPLES,
+    "region": 4 * 5 * SAMPLES,
+    "overlap": 4 * 5,
+    "replicates": 4 * 5,
+    "across": 4,
+    "evaluate": 4 * 5,
+    "figures": 4 * 5,
+    "layer_curves": 4,
+    "report": 1,
+}
+DRAWN = ["figures", "layer_curves", "report"]
+COMPARED = ["overlap", "replicates", "across", "evaluate", *DRAWN]
+
+
+def test_every_method_with_options_is_in_the_catalogue():
+    assert list(CATALOGUE) == list(Methods.model_fields)
+
+
+def test_the_default_run_wants_every_combination_once():
+    plan = plan_of()
+    assert {kind: len(paths(plan, kind)) for kind in KINDS} == DEFAULT_COUNTS
+
+
+@pytest.mark.parametrize(
+    ("changes", "moved"),
+    [
+        ({"machine": {"batch_tokens": 64, "datasets_per_job": 2, "device": "cpu"}}, []),
+        ({"thresholds": {"q": 0.01}}, ["across", "evaluate", *DRAWN]),
+        ({"thresholds": {"p": 0.01}}, COMPARED),
+        ({"thresholds": {"scope": "row"}}, ["region", *COMPARED]),
+        ({"overlap": {"seed": 1}}, ["overlap", "figures", "report"]),
+        ({"evaluate": {"seed": 1}}, ["prompts", "evaluate", "report"]),
+        ({"evaluate": {"n_random": 1}}, ["evaluate", "report"]),
+        ({"name": "other"}, ["report"]),
+        ({"responses": {"max_new_tokens": 30}}, ["pairs", "statistics", "region", *COMPARED]),
+        ({"responses": {"template": "No."}}, ["report"]),
+        ({"datasets": {"seed": 1}}, ["prompts", "pairs", "statistics", "region", *COMPARED]),
+        ({"datasets": {"n_samples": 16}}, ["prompts", "pairs", "adapter", "statistics", "region", *COMPARED]),
+        (
+            {"methods": {"safeneuron": {"select": "agreement"}}},
+            ["region", "overlap", "replicates", "across", "evaluate", "figures", "report"],
+        ),
+        (
+            {"methods": {"safeneuron": {"ffn": "up"}}},
+            ["statistics", "region", "overlap", "replicates", "across", "evaluate", "figures", "report"],
+        ),
+        (
+            {"methods": {"nlsr": {"kept_ranks": 0.5}}},
+            ["region", "overlap", "replicates", "evaluate", "figures", "report"],
+        ),
+        (
+            {"methods": {"nlsr": {"adapter": {"steps": 10}}}},
+            ["adapter", "statistics", "region", "overlap", "replicates", "evaluate", "figures", "report"],
+        ),
+        ({"methods": {"safelayer": {"n_over_rejection": 4}}}, ["prompts", "statistics", "region", *COMPARED]),
+    ],
+)
+def test_a_change_moves_exactly_what_depends_on_it(changes, moved):
+    before, after = plan_of(), plan_of(**changes)
+    assert [kind for kind in KINDS if paths(before, kind) != paths(after, kind)] == moved
+
+
+def test_one_more_set_adds_its_own_and_moves_only_what_compares():
+    sets = RunConfig().datasets.safety
+    before, after = plan_of(datasets={"safety": sets[:9]}), plan_of()
+    for kind in ("dataset", "prompts", "pairs", "statistics", "region"):
+        assert paths(before, kind) < paths(after, kind)
+        assert {re.split(r"[.-]", Path(p).name)[0] for p in paths(after, kind) - paths(before, kind)} == {"syn_cheat"}
+
+
+@pytest.mark.parametrize("policy", ["template", "dataset"])
+def test_responses_that_are_not_the_models_own_are_shared_by_models(policy):
+    plan = plan_of(responses={"policy": policy}, replicates=None, controls=None)
+    assert len(paths(plan, "pairs")) == 12
+    assert all(f"/responses/{policy}/" in path for path in paths(plan, "pairs"))
+
+
+def test_batches_cover_every_member_once_and_know_nothing_of_files():
+    plan = plan_of(machine={"datasets_per_job": 5, "tables_per_job": 5})
+    members = [a.path for batch in plan.batches.values() for a in batch.artifacts]
+    batched = (
+        "pairs",
+        "statistics",
+        "region",
+        "overlap",
+        "replicates",
+        "across",
+        "evaluate",
+        "figures",
+        "layer_curves",
+    )
+    assert len(members) == len(set(members)) == sum(DEFAULT_COUNTS[kind] for kind in batched)
+    assert max(len(batch.artifacts) for batch in plan.batches.values()) == 5
+    assert len({batch.manifest for batch in plan.batches.values()}) == len(plan.batches)
+
+
+def test_a_job_is_told_of_what_it_makes_and_of_what_is_in_place(tmp_path, monkeypatch):
+    """Not of a member that is gone and that nothing needs; a batch with nothing to make has no file."""
+    plan = plan_of(models=["tiny-llama"], methods={**dict.fromkeys(CATALOGUE), "wanda": {}})
+    monkeypatch.chdir(tmp_path)
+    batches = {batch.step: batch for batch in plan.batches.values() if batch.stem == "tiny-llama"}
+    gone, *others = batches["select"].artifacts
+    for artifact in (*others, *plan.models.values(), *(a for a in plan.made.values() if a.kind == "pairs")):
+        write_text(artifact.path, "")
+        write_text(artifact.receipt, "{}")
+    plan.write_jobs()
+    told = {step: read_job(f"@{batch.job}") for step, batch in batches.items() if Path(batch.job).exists()}
+    assert list(told) == [step for step in batches if step not in ("respond", "give")]
+    assert [str(entry.path) for entry in told["select"]] == [gone.path, *(other.path for other in others)]
+    (entry,) = told["measure"]
+    statistic = gone.inputs["statistics"]
+    assert (str(entry.path), entry.digest) == (statistic.path, statistic.digest)
+    assert entry.inputs == {role: Path(source.path) for role, source in statistic.inputs.items()}
+
+
+def test_a_models_tables_are_one_job_and_its_figures_another():
+    plan = plan_of()
+    for model in plan.run.models:
+        made = {
+            batch.step: sorted(a.kind for a in batch.artifacts)
+            for batch in plan.batches.values()
+            if batch.stem == model
+        }
+        assert made["overlap"] == ["across"] + ["overlap"] * 5 + ["replicates"] * 5
+        assert made["draw"] == ["figures"] * 5 + ["layer_curves"]
+
+
+def test_no_path_is_wanted_by_two_recipes():
+    plan = plan_of()
+    assert len({a.path for a in plan.made.values()}) == len(plan.made) == len({a.digest for a in plan.made.values()})
+
+
+def test_what_a_run_leaves_open_is_decided_in_its_recipes():
+    """Naming the default changes nothing; a model with an adapter of its own is given no other."""
+    named = {
+        "methods": {
+            "safelayer": {"normal": "syn_chores"},
+            "nlsr": {"adapter": {"harmful": ["syn_build", "syn_steal"], "offset": 32}},
+        }
+    }
+    assert {k: paths(plan_of(), k) for k in KINDS if k != "report"} == {
+        k: paths(plan_of(**named), k) for k in KINDS if k != "report"
+    }
+    plan = plan_of(models=["smollm2-135m-aligned"])
+    assert plan.adapters == {("smollm2-135m-aligned", "nlsr"): plan.models["smollm2-135m-aligned"]}
+
+
+def test_regions_of_snip_and_wanda_keep_their_digests():
+    """Other methods came later; what was made before them is found again."""
+    plan = plan_of()
+    assert plan.regions["tiny-llama", "snip"]["syn_build"].key == "9ab9793cca46"
+    assert plan.regions["tiny-llama", "wanda"]["syn_build"].key == "382d8003d2c3"
+
+
+def strings_in(value: object) -> set[str]:
+    """Every text anywhere in nested mappings and lists."""
+    if isinstance(value, dict):
+        return {text for inner in value.values() for text in strings_in(inner)}
+    if isinstance(value, list | tuple):
+        return {text for inner in value for text in strings_in(inner)}
+    return {value} if isinstance(value, str) else set()
+
+
+@pytest.mark.parametrize("changes", [{}, {"models": ["smollm2-135m-aligned"]}, {"datasets": {"deduplicate": "across"}}])
+def test_what_a_recipe_names_is_handed_over_and_nothing_else(changes):
+    """An input that the recipe does not name could change unseen; one that is not handed over fails the job."""
+    plan = plan_of(**changes)
+    digests = {a.digest for a in plan.made.values()}
+    for artifact in plan.made.values():
+        named = strings_in(artifact.recipe) & digests
+        assert named == {source.digest for source in artifact.inputs.values()}, artifact.path
+
+
+def test_whatever_is_handed_over_is_made_by_the_plan_too():
+    plan = plan_of()
+    for artifact in plan.made.values():
+        assert all(plan.made[source.key] is source for source in artifact.inputs.values())
+
+
+def test_everything_is_made_for_the_report():
+    """What no target needs would never be made, or for nothing."""
+    plan = plan_of()
+    needed, pending = set(), [*plan.targets]
+    while pending:
+        artifact = pending.pop()
+        if artifact.key not in needed:
+            needed.add(artifact.key)
+            pending += artifact.inputs.values()
+    assert needed == set(plan.made)
+
+
+def test_every_artifact_but_single_ones_is_in_one_batch():
+    """Single jobs make datasets, prompts, models, adapters, the table of prompts and the report."""
+    plan = plan_of()
+    single = {"dataset", "prompts", "prompt_overlap", "model", "adapter", "report"}
+    assert {a.path for a in plan.made.values() if a.kind not in single} == set(plan.batch_of)
+    assert sum(len(batch.artifacts) for batch in plan.batches.values()) == len(plan.batch_of)
+
+
+def test_methods_share_a_pass_over_a_set():
+    """All that is measured of one set is in one job, however few a job may make, and sets follow each other."""
+    for most in (1, 4, 9, 100):
+        plan = plan_of(machine={"datasets_per_job": most}, models=["tiny-llama"])
+        sets: dict[str, set[str]] = {}
+        for batch in plan.batches.values():
+            if batch.step == "measure":
+                for artifact in batch.artifacts:
+                    sets.setdefault(Path(artifact.stem).name, set()).add(batch.key)
+                per_set = {Path(a.stem).name for a in batch.artifacts}
+                assert len(batch.artifacts) <= most or len(per_set) == 1
+        assert all(len(jobs) == 1 for jobs in sets.values())
+        assert len({job for jobs in sets.values() for job in jobs}) == {1: 48, 4: 48, 9: 48, 100: 3}[most]
+
+
+def test_an_evaluation_is_told_everything_that_it_goes_by():
+    """The seed also moves the prompts, and so the digest: without it random regions would be the same."""
+    said = {"seed": 3, "max_new_tokens": 7, "replace": "mean", "n_random": 5}
+    plan = plan_of(evaluate=said)
+    recipes = [a.recipe for a in plan.made.values() if a.kind == "evaluate"]
+    assert recipes and all(recipe.options == said for recipe in recipes)

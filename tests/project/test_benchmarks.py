@@ -1,0 +1,36 @@
+"""The regression guard says what became slower, in either direction of a ratio."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMPARE = Path(__file__).parents[2] / "benchmarks" / "compare.py"
+OLD = {"selection_over_read": 4.0, "bools_over_overlap": 80.0}
+
+
+@pytest.mark.parametrize(
+    ("new", "slower"),
+    [
+        ({"selection_over_read": 4.3, "bools_over_overlap": 75.0}, ""),
+        ({"selection_over_read": 2.0, "bools_over_overlap": 200.0}, ""),
+        ({"selection_over_read": 4.5, "bools_over_overlap": 80.0}, "selection_over_read"),
+        ({"selection_over_read": 4.0, "bools_over_overlap": 60.0}, "bools_over_overlap"),
+    ],
+)
+def test_what_became_slower_is_named(tmp_path, new, slower):
+    paths = [tmp_path / "old.json", tmp_path / "new.json"]
+    for path, content in zip(paths, (OLD, new), strict=True):
+        path.write_text(json.dumps(content))
+    done = subprocess.run([sys.executable, COMPARE, *paths], capture_output=True, text=True)
+    named = [line.split()[0] for line in done.stdout.splitlines() if line.endswith("slower")]
+    assert (named, done.returncode) == ([slower] if slower else [], int(bool(slower))), done.stderr
+
+
+@pytest.mark.parametrize("script", sorted(COMPARE.parent.glob("*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_finds_what_it_imports(script: Path, monkeypatch):
+    monkeypatch.syspath_prepend(str(COMPARE.parent))
+    runpy.run_path(str(script), run_name="looked_at")
