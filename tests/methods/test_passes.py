@@ -46,10 +46,6 @@ def assert_same_bytes(found, expected):
         assert torch.equal(found[name], values), name
 
 
-def test_all_methods_but_the_one_with_prompts_of_its_own_can_share():
-    assert SHARING == ["snip", "wanda", "safeneuron", "nlsr"]
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_together_gives_the_bytes_of_each_alone(family, dtype):

@@ -62,10 +62,10 @@ def copy(tmp_path_factory) -> Path:
     shutil.copytree(ROOT / "src/safety_regions", package, ignore=shutil.ignore_patterns("__pycache__", "kernels"))
     # Its loops are not compiled anew where they stay the same files.
     (package / "kernels").symlink_to(ROOT / "src/safety_regions/kernels")
-    shutil.copytree(ROOT / "config", root / "config")
-    shutil.copytree(ROOT / "tests", root / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "Snakefile"):
-        shutil.copy(ROOT / name, root / name)
+    for name in ("config", "scripts", "tests"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("docs", "rules", "Snakefile", "pyproject.toml"):
+        (root / name).symlink_to(ROOT / name)
     touched = apply_to(root)
     assert len(touched) + 1 == MOST_SOURCE_FILES, touched
     (tests,) = blocks(r"`tests/methods/test_meanabs\.py`:")

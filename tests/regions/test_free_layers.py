@@ -13,6 +13,7 @@ from golden_artifacts import some_rows, write_model, write_rows
 from pipeline import ROOT
 
 from safety_regions.artifacts import receipts
+from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.config.base import Section
 from safety_regions.config.load import load_registries, load_run
 from safety_regions.config.method_catalogue import CATALOGUE, MethodInfo
@@ -22,11 +23,16 @@ from safety_regions.overlap.across_methods import Question, compare
 from safety_regions.overlap.counts import count
 from safety_regions.overlap.tables import nway_table, pair_table, size_table
 from safety_regions.planning.make import make_plan
+from safety_regions.planning.recipes.regions import RegionRecipe
+from safety_regions.planning.recipes.report import FiguresRecipe
+from safety_regions.planning.recipes.tables import EvaluateRecipe
 from safety_regions.regions.format import open_region
 from safety_regions.report.figures.nway import nway_table as drawn_table
 from safety_regions.report.figures.style import Context
-from safety_regions.steps import draw_figures, evaluate, identify
-from safety_regions.steps.jobs import Entry
+from safety_regions.steps import write
+from safety_regions.steps.draw_figures import draw_figures
+from safety_regions.steps.entry import Entry
+from safety_regions.steps.evaluate import evaluate_regions
 
 NAME, GRID, Q = "freelayers", [0.1, 0.5], 0.5
 HELD = {"a": (0, 2), "b": (0, 3), "c": (1, 2), "u": (3,)}
@@ -47,26 +53,22 @@ def made(tmp_path_factory):
         patch.chdir(folder)
         patch.setitem(CATALOGUE, NAME, MethodInfo(1, "layer", keeps_statistics=True, own_pass=True))
         patch.setitem(sys.modules, module.__name__, module)
-        patch.setattr(identify, "options_of", lambda name, options: Section())
+        patch.setattr(write, "options_of", lambda name, options: Section())
         patch.setattr(receipts, "code_of", lambda recipe: {})
         (folder / "in").mkdir()
         model, of_model, loaded = write_model(num_hidden_layers=4)
-        patch.setattr(identify, "_load", lambda entry, device: loaded)
-        patch.setattr(evaluate, "load_once", lambda path, device, digest: loaded)
+        patch.setattr(Entry, "model", lambda entry, device: loaded)
         yield folder, model, of_model, loaded
 
 
 def region_of(made, name):
-    """Path of a set's region, selected once from its statistic."""
-    folder, _, of_model, _ = made
-    path = folder / f"{name}.region"
-    if not path.exists():
-        recipe = {"kind": "region", "method": NAME, "version": 1, "model": of_model, "set": name}
-        recipe |= {"grid": GRID, "scope": "matrix", "selection": 1}
-        entry = Entry(path, recipe, {"model": folder / "in/model"})
-        facts = {"n_samples": 3, "share_refused": 0.0, "n_cut": 0, "n_empty": 0, "mean_response_tokens": 2.0}
-        identify._write_region(entry, identify._load(entry, "cpu"), {"held": torch.tensor(HELD[name])}, facts)
-    return path
+    """Path of a set's region, selected from its statistic."""
+    folder, _, of_model, loaded = made
+    recipe = {"kind": "region", "method": NAME, "version": 1, "model": of_model, "statistics": f"of {name}"}
+    recipe |= {"grid": GRID, "scope": "matrix", "selection": 1}
+    entry = Entry.parse(str(folder / f"{name}.region"), recipe, {}, RegionRecipe)
+    write.write_levels(entry, loaded, {"held": torch.tensor(HELD[name])}, {"n_samples": 3})
+    return entry.path
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +114,14 @@ def test_every_figure_is_drawn(counts, tmp_path):
     for name, of in tables.items():
         of.to_parquet(folder / f"{name}.parquet")
     context = vars(Context("tiny", NAME, 3, Q, Q, "matrix", list("abc"), ["u"]))
-    recipe = {"kind": "figures", "overlap": receipts.write(folder, {"kind": "overlap"}, {}).digest, "context": context}
-    draw_figures.draw_figures(Entry(tmp_path / "figures", recipe, {"overlap": folder}))
+    recipe = {
+        "kind": "figures",
+        "version": VERSIONS["figures"],
+        "style": "s",
+        "overlap": receipts.write(folder, {"kind": "overlap"}, {}).digest,
+        "context": context,
+    }
+    draw_figures(Entry.parse(str(tmp_path / "figures"), recipe, {"overlap": str(folder)}, FiguresRecipe))
     assert (tmp_path / "figures/nway.pdf").is_file()
 
 
@@ -150,7 +158,10 @@ def test_random_controls_are_free_layers(made, paths, monkeypatch):
         "random_like",
         lambda masks, header, *rest: taken.append(header.region_shape) or draw(masks, header, *rest),
     )
-    inputs, recipe = {"model": model}, {"kind": "evaluate", "version": 1, "method": NAME, "q": Q, "p": Q}
+    inputs, recipe = (
+        {"model": model},
+        {"kind": "evaluate", "version": VERSIONS["evaluate"], "method": NAME, "q": Q, "p": Q},
+    )
     recipe |= {"model": of_model, "options": OPTIONS}
     for role, names in (("safety", "a"), ("utility", "u")):
         recipe[role] = [[name, receipts.read(paths[name]).digest] for name in names]
@@ -158,7 +169,8 @@ def test_random_controls_are_free_layers(made, paths, monkeypatch):
     for role in ("harmful", "over_refusal", "texts"):
         inputs[f"{role}/{role}"], digest = write_rows(role, some_rows(role, 2, "fine words"))
         recipe[role] = [[role, digest]]
-    evaluate.evaluate_regions(Entry(folder / "evaluated", recipe, inputs), "cpu")
+    inputs = {role: str(path) for role, path in inputs.items()}
+    evaluate_regions(Entry.parse(str(folder / "evaluated"), recipe, inputs, EvaluateRecipe), "cpu")
     found = pd.read_csv(folder / "evaluated/evaluate.csv")
     assert set(taken) == {"free"} and len(taken) == 4
     assert (found[found["condition"] == "random_raw"]["share"] == 0.5).all()

@@ -8,7 +8,7 @@ import json
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel
@@ -67,7 +67,7 @@ def _section(section: BaseModel, depth: int) -> Iterator[str]:
     indent = "  " * depth
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
-        comment = field.description or (type(value).__doc__ if isinstance(value, BaseModel) else "") or ""
+        comment = field.description or _doc(field.annotation)
         if depth == 0:
             yield ""
         for line in textwrap.wrap(" ".join(comment.split()), WIDTH - len(indent) - 2, break_on_hyphens=False):
@@ -77,6 +77,12 @@ def _section(section: BaseModel, depth: int) -> Iterator[str]:
             yield from _section(value, depth + 1)
         else:
             yield from _entry(name, value, indent)
+
+
+def _doc(annotation: Any) -> str:
+    """The docstring of the section that a key holds, also where it is left out by default."""
+    sections = (of for of in (annotation, *get_args(annotation)) if isinstance(of, type) and issubclass(of, BaseModel))
+    return next((of.__doc__ or "" for of in sections), "")
 
 
 def _entry(name: str, value: Any, indent: str) -> Iterator[str]:

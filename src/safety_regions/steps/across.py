@@ -5,7 +5,6 @@ from pathlib import Path
 
 from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
-from safety_regions.models.architecture import layout_of
 from safety_regions.overlap.across_methods import Question, compare
 from safety_regions.planning.recipes.tables import AcrossRecipe
 from safety_regions.regions.format import kind_of, open_region
@@ -44,6 +43,8 @@ def read_layout(folder: Path, digest: str, shapes: dict[str, tuple[int, int]] | 
         return make_layout(shapes, n_heads)
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
+
+    from safety_regions.models.architecture import layout_of
 
     with torch.device("meta"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
