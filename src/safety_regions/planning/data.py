@@ -22,6 +22,12 @@ def add_prompts(plan: Plan, name: str) -> None:
 
 def drawn_prompts(plan: Plan, name: str, seed: int) -> Artifact[PromptsRecipe]:
     """Prompts of one of the run's sets, drawn as the run says but with a seed of its own."""
+    if (name, seed) not in plan.draws:
+        plan.draws[name, seed] = _drawn(plan, name, seed)
+    return plan.draws[name, seed]
+
+
+def _drawn(plan: Plan, name: str, seed: int) -> Artifact[PromptsRecipe]:
     config = plan.run.datasets
     rows = add_dataset(plan, name)
     listed = [*config.safety, *config.utility]

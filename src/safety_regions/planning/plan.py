@@ -31,6 +31,8 @@ class Plan:
     registries: Registries
     datasets: dict[str, Artifact[DatasetRecipe]] = field(default_factory=dict)
     prompts: dict[str, Artifact[PromptsRecipe]] = field(default_factory=dict)
+    draws: dict[tuple[str, int], Artifact[PromptsRecipe]] = field(default_factory=dict)
+    """By set and seed: the prompts that regions are identified from, and those of other draws."""
     models: dict[str, Artifact[ModelRecipe]] = field(default_factory=dict)
     adapters: dict[ModelMethod, Artifact[AdapterRecipe] | Artifact[ModelRecipe]] = field(default_factory=dict)
     """The folder that holds the model's LoRA safety adapter, its own or one trained for it."""

@@ -1,5 +1,6 @@
 """From JSON, as receipts and jobs hold it, to the typed recipe; strict, for it is written by hand now and then."""
 
+import json
 from functools import cache
 from typing import Any, TypeVar
 
@@ -52,8 +53,8 @@ def parse_recipe(content: dict[str, Any], where: str, *kinds: type[R]) -> R:
     try:
         # mypy takes the hash of the instances for that of the class.
         adapter = _adapter(RECIPES[kind])  # type: ignore[arg-type]
-        # In JSON a list may be read as a tuple, however strict one is.
-        recipe = adapter.validate_json(canonical_json(values))
+        # In JSON a list may be read as a tuple, however strict one is. Mappings keep their order.
+        recipe = adapter.validate_json(json.dumps(values))
     except ValidationError as error:
         raise _explained(error, content, where) from None
     if canonical_json(recipe.as_json()) != canonical_json(content):
