@@ -141,9 +141,7 @@ def test_bytes_change_with_the_version_and_only_then(name: str, tmp_path: Path) 
 
 
 def test_every_kind_is_made_and_recorded_and_no_other() -> None:
-    assert set(MAKERS) == set(VERSIONS), (
-        "tests/artifacts/golden_artifacts.py: MAKERS has one maker for each of VERSIONS"
-    )
+    assert set(MAKERS) == set(VERSIONS), "tests/support/golden_artifacts.py: MAKERS has one maker for each of VERSIONS"
     assert not set(CATALOGUE) & set(VERSIONS), "a method and a kind of one name would have one record"
     assert not strays(load()), f"no kind and no method: {strays(load())}; run `python tests/artifacts/test_golden.py`"
     assert set(load()) == set(NAMES), "some are not recorded; run `python tests/artifacts/test_golden.py`"

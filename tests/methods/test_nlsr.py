@@ -5,8 +5,8 @@ import copy
 import numpy as np
 import pytest
 import torch
-from random_models import FAMILIES, random_model, random_samples
 from adapters import random_adapter, weights_of
+from random_models import FAMILIES, random_model, random_samples
 
 from safety_regions.config.methods import Nlsr
 from safety_regions.errors import UserError

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from adapters import random_adapter, weights_of
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from random_models import FAMILIES, random_model
 from safetensors.torch import load_file, save_file
-from adapters import random_adapter, weights_of
 from small_models import SMALL
 
 from safety_regions import files
@@ -17,7 +17,7 @@ from safety_regions.artifacts import receipts
 from safety_regions.config.models import AlignedModel, ModelSpec
 from safety_regions.data import synthetic
 from safety_regions.errors import UserError
-from safety_regions.models.adapter import ADAPTER, ADAPTER_CONFIG, LoraAdapter, adapted, load_adapter, named_linears
+from safety_regions.models.adapter import ADAPTER, ADAPTER_CONFIG, adapted, load_adapter, named_linears
 from safety_regions.models.adapter_training import save_lora, with_lora
 from safety_regions.models.folder import save
 from safety_regions.models.load import load_model

@@ -3,12 +3,10 @@
 import hashlib
 import json
 
-import numpy as np
 import pytest
 import torch
-from gguf_wheels import DOWN, HIDDEN, INNER, write_gguf, write_wheel
+from gguf_wheels import DOWN, write_gguf, write_wheel
 from safetensors.torch import load_file
-from tokenizers import pre_tokenizers
 
 from safety_regions.artifacts import receipts
 from safety_regions.config.models import ModelSpec

@@ -6,9 +6,9 @@ import sys
 import unicodedata
 
 import pytest
-from small_models import SMALL
 from hypothesis import given
 from hypothesis import strategies as st
+from small_models import SMALL
 from transformers import AutoTokenizer
 
 from safety_regions.artifacts import receipts

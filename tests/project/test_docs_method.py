@@ -74,7 +74,7 @@ def copy(tmp_path_factory) -> Path:
 
 
 def run(copy: Path, *command: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
-    path = os.pathsep.join(map(str, [copy / "src", copy / "tests/support"]))
+    path = os.pathsep.join(map(str, [copy / "src", copy / "tests/support", copy / "tests/methods"]))
     return subprocess.run(
         [sys.executable, *command],
         cwd=cwd or copy,

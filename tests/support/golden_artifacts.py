@@ -24,11 +24,11 @@ from typing import Any
 
 import evaluate_case
 import figure_tables
+import gguf_wheels
 import numpy as np
 import pages
 import pandas as pd
 import pytest
-import gguf_wheels
 import torch
 from random_models import random_model
 from safetensors import safe_open
