@@ -228,7 +228,7 @@ def test_what_a_recipe_names_is_handed_over_and_nothing_else(changes):
     plan = plan_of(**changes)
     digests = {a.digest for a in plan.made.values()}
     for artifact in plan.made.values():
-        named = strings_in(artifact.recipe) & digests
+        named = strings_in(artifact.recipe.as_json()) & digests
         assert named == {source.digest for source in artifact.inputs.values()}, artifact.path
 
 
