@@ -128,7 +128,7 @@ def forget() -> None:
         history,
         code_history._digest_today,
         code_history.reached_from,
-        other_code._changed,
+        code_history._changed,
     ):
         cached.cache_clear()
 
@@ -245,6 +245,21 @@ def test_finished_artifacts_of_other_code_are_told_in_one_line(tmp_path, monkeyp
     set_code(region.path, methods__snip="0" * 16)
     told = str(made_by_other_code([table, region]))
     assert "(overlap 1, region 1)" in told and "config/method_catalogue.py" in told
+
+
+def test_a_receipt_from_before_receipts_named_code_is_held_against_the_first_that_is_noted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = Artifact(some_recipe("overlap"), "tiny.snip")
+    Path(table.path).mkdir(parents=True)
+    Path(table.outputs[0]).write_text("made")
+    receipts.write(table.path, table.recipe.as_json(), {})
+    set_code(table.path)
+    assert made_by_other_code([table]) is None
+    past = {**history().past, "overlap.chance": Past(("0" * 16,))}
+    monkeypatch.setattr(code_history, "history", lambda before=history(): CodeHistory(past, before.renamed))
+    code_history._changed.cache_clear()
+    assert made_by_other_code([table]).modules == ("overlap.chance",)
+    code_history._changed.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -173,11 +173,30 @@ def code_of(recipe: Mapping) -> dict[str, str]:
     Names are relative to this package: `regions.select`, `report/page/page.html`. A recipe of no known kind has none,
     nor one that lacks what its makers go by.
     """
+    return {name: _digest_today(history(), name) for name in reached_from(_makers(recipe))}
+
+
+def changed_code(recipe: Mapping, code: Mapping[str, str]) -> tuple[str, ...]:
+    """Modules whose code of today is none that makes the bytes of the code in an artifact's receipt; sorted.
+
+    A receipt from before receipts named code is taken to come from the first code that is noted.
+    """
+    return _changed(_makers(recipe), tuple(sorted(code.items())))
+
+
+@cache
+def _changed(makers: tuple[str, ...], code: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    # Thousands of receipts name the same few codes.
+    past = history().past
+    first = {name: past[name].digests[0] for name in reached_from(makers) if name in past}
+    return tuple(history().changed(dict(code) or first))
+
+
+def _makers(recipe: Mapping) -> tuple[str, ...]:
     try:
-        makers = tuple(maker.format(**recipe) for maker in KINDS[recipe["kind"]].makers)
+        return tuple(maker.format(**recipe) for maker in KINDS[recipe["kind"]].makers)
     except KeyError:
-        return {}
-    return {name: _digest_today(history(), name) for name in reached_from(makers)}
+        return ()
 
 
 @cache

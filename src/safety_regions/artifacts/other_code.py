@@ -5,13 +5,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.artifacts.code_history import FILE, history
+from safety_regions.artifacts.code_history import FILE, changed_code, history
 from safety_regions.artifacts.kinds import KINDS
-from safety_regions.artifacts.receipts import RECEIPT
+from safety_regions.artifacts.receipts import RECEIPT, Receipt
 from safety_regions.errors import UserError
 from safety_regions.files import write_text
 
@@ -39,15 +38,15 @@ def made_by_other_code(artifacts: Iterable[Artifact]) -> OtherCode | None:
     kinds: Counter[str] = Counter()
     modules: set[str] = set()
     for artifact in artifacts:
-        if changed := _changed(tuple(sorted(_recorded(Path(artifact.receipt)).items()))):
+        if changed := changed_code(*_content(Path(artifact.receipt))):
             kinds[artifact.kind] += 1
             modules.update(changed)
     return OtherCode(kinds, tuple(sorted(modules))) if kinds else None
 
 
-def warn_if_changed(artifact: str, code: Mapping[str, str]) -> None:
-    """Say on stderr which modules have changed since an artifact was made, by the digests in its receipt."""
-    if changed := history().changed(code):
+def warn_if_changed(artifact: str, receipt: Receipt) -> None:
+    """Say on stderr which modules have changed since an artifact was made, by what its receipt says."""
+    if changed := changed_code(receipt.recipe, receipt.code):
         print(
             f"warning: {', '.join(changed)} changed since {artifact} was made; it is used as it is "
             "(a higher version makes it again, `safety-regions accept` notes that its bytes stay)",
@@ -68,23 +67,19 @@ def accept(results: Path, moved: Mapping[str, Iterable[str]] | None = None) -> l
             where=str(FILE),
             hint=f"say where the code is now: safety-regions accept --moved {' '.join(f'{name}=NEW' for name in lost)}",
         )
-    receipts = {tuple(sorted(_recorded(path).items())) for path in results.rglob(f"*{RECEIPT}")}
-    after = before.accepted(map(dict, sorted(receipts)), moved)
+    named = {tuple(sorted(_content(path)[1].items())) for path in results.rglob(f"*{RECEIPT}")}
+    after = before.accepted(map(dict, sorted(named)), moved)
     write_text(FILE, after.to_json())
     history.cache_clear()
     return sorted(n for n in after.past if n not in before.past or after.past[n].digests != before.past[n].digests)
 
 
-@cache
-def _changed(code: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-    return tuple(history().changed(dict(code)))
-
-
-def _recorded(receipt: Path) -> dict[str, str]:
-    """What a receipt says of code; nothing if it is missing or is none, of which others speak."""
+def _content(receipt: Path) -> tuple[dict, dict[str, str]]:
+    """Recipe and code that a receipt names; none of both if it is missing or is none, of which others speak."""
     try:
-        code = json.loads(receipt.read_text(encoding="utf-8"))["code"]
+        content = json.loads(receipt.read_text(encoding="utf-8"))
+        recipe, code = content["recipe"], content["code"]
     except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        return {}, {}
     is_code = isinstance(code, dict) and all(isinstance(digest, str) for digest in code.values())
-    return code if is_code else {}
+    return (recipe, code) if is_code and isinstance(recipe, dict) else ({}, {})

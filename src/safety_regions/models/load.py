@@ -56,7 +56,7 @@ def load_model(
     """
     folder = Path(folder)
     receipt = receipts.check(folder, digest)
-    warn_if_changed(str(folder), receipt.code)
+    warn_if_changed(str(folder), receipt)
     # transformers also reads files that the receipt does not tell of: another chat template, an adapter.
     foreign = sorted({path.name for path in folder.iterdir()} - set(receipt.files))
     if foreign:

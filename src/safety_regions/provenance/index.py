@@ -12,7 +12,7 @@ from typing import Any
 
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import DIGITS, POINTER, RESULTS
-from safety_regions.artifacts.code_history import history
+from safety_regions.artifacts.code_history import changed_code
 from safety_regions.artifacts.receipts import RECEIPT, Receipt
 from safety_regions.errors import UserError
 
@@ -78,7 +78,7 @@ class Known:
     @cached_property
     def changed(self) -> list[str]:
         """Modules whose code is not what it was when the artifact was made."""
-        return history().changed(self.receipt.code)
+        return list(changed_code(self.receipt.recipe, self.receipt.code))
 
 
 @dataclass

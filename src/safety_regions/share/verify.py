@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safety_regions.artifacts.artifact import POINTER, RESULTS
-from safety_regions.artifacts.code_history import history
+from safety_regions.artifacts.code_history import changed_code
 from safety_regions.artifacts.kinds import is_table
 from safety_regions.artifacts.receipts import RECEIPT
 from safety_regions.share import git
@@ -59,7 +59,7 @@ def _is_published(finding: Finding, known: set[str]) -> bool:
 
 
 def _changed(finding: Finding) -> list[str]:
-    return history().changed(finding.receipt.code) if finding.receipt else []
+    return list(changed_code(finding.receipt.recipe, finding.receipt.code)) if finding.receipt else []
 
 
 def _in_remote(findings: list[Finding]) -> list[Finding]:

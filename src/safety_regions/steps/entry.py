@@ -63,7 +63,7 @@ class Entry(Generic[R_co]):
         Raises `UserError` as `checked`.
         """
         receipt = self._receipt(role)
-        warn_if_changed(str(self.inputs[role]), receipt.code)
+        warn_if_changed(str(self.inputs[role]), receipt)
         return receipt.facts
 
     def region(self, role: str) -> Path:
