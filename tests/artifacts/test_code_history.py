@@ -178,7 +178,7 @@ def test_code_of_receipts_here_is_accepted_too(package):
     own = today() | {"a": "f" * 16}
     receipt = Path("results/x.receipt.json")
     receipt.parent.mkdir()
-    receipt.write_text(json.dumps({"code": own}))
+    receipt.write_text(json.dumps({"recipe": {}, "code": own}))
     assert other_code.accept(Path("results")) == ["a"]
     forget()
     assert history().changed(own) == []
@@ -256,7 +256,8 @@ def test_a_receipt_from_before_receipts_named_code_is_held_against_the_first_tha
     set_code(table.path)
     assert made_by_other_code([table]) is None
     past = {**history().past, "overlap.chance": Past(("0" * 16,))}
-    monkeypatch.setattr(code_history, "history", lambda before=history(): CodeHistory(past, before.renamed))
+    other = CodeHistory(past, history().renamed)
+    monkeypatch.setattr(code_history, "history", lambda: other)
     code_history._changed.cache_clear()
     assert made_by_other_code([table]).modules == ("overlap.chance",)
     code_history._changed.cache_clear()
