@@ -13,17 +13,8 @@ import cosmic_ray.plugins
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 
-LEFT_OUT = (
-    "VariableReplacer",
-    "VariableInserter",
-    "RemoveDecorator",
-    "_Eq_Is",
-    "_Is_Eq",
-    "_NotEq_IsNot",
-    "_IsNot_NotEq",
-)
-"""Operators that need arguments; those whose changes are the same for words and None, which is most of them; and that
-of decorators."""
+LEFT_OUT = ("VariableReplacer", "VariableInserter", "_Eq_Is", "_Is_Eq", "_NotEq_IsNot", "_IsNot_NotEq")
+"""Operators that need arguments, and those whose changes are the same for words and None, which is most of them."""
 SWAPPED = {"min": "max", "max": "min", "any": "all", "all": "any", "ceil": "floor", "floor": "ceil", "mean": "max"}
 SAID = ("progress", "note", "warn")
 Place = tuple[int, int, int, int]
