@@ -25,6 +25,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -83,13 +84,10 @@ def sampled(module: str, source: str, n: int | None, seed: int) -> list[Mutant]:
 
     found = changes_of(source)
     if n is not None:
-        chance = random.Random(f"{seed}/{module}")
-        at = {}
-        for change in found:
-            at.setdefault(change.place, []).append(change)
-        places = list(at.values())
-        chance.shuffle(places)
-        found = [change for of in places for change in chance.sample(of, len(of))[:1]]
+        # Each has a rank of its own, so a place more or less moves none of the others.
+        found.sort(key=lambda change: random.Random(f"{seed}/{module}/{change}").random())
+        found.sort(key=lambda change: random.Random(f"{seed}/{module}/{change.place}").random())
+        found = [next(of_place) for _, of_place in groupby(found, lambda change: change.place)]
     mutants: list[Mutant] = []
     for change in found:
         changed = change.applied(source)
@@ -204,8 +202,6 @@ class Tally:
     n: int = 0
     explained: int = 0
     survivors: int = 0
-    unchanged_s: float | None = None
-    """Of a core, for its tests without any change."""
 
 
 def main() -> int:
@@ -230,9 +226,9 @@ def main() -> int:
         for module in asked.modules or settings["tests"]:
             tests = settings["tests"][module]
             mutants = sampled(module, (ROOT / SOURCE / module).read_text(encoding="utf-8"), n, asked.seed)
-            work = partial(tried, copy, module, tests, mutants, known, seconds.get(tuple(tests)))
-            tallies[module], own_bad = in_a_process(work)
-            seconds[tuple(tests)] = tallies[module].unchanged_s
+            tallies[module], own_bad, seconds = in_a_process(
+                partial(tried, copy, module, tests, mutants, known, seconds)
+            )
             bad += own_bad
     return summed_up(tallies, bad, settings["most_survivors"])
 
@@ -273,25 +269,27 @@ def load_once() -> None:
 
 
 def tried(
-    copy: Copy, module: str, tests: list[str], mutants: list[Mutant], known: dict, unchanged_s: float | None
-) -> tuple[Tally, list[str]]:
+    copy: Copy, module: str, tests: list[str], mutants: list[Mutant], known: dict, seconds: dict[str, float]
+) -> tuple[Tally, list[str], dict[str, float]]:
     """The mutants of a module, each tested; and lines about those that are not as they should be.
 
-    `unchanged_s`: seconds of a core that the tests took without any change; None if they have not been run yet.
+    `seconds`: of a core that tests took without any change, as far as they have been run; returned with these.
     """
     copy.load_unaffected(module, tests)
     began = core_seconds()
-    if unchanged_s is None:
-        if copy.fails(tests, 900, keep_compiled=True):
-            shown = (copy.folder / "mutant.log").read_text(errors="replace")[-3000:]
-            line = f"{module}: its tests fail without any change"
-            print(f"{line}\n{shown}", flush=True)
-            return Tally(), [line]
-        unchanged_s = core_seconds() - began
-    tally, bad = Tally(unchanged_s=unchanged_s), []
+    for test in tests:
+        if test not in seconds:
+            before = core_seconds()
+            if copy.fails([test], 900, keep_compiled=True):
+                shown = (copy.folder / "mutant.log").read_text(errors="replace")[-3000:]
+                line = f"{module}: {test} fails without any change"
+                print(f"{line}\n{shown}", flush=True)
+                return Tally(), [line], seconds
+            seconds = seconds | {test: core_seconds() - before}
+    tally, bad = Tally(), []
     for mutant in mutants:
         with copy.with_source(mutant):
-            killed = copy.fails(tests, 10 + 3 * unchanged_s)
+            killed = copy.fails(tests, 10 + 3 * sum(seconds[test] for test in tests))
         tally.n += 1
         tally.survivors += not killed
         tally.explained += not killed and mutant.key in known
@@ -308,7 +306,7 @@ def tried(
         flush=True,
     )
     print("".join(f"  {line}\n" for line in bad), end="", flush=True)
-    return tally, bad
+    return tally, bad, seconds
 
 
 def core_seconds() -> float:
