@@ -31,7 +31,7 @@ check: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m safety_regions.config.generate --check
 
 # Whether the tests fail when the core is wrong: takes an hour or two, so it is no part of `make test`. WORDS are for the program,
-# such as `--all select.py` (tests/mutation/mutants.py).
+# such as `--all regions/select.py` (tests/mutation/mutants.py).
 mutants: $(VENV)/.installed-mutation
 	$(VENV)/bin/python tests/mutation/mutants.py $(WORDS)
 

@@ -65,6 +65,9 @@ def test_markdown_has_a_cell_and_a_reason_for_every_verdict(planted):
     above = next(v for v in found.verdicts if v.claim.id == "above_chance")
     assert cells[2][2].strip() == f"✓ holds ({above.outcome.effect:.2f})"
     assert sum(line.startswith("- ") for line in lines) == len(found.verdicts)
+    # Markdown would take a claim right below a reason for a part of that reason.
+    claims = [i for i, line in enumerate(lines) if line.startswith("**")]
+    assert len(claims) == len(CATALOGUE) and all(lines[i - 1] == "" for i in claims)
 
 
 def test_thresholds_of_the_configuration_count(planted):

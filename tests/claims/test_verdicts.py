@@ -63,6 +63,12 @@ def test_the_whole_interval_has_to_be_on_one_side(low, high, above, decision):
     assert (outcome.decision, outcome.effect) == (decision, 0.5)
 
 
+def test_a_number_without_an_interval_is_undecided_and_says_why():
+    outcome = against(Estimate(0.9, n_sets=3), 0.5, above=True)
+    assert (outcome.decision, outcome.effect) == (UNDECIDED, 0.9)
+    assert outcome.reason == "No interval: without one of the 3 sets it is undefined."
+
+
 def test_without_evidence_every_claim_is_undecided_and_says_so():
     for claim, test in TESTS.items():
         outcome = test(evidence(empty()))

@@ -88,19 +88,18 @@ def test_random_controls_of_equal_matrices_have_nothing_to_do_with_each_other():
     shapes = {f"{layer}.q": (40, 50) for layer in range(3)}
     region = packed({name: np.arange(2000).reshape(40, 50) < 200 for name in shapes})
     keys = ["0/a/raw", "1/a/raw", "0/b/raw"]
-    drawn = [
-        unpack(random_like(region, shapes, "weight", None, key)(name), (40, 50)) for key in keys for name in shapes
-    ]
+    header = header_for("weight", shapes)
+    drawn = [unpack(random_like(region, header, None, key)(name), (40, 50)) for key in keys for name in shapes]
     shared = [int((a & b).sum()) for i, a in enumerate(drawn) for b in drawn[:i]]
     assert len(shared) == 36
     assert max(shared) < 50 and np.mean(shared) == pytest.approx(20, abs=4)
 
 
 def test_random_layers_follow_the_key():
-    names = {f"{i}.layer": (1, 1) for i in range(20)}
+    header = header_for("layer", {f"{i}.layer": (1, 1) for i in range(20)})
     real = as_layers({0}, 20)
     found = [
-        layers_of(random_like(real, names, "layer", None, key), 20)
+        layers_of(random_like(real, header, None, key), 20)
         for key in ("0/a/raw", "0/a/raw", "1/a/raw", "0/b/raw", "0/a/refined")
     ]
     assert found[0] == found[1] and len({tuple(of) for of in found}) > 2

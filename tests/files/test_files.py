@@ -40,7 +40,7 @@ def test_a_killed_write_leaves_the_old_file(tmp_path):
     files.write_text(path, "old")
     code = f"""
 import os, signal
-from safety_regions.store import atomic_path
+from safety_regions.files import atomic_path
 with atomic_path({str(path)!r}) as temporary:
     temporary.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,6 +1,7 @@
 """Small changes of a module's source: those of cosmic-ray's operators, and some nearer to what people get wrong.
 
-Left alone are the words of errors, what progress says, annotations and decorators: no result follows from them.
+Left alone are the words of errors, what progress says, annotations, decorators and stars in signatures: no result
+follows from them.
 """
 
 import ast
@@ -17,6 +18,8 @@ LEFT_OUT = ("VariableReplacer", "VariableInserter", "_Eq_Is", "_Is_Eq", "_NotEq_
 """Operators that need arguments, and those whose changes are the same for words and None, which is most of them."""
 SWAPPED = {"min": "max", "max": "min", "any": "all", "all": "any", "ceil": "floor", "floor": "ceil", "mean": "max"}
 SAID = ("progress", "note", "warn")
+UNSEEN = ("device", "strict")
+"""Keywords that change nothing on a machine without a GPU, or only what a mistake elsewhere leads to."""
 Place = tuple[int, int, int, int]
 """Line, column, end line, end column; lines from 1."""
 
@@ -105,7 +108,8 @@ def _own(source: str) -> Iterator[Change]:
 
 def _of_call(source: str, call: ast.Call) -> Iterator[Change]:
     if len(call.args) + len(call.keywords) > 1:
-        yield from _dropped(source, [_place(keyword) for keyword in call.keywords], "own/drop-keyword", alone=True)
+        keywords = [_place(keyword) for keyword in call.keywords if keyword.arg not in UNSEEN]
+        yield from _dropped(source, keywords, "own/drop-keyword", alone=True)
     named = (
         call.func.id
         if isinstance(call.func, ast.Name)
@@ -156,10 +160,21 @@ def _spared(tree: ast.Module) -> Iterator[Place]:
             name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
             if name in SAID:
                 yield _place(node)
-        if isinstance(node, ast.Import | ast.ImportFrom) or (isinstance(node, ast.keyword) and node.arg == "strict"):
+        if isinstance(node, ast.FunctionDef):
+            yield from _star(node.args)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield _place(node)
+        if isinstance(node, ast.keyword) and node.arg in UNSEEN:
             yield _place(node)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             yield _place(node)
+
+
+def _star(of: ast.arguments) -> Iterator[Place]:
+    """The bare star before the arguments that are given by name, which cosmic-ray takes for a product."""
+    before = [*of.posonlyargs, *of.args, *of.defaults]
+    if of.kwonlyargs and of.vararg is None and before:
+        yield *max(_place(node)[2:] for node in before), *_place(of.kwonlyargs[0])[:2]
 
 
 def _is_type(node: ast.Assign) -> bool:

@@ -1,7 +1,7 @@
 """Whether the tests of the core fail when it is wrong: change it a little in many ways, and run its tests each time.
 
     make mutants                                              a sample of each module, in an hour or two on one core
-    python tests/mutation/mutants.py --all select.py          every change of one module
+    python tests/mutation/mutants.py --all regions/select.py  every change of one module
 
 Nothing is changed in place: the tests run in a copy. What is to survive stands in survivors.toml with its reason; the
 command fails by any other survivor, by one there that is killed by now, and if more than a twentieth of all survive.
@@ -9,8 +9,12 @@ command fails by any other survivor, by one there that is killed by now, and if 
 
 import argparse
 import contextlib
+import gc
+import importlib
 import os
+import pickle
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,10 +22,13 @@ import sys
 import time
 import tomllib
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -29,6 +36,8 @@ SOURCE = Path("src/safety_regions")
 HEAVY = (
     "beartype",
     "datasets",
+    "filelock",
+    "hydra",
     "hypothesis",
     "jaxtyping",
     "numba",
@@ -37,13 +46,19 @@ HEAVY = (
     "peft",
     "pyarrow",
     "pyarrow.parquet",
+    "pydantic",
     "pytest",
+    "safetensors.torch",
     "scipy.special",
+    "snakemake.io",
     "torch",
     "transformers",
+    "xdist.plugin",
     "yaml",
 )
 """What tests import beside the package: loaded once, before a process is forked for each mutant."""
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -69,13 +84,10 @@ def sampled(module: str, source: str, n: int | None, seed: int) -> list[Mutant]:
 
     found = changes_of(source)
     if n is not None:
-        chance = random.Random(f"{seed}/{module}")
-        at = {}
-        for change in found:
-            at.setdefault(change.place, []).append(change)
-        places = list(at.values())
-        chance.shuffle(places)
-        found = [change for of in places for change in chance.sample(of, len(of))[:1]]
+        # Each has a rank of its own, so a place more or less moves none of the others.
+        found.sort(key=lambda change: random.Random(f"{seed}/{module}/{change}").random())
+        found.sort(key=lambda change: random.Random(f"{seed}/{module}/{change.place}").random())
+        found = [next(of_place) for _, of_place in groupby(found, lambda change: change.place)]
     mutants: list[Mutant] = []
     for change in found:
         changed = change.applied(source)
@@ -103,6 +115,24 @@ class Copy:
                 shutil.copy2(ROOT / name, folder / name)
         subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
 
+    def load_unaffected(self, module: str, tests: list[str]) -> None:
+        """Load what these tests need of the package and no mutant of the module changes, checked as in tests."""
+        from jaxtyping import install_import_hook
+        from unaffected import unaffected
+
+        sys.path[:0] = self._own
+        files = [self.folder / "tests" / test.partition("::")[0] for test in tests if "/" in test]
+        files += [self.folder / "tests/conftest.py", *(self.folder / "tests/support").glob("*.py")]
+        with install_import_hook("safety_regions", "beartype.beartype"):
+            for name in unaffected(self.folder, module, files):
+                importlib.import_module(name)
+        # What is there to stay is not to be looked through by each process.
+        gc.freeze()
+
+    @property
+    def _own(self) -> list[str]:
+        return [str(self.folder / "src"), str(self.folder / "tests/support")]
+
     @contextlib.contextmanager
     def with_source(self, mutant: Mutant) -> Iterator[None]:
         """The module is the mutant while the block is open."""
@@ -117,11 +147,12 @@ class Copy:
             os.utime(file, times)
 
     def fails(self, tests: list[str], seconds: float, keep_compiled: bool = False) -> bool:
-        """Whether the tests fail, or take longer; in a process of their own, forked from this one."""
+        """Whether the tests fail, or need more seconds of a core; in a process of their own, forked from this one."""
         pid = os.fork()
         if pid == 0:
             code = 70
             try:
+                resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds)))
                 code = self._run(tests, keep_compiled)
             except BaseException:
                 traceback.print_exc()
@@ -129,7 +160,8 @@ class Copy:
                 sys.stderr.flush()
                 sys.stdout.flush()
                 os._exit(code)
-        end = time.monotonic() + seconds
+        # Others may be at work on the machine; and who waits for what never comes needs no core.
+        end = time.monotonic() + 10 * seconds
         while time.monotonic() < end:
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
@@ -147,10 +179,9 @@ class Copy:
         log = os.open(self.folder / "mutant.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(log, stream)
-        own = [str(self.folder / "src"), str(self.folder / "tests/support")]
         sys.dont_write_bytecode = not keep_compiled
-        sys.path[:0] = own
-        os.environ |= {"PYTHONPATH": os.pathsep.join(own)} | ({} if keep_compiled else {"PYTHONDONTWRITEBYTECODE": "1"})
+        os.environ |= {"PYTHONPATH": os.pathsep.join(self._own)}
+        os.environ |= {} if keep_compiled else {"PYTHONDONTWRITEBYTECODE": "1"}
         words = [f"tests/{test}" if "/" in test else test for test in tests]
         # Hypothesis is loaded before pytest could rewrite its assertions, which it warns of.
         options = [
@@ -190,14 +221,42 @@ def main() -> int:
     load_once()
     with TemporaryDirectory(prefix="mutants-") as folder:
         copy = Copy(Path(folder))
-        tallies, bad = {}, []
+        tallies, bad, seconds = {}, [], {}
+        n = None if asked.all else asked.sample
         for module in asked.modules or settings["tests"]:
-            tally, own_bad = tried(
-                copy, module, settings["tests"][module], known, None if asked.all else asked.sample, asked.seed
+            tests = settings["tests"][module]
+            mutants = sampled(module, (ROOT / SOURCE / module).read_text(encoding="utf-8"), n, asked.seed)
+            tallies[module], own_bad, seconds = in_a_process(
+                partial(tried, copy, module, tests, mutants, known, seconds)
             )
-            tallies[module] = tally
             bad += own_bad
     return summed_up(tallies, bad, settings["most_survivors"])
+
+
+def in_a_process(work: Callable[[], R]) -> R:
+    """What `work` returns, in a process forked for it: what it loads is not there for the next."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            with open(write, "wb") as result:
+                pickle.dump(work(), result)
+            code = 0
+        except SystemExit as end:
+            print(end, file=sys.stderr)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            sys.stdout.flush()
+            os._exit(code)
+    os.close(write)
+    with open(read, "rb") as result:
+        answer = result.read()
+    if os.waitpid(pid, 0)[1]:
+        sys.exit(1)
+    return pickle.loads(answer)
 
 
 def load_once() -> None:
@@ -205,21 +264,32 @@ def load_once() -> None:
     os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
     for name in HEAVY:
         __import__(name)
+    gc.freeze()
     assert "safety_regions" not in sys.modules
 
 
-def tried(copy: Copy, module: str, tests: list[str], known: dict, n: int | None, seed: int) -> tuple[Tally, list[str]]:
-    """The mutants of a module, each tested; and lines about those that are not as they should be."""
-    source = (ROOT / SOURCE / module).read_text(encoding="utf-8")
+def tried(
+    copy: Copy, module: str, tests: list[str], mutants: list[Mutant], known: dict, seconds: dict[str, float]
+) -> tuple[Tally, list[str], dict[str, float]]:
+    """The mutants of a module, each tested; and lines about those that are not as they should be.
+
+    `seconds`: of a core that tests took without any change, as far as they have been run; returned with these.
+    """
+    copy.load_unaffected(module, tests)
+    began = core_seconds()
+    for test in tests:
+        if test not in seconds:
+            before = core_seconds()
+            if copy.fails([test], 900, keep_compiled=True):
+                shown = (copy.folder / "mutant.log").read_text(errors="replace")[-3000:]
+                line = f"{module}: {test} fails without any change"
+                print(f"{line}\n{shown}", flush=True)
+                return Tally(), [line], seconds
+            seconds = seconds | {test: core_seconds() - before}
     tally, bad = Tally(), []
-    began = time.monotonic()
-    if copy.fails(tests, 900, keep_compiled=True):
-        shown = (copy.folder / "mutant.log").read_text(errors="replace")[-3000:]
-        sys.exit(f"{module}: its tests fail without any change\n{shown}")
-    seconds = time.monotonic() - began
-    for mutant in sampled(module, source, n, seed):
+    for mutant in mutants:
         with copy.with_source(mutant):
-            killed = copy.fails(tests, 15 + 3 * seconds)
+            killed = copy.fails(tests, 10 + 3 * sum(seconds[test] for test in tests))
         tally.n += 1
         tally.survivors += not killed
         tally.explained += not killed and mutant.key in known
@@ -232,11 +302,17 @@ def tried(copy: Copy, module: str, tests: list[str], known: dict, n: int | None,
     print(
         f"{module:28} {tally.n:4} mutants {killed:4} killed {tally.survivors:3} survived "
         f"({tally.survivors / max(1, tally.n):.0%}), "
-        f"{tally.explained} of them explained; {seconds:.0f} s without any change",
+        f"{tally.explained} of them explained; {core_seconds() - began:.0f} s of a core",
         flush=True,
     )
     print("".join(f"  {line}\n" for line in bad), end="", flush=True)
-    return tally, bad
+    return tally, bad, seconds
+
+
+def core_seconds() -> float:
+    """That this process and all that it waited for took of a core."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(of.ru_utime + of.ru_stime for of in used)
 
 
 def summed_up(tallies: dict[str, Tally], bad: list[str], most: float) -> int:
@@ -251,7 +327,7 @@ def summed_up(tallies: dict[str, Tally], bad: list[str], most: float) -> int:
     )
     if share > most:
         print(f"more than {most:.0%} survived")
-    if bad:
+    if any(line.startswith("survived") for line in bad):
         print("a survivor needs a test, or a line in tests/mutation/survivors.toml that says why nothing could see it")
     return int(bool(bad) or share > most)
 

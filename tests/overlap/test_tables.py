@@ -260,7 +260,7 @@ def test_the_table_of_growing_overlap_follows_the_seed_of_the_recipe(tmp_path):
     for run, seed in (("first", 0), ("again", 0), ("other", 1)):
         sets = {"safety": [[n, digests[n]] for n in names[:-1]], "utility": [["u", digests["u"]]]}
         recipe = {"kind": "overlap", "version": 2, **sets, "p": 0.1, "orders": {"n_orders": 4, "seed": seed}}
-        overlap_step(Entry(str(tmp_path / run), recipe, {name: str(path) for name, path in inputs.items()}))
+        overlap_step(Entry.parse(str(tmp_path / run), recipe, {name: str(path) for name, path in inputs.items()}))
         made[run] = {name: pd.read_parquet(tmp_path / run / f"{name}.parquet") for name in ("pairs", "nway", "sizes")}
     added = {
         run: [tuple(of) for _, of in tables["nway"].groupby(["stage", "q", "order"])["added"]]

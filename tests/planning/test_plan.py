@@ -3,6 +3,7 @@ else.
 """
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def in_project(monkeypatch):
 def plan_of(**changes) -> Plan:
     run = RunConfig.model_validate(changes)
     return make_plan(run, load_registries(run))
+
+
+@cache
+def default_plan() -> Plan:
+    """Made once, and only to be looked at."""
+    return plan_of()
 
 
 def paths(plan: Plan, kind: str) -> set[str]:
@@ -78,7 +85,7 @@ def test_every_method_with_options_is_in_the_catalogue():
 
 
 def test_the_default_run_wants_every_combination_once():
-    plan = plan_of()
+    plan = default_plan()
     assert {kind: len(paths(plan, kind)) for kind in KINDS} == DEFAULT_COUNTS
 
 
@@ -117,13 +124,13 @@ def test_the_default_run_wants_every_combination_once():
     ],
 )
 def test_a_change_moves_exactly_what_depends_on_it(changes, moved):
-    before, after = plan_of(), plan_of(**changes)
+    before, after = default_plan(), plan_of(**changes)
     assert [kind for kind in KINDS if paths(before, kind) != paths(after, kind)] == moved
 
 
 def test_one_more_set_adds_its_own_and_moves_only_what_compares():
     sets = RunConfig().datasets.safety
-    before, after = plan_of(datasets={"safety": sets[:9]}), plan_of()
+    before, after = plan_of(datasets={"safety": sets[:9]}), default_plan()
     for kind in ("dataset", "prompts", "pairs", "statistics", "region"):
         assert paths(before, kind) < paths(after, kind)
         assert {re.split(r"[.-]", Path(p).name)[0] for p in paths(after, kind) - paths(before, kind)} == {"syn_cheat"}
@@ -175,7 +182,7 @@ def test_a_job_is_told_of_what_it_makes_and_of_what_is_in_place(tmp_path, monkey
 
 
 def test_a_models_tables_are_one_job_and_its_figures_another():
-    plan = plan_of()
+    plan = default_plan()
     for model in plan.run.models:
         made = {
             batch.step: sorted(a.kind for a in batch.artifacts)
@@ -187,7 +194,7 @@ def test_a_models_tables_are_one_job_and_its_figures_another():
 
 
 def test_no_path_is_wanted_by_two_recipes():
-    plan = plan_of()
+    plan = default_plan()
     assert len({a.path for a in plan.made.values()}) == len(plan.made) == len({a.digest for a in plan.made.values()})
 
 
@@ -199,16 +206,15 @@ def test_what_a_run_leaves_open_is_decided_in_its_recipes():
             "nlsr": {"adapter": {"harmful": ["syn_build", "syn_steal"], "offset": 32}},
         }
     }
-    assert {k: paths(plan_of(), k) for k in KINDS if k != "report"} == {
-        k: paths(plan_of(**named), k) for k in KINDS if k != "report"
-    }
+    left_open, decided = default_plan(), plan_of(**named)
+    assert [kind for kind in KINDS if paths(left_open, kind) != paths(decided, kind)] == ["report"]
     plan = plan_of(models=["smollm2-135m-aligned"])
     assert plan.adapters == {("smollm2-135m-aligned", "nlsr"): plan.models["smollm2-135m-aligned"]}
 
 
 def test_regions_of_snip_and_wanda_keep_their_digests():
     """Other methods came later; what was made before them is found again."""
-    plan = plan_of()
+    plan = default_plan()
     assert plan.regions["tiny-llama", "snip"]["syn_build"].key == "9ab9793cca46"
     assert plan.regions["tiny-llama", "wanda"]["syn_build"].key == "382d8003d2c3"
 
@@ -233,14 +239,14 @@ def test_what_a_recipe_names_is_handed_over_and_nothing_else(changes):
 
 
 def test_whatever_is_handed_over_is_made_by_the_plan_too():
-    plan = plan_of()
+    plan = default_plan()
     for artifact in plan.made.values():
         assert all(plan.made[source.key] is source for source in artifact.inputs.values())
 
 
 def test_everything_is_made_for_the_report():
     """What no target needs would never be made, or for nothing."""
-    plan = plan_of()
+    plan = default_plan()
     needed, pending = set(), [*plan.targets]
     while pending:
         artifact = pending.pop()
@@ -252,7 +258,7 @@ def test_everything_is_made_for_the_report():
 
 def test_every_artifact_but_single_ones_is_in_one_batch():
     """Single jobs make datasets, prompts, models, adapters, the table of prompts and the report."""
-    plan = plan_of()
+    plan = default_plan()
     single = {"dataset", "prompts", "prompt_overlap", "model", "adapter", "report"}
     assert {a.path for a in plan.made.values() if a.kind not in single} == set(plan.batch_of)
     assert sum(len(batch.artifacts) for batch in plan.batches.values()) == len(plan.batch_of)

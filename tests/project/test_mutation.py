@@ -1,5 +1,6 @@
 """The lists of `make mutants` speak of modules, tests and lines that are there."""
 
+import runpy
 import tomllib
 from pathlib import Path
 
@@ -24,6 +25,14 @@ def test_what_decides_regions_and_claims_is_in_the_list(folder):
     without_steps = {"__init__.py", "catalogue.py", "interface.py", "planted.py"}
     modules = {file.name for file in (SOURCE / folder).glob("*.py")} - without_steps
     assert modules == {Path(module).name for module in TESTED if module.startswith(f"{folder}/")}
+
+
+def test_what_is_loaded_once_for_all_mutants_has_nothing_of_the_changed_module():
+    unaffected = runpy.run_path(str(TESTS / "mutation/unaffected.py"))["unaffected"]
+    kept = unaffected(TESTS.parent, "artifacts/receipts.py", [TESTS / "artifacts/test_receipts.py"])
+    assert "safety_regions.files" in kept
+    # The one is the module itself, the other imports it by way of recipes.
+    assert not {"safety_regions.artifacts.receipts", "safety_regions.planning.plan"} & set(kept)
 
 
 def test_every_accepted_survivor_has_a_reason_and_its_line_is_there():

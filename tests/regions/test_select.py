@@ -113,6 +113,14 @@ def test_a_model_is_cut_as_its_joined_scores_are(monkeypatch, kept, kind):
         np.testing.assert_array_equal(found >= level_of(grid, fraction), mask)
 
 
+def test_a_grid_has_as_many_fractions_as_four_bits_have_levels():
+    """A level is stored in four bits, and one of them says that an element is outside all fractions."""
+    fractions = tuple(round(0.01 * k, 2) for k in range(1, 17))
+    assert Cut(fractions[:15], "matrix").grid == fractions[:15]
+    with pytest.raises(UserError, match="grid"):
+        Cut(fractions, "matrix")
+
+
 def test_rows_are_units_of_scope_row():
     scores = np.random.default_rng(1).random((6, 50), np.float32)
     ((_, levels),) = select(["0.q"], lambda _: scores, Cut((0.1,), "row"))
