@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from random_models import FAMILIES, random_model
+from some_recipes import some_recipe
 
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.models import ModelSpec
@@ -98,7 +99,7 @@ MODELS = {
 
 def folder(name: str, **inputs: Artifact) -> Artifact:
     """The prepared folder of a model."""
-    return Artifact({"kind": "model", "model": name}, name, inputs)
+    return Artifact(some_recipe("model", model=name), name, inputs)
 
 
 def sized(name: str) -> ModelSize:
