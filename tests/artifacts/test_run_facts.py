@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from safety_regions.artifacts import receipts, run_facts
+from safety_regions.artifacts import run_facts
 
 NO_GPU = {"gpu": None, "n_gpus": 0, "gpu_peak_memory_mib": 0}
 
@@ -53,9 +53,7 @@ def test_only_a_gpu_that_was_used_counts(monkeypatch, torch, facts):
 
 
 def test_torch_is_not_imported_for_it(tmp_path):
-    code = (
-        "import sys; from safety_regions import receipts; receipts.write('a', {}, {}); sys.exit('torch' in sys.modules)"
-    )
+    code = "import sys; from safety_regions.artifacts import receipts; receipts.write('a', {}, {}); sys.exit('torch' in sys.modules)"
     (tmp_path / "a").write_text("a")
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0
     assert (tmp_path / "a.run.json").exists()
@@ -88,6 +86,6 @@ def test_without_git_or_repository_there_is_no_commit(tmp_path, monkeypatch, git
 
 
 def test_run_facts_tell_processes_apart():
-    facts = receipts._run_facts()
-    assert facts["process"] == receipts._run_facts()["process"] == run_facts.PROCESS and len(run_facts.PROCESS) == 32
+    facts = run_facts.run_facts()
+    assert facts["process"] == run_facts.run_facts()["process"] == run_facts.PROCESS and len(run_facts.PROCESS) == 32
     assert {"gpu", "n_gpus", "commit", "dirty", "wall_seconds"} <= facts.keys()

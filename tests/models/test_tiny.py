@@ -84,8 +84,9 @@ def test_loaded_model_refuses_and_helps_as_its_receipt_says(twice):
 
 def test_a_model_that_does_not_learn_is_refused_with_its_figures(tmp_path):
     source = TinyModel(**SMALL | {"steps": 1, "layers": 1, "hidden_size": 16})
+    spec = ModelSpec(source=source, licence="L", citation="C")
     with pytest.raises(UserError, match=r"refuses \d+% of held-out harmful prompts and helps with \d+%") as caught:
-        make(source, {}, Inputs(), tmp_path)
+        make(source, model_recipe("toy", spec), Inputs(), tmp_path)
     assert "95%" in caught.value.expected and "steps" in caught.value.hint
     assert list(tmp_path.iterdir()) == []
 

@@ -11,8 +11,8 @@ import argparse
 import contextlib
 import gc
 import importlib
+import json
 import os
-import pickle
 import random
 import resource
 import shutil
@@ -23,12 +23,11 @@ import time
 import tomllib
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -57,8 +56,6 @@ HEAVY = (
     "yaml",
 )
 """What tests import beside the package: loaded once, before a process is forked for each mutant."""
-
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -204,6 +201,10 @@ class Tally:
     survivors: int = 0
 
 
+Tried = tuple[Tally, list[str], dict[str, float]]
+"""What became of a module's mutants, lines about those that are not as they should be, and the seconds of tests."""
+
+
 def main() -> int:
     settings = tomllib.loads((HERE / "modules.toml").read_text())
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -233,7 +234,7 @@ def main() -> int:
     return summed_up(tallies, bad, settings["most_survivors"])
 
 
-def in_a_process(work: Callable[[], R]) -> R:
+def in_a_process(work: Callable[[], Tried]) -> Tried:
     """What `work` returns, in a process forked for it: what it loads is not there for the next."""
     read, write = os.pipe()
     pid = os.fork()
@@ -241,7 +242,8 @@ def in_a_process(work: Callable[[], R]) -> R:
         code = 1
         try:
             with open(write, "wb") as result:
-                pickle.dump(work(), result)
+                tally, bad, seconds = work()
+                result.write(json.dumps([asdict(tally), bad, seconds]).encode())
             code = 0
         except SystemExit as end:
             print(end, file=sys.stderr)
@@ -256,7 +258,8 @@ def in_a_process(work: Callable[[], R]) -> R:
         answer = result.read()
     if os.waitpid(pid, 0)[1]:
         sys.exit(1)
-    return pickle.loads(answer)
+    tally, bad, seconds = json.loads(answer)
+    return Tally(**tally), bad, seconds
 
 
 def load_once() -> None:
@@ -270,7 +273,7 @@ def load_once() -> None:
 
 def tried(
     copy: Copy, module: str, tests: list[str], mutants: list[Mutant], known: dict, seconds: dict[str, float]
-) -> tuple[Tally, list[str], dict[str, float]]:
+) -> Tried:
     """The mutants of a module, each tested; and lines about those that are not as they should be.
 
     `seconds`: of a core that tests took without any change, as far as they have been run; returned with these.

@@ -146,7 +146,7 @@ NAMED = r"`((?:src|config|docs|scripts|tests|rules|profiles|envs|benchmarks)/[\w
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_every_path_that_a_page_names_exists(page):
-    made_by_a_run = re.compile(r"my_|meanabs|\.sif$|benchmarks/results\.json")
+    made_by_a_run = re.compile(r"my_|meanabs|contrast|\.sif$|benchmarks/results\.json")
     for path in re.findall(NAMED, page.read_text("utf-8")):
         assert made_by_a_run.search(path) or (ROOT / path).exists(), path
 

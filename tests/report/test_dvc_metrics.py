@@ -19,6 +19,7 @@ from figure_tables import make_tables
 
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import Artifact
+from safety_regions.config.model_method import ModelMethod
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
 from safety_regions.evaluation.table import COLUMNS
@@ -80,7 +81,9 @@ def publish(folder: Path, q: float, refined: dict[str, float]) -> dict:
     )
     report = Artifact(recipe, "own")
     write_report(recipe, Paths(parts, "--parts"), Path(report.path))
-    export_report(Plan(run, Registries({}, {}), regions={("tiny", m): {} for m in METHODS}, targets=[report]))
+    export_report(
+        Plan(run, Registries({}, {}), regions={ModelMethod("tiny", m): {} for m in METHODS}, targets=[report])
+    )
     return json.loads(Path("figures/own/metrics.json").read_text())
 
 

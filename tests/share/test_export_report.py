@@ -9,6 +9,7 @@ from some_recipes import some_recipe
 
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import Artifact
+from safety_regions.config.model_method import ModelMethod
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
 from safety_regions.errors import UserError
@@ -39,7 +40,7 @@ def plan_with(files: dict[str, str], made: bool = True) -> Plan:
         for name, text in files.items():
             Path(report.path, name).write_text(text)
         receipts.write(report.path, report.recipe.as_json(), {})
-    return Plan(RunConfig(name="own"), Registries({}, {}), regions={("tiny", "snip"): {}}, targets=[report])
+    return Plan(RunConfig(name="own"), Registries({}, {}), regions={ModelMethod("tiny", "snip"): {}}, targets=[report])
 
 
 def state() -> dict[str, tuple[bytes, int]]:

@@ -171,7 +171,7 @@ def code_of(recipe: Mapping) -> dict[str, str]:
     """The digest of each module, or file, that decides the bytes of what this recipe makes, by its name.
 
     Names are relative to this package: `regions.select`, `report/page/page.html`. A recipe of no known kind has none,
-    nor one that lacks what its makers go by.
+    nor one that lacks what its makers go by, or whose maker is gone.
     """
     return {name: _digest_today(history(), name) for name in reached_from(_makers(recipe))}
 
@@ -194,9 +194,11 @@ def _changed(makers: tuple[str, ...], code: tuple[tuple[str, str], ...]) -> tupl
 
 def _makers(recipe: Mapping) -> tuple[str, ...]:
     try:
-        return tuple(maker.format(**recipe) for maker in KINDS[recipe["kind"]].makers)
+        makers = tuple(maker.format(**recipe) for maker in KINDS[recipe["kind"]].makers)
     except KeyError:
         return ()
+    # A receipt may outlive the method that it speaks of.
+    return makers if all(path_of(maker).is_file() for maker in makers) else ()
 
 
 @cache
