@@ -53,7 +53,12 @@ def test_only_a_gpu_that_was_used_counts(monkeypatch, torch, facts):
 
 
 def test_torch_is_not_imported_for_it(tmp_path):
-    code = "import sys; from safety_regions.artifacts import receipts; receipts.write('a', {}, {}); sys.exit('torch' in sys.modules)"
+    code = """
+import sys
+from safety_regions.artifacts import receipts
+receipts.write("a", {}, {})
+sys.exit("torch" in sys.modules)
+"""
     (tmp_path / "a").write_text("a")
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0
     assert (tmp_path / "a.run.json").exists()
