@@ -77,7 +77,7 @@ def test_every_kind_says_by_which_code_it_was_made():
         code = code_of(recipe)
         makers = [maker.format(**recipe) for maker in KINDS[recipe["kind"]].makers]
         assert set(makers) <= set(code), recipe
-        assert {name: history().digest(name) for name in code} == code
+        assert {name: history().today(name).digest for name in code} == code
 
 
 def test_code_is_reached_by_imports_however_they_are_written():
@@ -126,7 +126,7 @@ def all_names(root: Path) -> tuple[str, ...]:
 def forget() -> None:
     for cached in (
         history,
-        code_history._digest_today,
+        code_history._today,
         code_history.reached_from,
         code_history._changed,
     ):
@@ -135,19 +135,19 @@ def forget() -> None:
 
 def forget_today() -> None:
     """Of the package of today only its state: the history stays."""
-    code_history._digest_today.cache_clear()
+    code_history._today.cache_clear()
 
 
 def today() -> dict[str, str]:
     forget()
-    return {name: history().digest(name) for name in code_history.deciding_names()}
+    return {name: history().today(name).digest for name in code_history.deciding_names()}
 
 
 def test_a_file_as_it_was_noted_is_not_parsed(package, monkeypatch):
-    expected = today(), history().imports("a")
+    expected = today(), history().today("a")
     monkeypatch.setattr(code_history, "digest_of_source", lambda text: pytest.fail("parsed"))
     monkeypatch.setattr(code_history, "imports_of_source", lambda text: pytest.fail("parsed"))
-    assert (today(), history().imports("a")) == expected
+    assert (today(), history().today("a")) == expected
 
 
 def test_a_changed_number_is_seen_and_can_be_accepted(package):

@@ -146,7 +146,7 @@ def test_code_that_changed_since_is_a_warning(project, capsys):
     artifact = Artifact(some_recipe("region"), "coded")
     Path(artifact.path).write_text("bytes")
     receipts.write(artifact.path, artifact.recipe.as_json(), {})
-    set_code(artifact.path, files=history().digest("files"), regions__select="0", gone="0")
+    set_code(artifact.path, files=history().today("files").digest, regions__select="0", gone="0")
     code, text = told(capsys)
     assert code == 0 and "regions.select has changed since 1 artifacts" in text and "safety-regions accept" in text
     assert "gone has changed" in text and "files has" not in text

@@ -37,6 +37,14 @@ class Past:
     """What it imports in that state."""
 
 
+@dataclass(frozen=True)
+class State:
+    """A module, or a file beside modules, as it is now."""
+
+    digest: str
+    imports: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class CodeHistory:
     """Known states of all code that decides bytes. Asks for the files of today as they are."""
@@ -45,25 +53,16 @@ class CodeHistory:
     renamed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Modules that are gone -> where their code is now; nowhere if it was dropped."""
 
-    def digest(self, name: str) -> str:
-        """The digest of a module, or file, of today. Raises `FileNotFoundError` if there is none of this name."""
+    def today(self, name: str) -> State:
+        """A module, or file, of today. Raises `FileNotFoundError` if there is none of this name."""
         content = path_of(name).read_bytes()
         if "/" in name:
-            return digest_of_bytes(content)
+            return State(digest_of_bytes(content))
         known = self.past.get(name)
         if known and known.content == digest_of_bytes(content):
-            return known.digests[-1]
-        return digest_of_source(content.decode())
-
-    def imports(self, module: str) -> tuple[str, ...]:
-        """The modules of this package that a module of today imports."""
-        content = path_of(module).read_bytes()
-        known = self.past.get(module)
-        return (
-            known.imports
-            if known and known.content == digest_of_bytes(content)
-            else imports_of_source(content.decode())
-        )
+            return State(known.digests[-1], known.imports)
+        source = content.decode()
+        return State(digest_of_source(source), imports_of_source(source))
 
     def changed(self, code: Mapping[str, str]) -> list[str]:
         """Modules of today, or gone, whose code is none that makes the bytes of the digests in a receipt; sorted."""
@@ -74,7 +73,7 @@ class CodeHistory:
 
     def _same(self, name: str, digest: str) -> bool:
         try:
-            today = _digest_today(self, name)
+            today = _today(self, name).digest
         except FileNotFoundError:
             return False
         return digest == today or (name in self.past and {digest, today} <= set(self.past[name].digests))
@@ -82,12 +81,12 @@ class CodeHistory:
     def unknown(self) -> list[str]:
         """Modules and files whose state of today is not noted, and modules that are gone without a word; sorted."""
         names = deciding_names()
-        new = [n for n in names if n not in self.past or self.past[n].digests[-1] != self.digest(n)]
+        new = [n for n in names if n not in self.past or self.past[n].digests[-1] != self.today(n).digest]
         return sorted([*new, *(set(self.past) - set(names))])
 
     def lost(self, moved: Mapping[str, Iterable[str]]) -> list[str]:
         """Modules that are gone, are not `moved`, and whose code no new module has; sorted."""
-        today = {name: self.digest(name) for name in deciding_names()}
+        today = {name: self.today(name) for name in deciding_names()}
         return sorted(n for n in set(self.past) - set(today) - set(moved) if not self._equals(n, today))
 
     def accepted(
@@ -98,7 +97,7 @@ class CodeHistory:
         `moved`: modules that are gone -> where their code is now. One whose digest a new module has needs not be named.
         """
         names = deciding_names()
-        today = {name: self.digest(name) for name in names}
+        today = {name: self.today(name) for name in names}
         gone = {n: tuple((moved or {}).get(n, self._equals(n, today))) for n in set(self.past) - set(names)}
         renamed = {
             old: tuple(h for heir in heirs for h in gone.get(heir, (heir,))) for old, heirs in self.renamed.items()
@@ -125,11 +124,10 @@ class CodeHistory:
         name = recorded.removeprefix(f"{PACKAGE}.")
         return self.renamed.get(recorded, self.renamed.get(name, (name,)))
 
-    def _equals(self, gone: str, today: Mapping[str, str]) -> list[str]:
+    def _equals(self, gone: str, today: Mapping[str, State]) -> list[str]:
         """New modules with the code that one had that is gone."""
-        return [
-            name for name, digest in today.items() if name not in self.past and digest == self.past[gone].digests[-1]
-        ]
+        last = self.past[gone].digests[-1]
+        return [name for name, state in today.items() if name not in self.past and state.digest == last]
 
     def to_json(self) -> str:
         """As the file has it: one line a module."""
@@ -141,11 +139,9 @@ class CodeHistory:
         )
 
 
-def _past(name: str, digests: list[str], today: str) -> Past:
-    content = path_of(name).read_bytes()
-    states = tuple(dict.fromkeys(digest for digest in digests if digest != today))
-    imports = () if "/" in name else imports_of_source(content.decode())
-    return Past((*states, today), digest_of_bytes(content), imports)
+def _past(name: str, digests: list[str], today: State) -> Past:
+    before = tuple(dict.fromkeys(digest for digest in digests if digest != today.digest))
+    return Past((*before, today.digest), digest_of_bytes(path_of(name).read_bytes()), today.imports)
 
 
 def _as_json(past: Past) -> dict:
@@ -153,8 +149,8 @@ def _as_json(past: Past) -> dict:
 
 
 @cache
-def _digest_today(history: CodeHistory, name: str) -> str:
-    return history.digest(name)
+def _today(history: CodeHistory, name: str) -> State:
+    return history.today(name)
 
 
 @cache
@@ -173,7 +169,7 @@ def code_of(recipe: Mapping) -> dict[str, str]:
     Names are relative to this package: `regions.select`, `report/page/page.html`. A recipe of no known kind has none,
     nor one that lacks what its makers go by, or whose maker is gone.
     """
-    return {name: _digest_today(history(), name) for name in reached_from(_makers(recipe))}
+    return {name: _today(history(), name).digest for name in reached_from(_makers(recipe))}
 
 
 def changed_code(recipe: Mapping, code: Mapping[str, str]) -> tuple[str, ...]:
@@ -225,5 +221,5 @@ def reached_from(makers: tuple[str, ...]) -> tuple[str, ...]:
         module = pending.pop()
         if module not in reached:
             reached.add(module)
-            pending += history().imports(module)
+            pending += _today(history(), module).imports
     return with_files_beside(reached)
