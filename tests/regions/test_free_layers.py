@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from evaluate_case import OPTIONS
+from figure_tables import context_of
 from golden_artifacts import some_rows, write_model, write_rows
 from pipeline import ROOT
 
@@ -28,7 +29,6 @@ from safety_regions.planning.recipes.report import FiguresRecipe
 from safety_regions.planning.recipes.tables import EvaluateRecipe
 from safety_regions.regions.format import open_region
 from safety_regions.report.figures.nway import nway_table as drawn_table
-from safety_regions.report.figures.style import Context
 from safety_regions.steps import write
 from safety_regions.steps.draw_figures import draw_figures
 from safety_regions.steps.entry import Entry
@@ -100,7 +100,7 @@ def test_the_floor_of_two_free_layers_of_four_is_a_third(counts):
 
 
 def test_the_figure_s_floor_is_of_free_layers_too(counts):
-    context = Context("tiny", NAME, 3, Q, Q, "matrix", list("abc"), ["u"])
+    context = context_of("tiny", NAME, 3, Q, Q, "matrix", list("abc"), ["u"])
     drawn = drawn_table(nway_table(counts), size_table(counts, Q), context)
     raw = drawn[drawn["stage"] == "raw"].set_index("n")
     assert raw["floor_union"].to_numpy() == pytest.approx([1 / 2, 3 / 4, 7 / 8])
@@ -113,7 +113,7 @@ def test_every_figure_is_drawn(counts, tmp_path):
     tables = {"pairs": pair_table(counts, Q), "nway": nway_table(counts), "sizes": size_table(counts, Q)}
     for name, of in tables.items():
         of.to_parquet(folder / f"{name}.parquet")
-    context = vars(Context("tiny", NAME, 3, Q, Q, "matrix", list("abc"), ["u"]))
+    context = context_of("tiny", NAME, 3, Q, Q, "matrix", list("abc"), ["u"]).as_json()
     recipe = {
         "kind": "figures",
         "version": VERSIONS["figures"],

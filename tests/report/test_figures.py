@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from figure_tables import CONFIG, GRID, KINDS, NAMES, make_context, make_headline, make_tables, words
+from figure_tables import CONFIG, GRID, KINDS, NAMES, context_of, make_context, make_headline, make_tables, words
 
 from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
@@ -20,19 +20,19 @@ from safety_regions.report.figures.iou_matrix import iou_matrix_table
 from safety_regions.report.figures.iou_threshold import iou_threshold_table
 from safety_regions.report.figures.location import location_table
 from safety_regions.report.figures.nway import nway_table
-from safety_regions.report.figures.style import Context, text_colours
+from safety_regions.report.figures.style import text_colours
 from safety_regions.report.numbers import cell, number, shorten
 from safety_regions.steps.draw_figures import FIGURES, draw_figures
 from safety_regions.steps.entry import Entry
 
 
-def write_overlap(folder: Path, tables: dict[str, pd.DataFrame], context: Context) -> FiguresRecipe:
+def write_overlap(folder: Path, tables: dict[str, pd.DataFrame], context: FigureContext) -> FiguresRecipe:
     """The overlap folder with its receipt; returns the recipe of its figures."""
     folder.mkdir(parents=True)
     for name, table in tables.items():
         table.to_parquet(folder / f"{name}.parquet")
     digest = receipts.write(folder, {"kind": "overlap"}, {}).digest
-    return FiguresRecipe(style="", context=FigureContext(**vars(context)), overlap=digest)
+    return FiguresRecipe(style="", context=context, overlap=digest)
 
 
 CASES = [(2, 0.5, 0.0, 0), (3, 0.99, 1.0, 3), (12, 0.05, 0.0004, 2)]
@@ -116,7 +116,7 @@ def test_headline_shows_every_model_and_marks_what_is_undefined():
 
 
 def test_a_fraction_that_the_tables_lack_is_a_users_mistake():
-    context = Context("m", "snip", 32, 0.33, 0.05, "matrix", NAMES[:2], ["gsm8k"])
+    context = context_of("m", "snip", 32, 0.33, 0.05, "matrix", NAMES[:2], ["gsm8k"])
     with pytest.raises(UserError, match=r"no raw rows at q = 0\.33"):
         iou_matrix_table(make_tables(2, 0.5, 0.2)["pairs"], context)
 

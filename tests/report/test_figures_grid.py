@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from figure_tables import GRID, make_context, make_tables, words
+from figure_tables import GRID, context_of, make_context, make_tables, words
 
 from safety_regions.report.figures.nway import draw_nway, nway_table
-from safety_regions.report.figures.style import Context
 from safety_regions.report.figures.surface import draw_surface, signed, surface_table
 
 Q, P = 0.25, 0.5
-CONTEXT = Context("m", "snip", 8, Q, P, "matrix", ["x", "y", "z"], ["u"])
+CONTEXT = context_of("m", "snip", 8, Q, P, "matrix", ["x", "y", "z"], ["u"])
 
 
 def surface_pairs(rows: list[tuple]) -> pd.DataFrame:
@@ -63,7 +62,7 @@ def test_surface_frames_the_runs_fractions_and_prints_the_iou_before_refinement(
 
 
 def test_surface_draws_what_is_constant_undefined_or_of_one_fraction():
-    context = Context("m", "snip", 8, 0.1, 0.2, "matrix", ["x", "y"], ["u"])
+    context = context_of("m", "snip", 8, 0.1, 0.2, "matrix", ["x", "y"], ["u"])
     raw = ("raw", "", 0.1, np.nan, "all", 0.4, 0.1, 10, 10)
     for value in (0.6, np.nan):
         pairs = surface_pairs([raw, ("refined", "union", 0.1, 0.2, "all", value, 0.05, 4, 4)])

@@ -12,7 +12,6 @@ from safety_regions.methods import safelayer
 from safety_regions.planning.recipes.data import OfSet
 from safety_regions.planning.recipes.report import FigureContext, LayerCurvesRecipe
 from safety_regions.report.figures.layer_curves import draw_gap, draw_sweep, gap_table, sweep_table
-from safety_regions.report.figures.style import Context
 from safety_regions.steps.draw_figures import draw_layer_curves
 from safety_regions.steps.entry import Entry
 
@@ -111,7 +110,7 @@ def test_sweep_csv_has_the_counts_of_layers_tried_only(drawn):
 
 
 def test_curves_are_drawn_where_the_tables_say():
-    context = Context(**CONTEXT)
+    context = FigureContext(**CONTEXT)
     table = gap_table(ALL, context)
     axis = draw_gap(table, context).axes[0]
     drawn = [line.get_ydata() for line in axis.lines if len(line.get_xdata()) == 5]
@@ -129,7 +128,7 @@ def test_curves_are_drawn_where_the_tables_say():
 
 
 def test_a_model_without_any_gap_is_drawn_too():
-    context, none = Context(**CONTEXT), {name: statistics_of(0, found=False) for name in ALL}
+    context, none = FigureContext(**CONTEXT), {name: statistics_of(0, found=False) for name in ALL}
     assert len(draw_gap(gap_table(none, context), context).axes[0].lines) >= len(none)
     table = sweep_table(none, context)
     assert table.empty

@@ -1,13 +1,14 @@
 """Tables as the pipeline makes them, made up, for the tests of figures."""
 
+from dataclasses import fields
 from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
 from matplotlib.text import Text
 
+from safety_regions.planning.recipes.report import FigureContext
 from safety_regions.report.figures.headline import headline_columns
-from safety_regions.report.figures.style import Context
 
 GRID = [0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2]
 NAMES = [
@@ -28,8 +29,15 @@ KINDS = ["q", "k", "v", "o", "gate", "up", "down"]
 ELEMENTS = 100_000
 
 
-def make_context(sets: int, scope: str = "matrix") -> Context:
-    return Context("smollm2-135m-aligned", "snip", 32, 0.05, 0.05, scope, NAMES[:sets], ["alpaca_no_safety", "gsm8k"])
+def context_of(*values) -> FigureContext:
+    """A context by its values in their order."""
+    return FigureContext(**dict(zip([field.name for field in fields(FigureContext)], values, strict=True)))
+
+
+def make_context(sets: int, scope: str = "matrix") -> FigureContext:
+    return context_of(
+        "smollm2-135m-aligned", "snip", 32, 0.05, 0.05, scope, NAMES[:sets], ["alpaca_no_safety", "gsm8k"]
+    )
 
 
 def make_tables(sets: int, iou: float, refined: float, layers: int = 4, empty: int = 0) -> dict[str, pd.DataFrame]:

@@ -12,7 +12,7 @@ from safety_regions.report.figures.iou_threshold import draw_iou_threshold, iou_
 from safety_regions.report.figures.layer_curves import draw_gap, draw_sweep, gap_table, sweep_table
 from safety_regions.report.figures.location import draw_location, location_table
 from safety_regions.report.figures.nway import draw_nway, nway_table
-from safety_regions.report.figures.style import Context, save
+from safety_regions.report.figures.style import save
 from safety_regions.report.figures.surface import draw_surface, surface_table
 from safety_regions.steps.entry import Entry
 
@@ -33,7 +33,7 @@ def draw_figures(entry: Entry[FiguresRecipe]) -> None:
     Input: the folder of tables as `overlap`. Raises `UserError` if it is not the one the recipe names, or was altered.
     """
     overlap = entry.checked("overlap")
-    context = Context(**entry.recipe.context.as_json())
+    context = entry.recipe.context
     tables = {name: pd.read_parquet(overlap / f"{name}.parquet") for name in ("pairs", "nway", "sizes")}
     for name, (sources, make_table, draw) in FIGURES.items():
         table = make_table(*(tables[source] for source in sources), context)
@@ -47,7 +47,7 @@ def draw_layer_curves(entry: Entry[LayerCurvesRecipe]) -> None:
     Inputs by role: the region of each set by the set's name. Raises `UserError` for one that is missing, altered, or
     not the one that the recipe names.
     """
-    context = Context(**entry.recipe.context.as_json())
+    context = entry.recipe.context
     arrays = {name: _arrays(entry.facts(name)["curves"]) for name, _ in entry.recipe.regions}
     for name, make_table, draw in (("gap", gap_table, draw_gap), ("sweep", sweep_table, draw_sweep)):
         table = make_table(arrays, context)

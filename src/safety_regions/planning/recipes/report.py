@@ -10,14 +10,18 @@ from safety_regions.planning.recipes.data import OfSet
 
 @dataclass(frozen=True, kw_only=True)
 class FigureContext(Record):
-    """What every figure says of its run in the footer (`report.figures.style.Context`)."""
+    """What a figure is about; every figure says it in its footer."""
 
     model: str
     method: str
     n_samples: int
+    """Prompts per set."""
     q: float
+    """Fraction of the elements that a safety region holds."""
     p: float
+    """Fraction of the elements that a utility region holds and refinement removes."""
     scope: str
+    """Within what the top fraction is taken: row, matrix, layer or model."""
     safety: list[str]
     utility: list[str]
 

@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from safety_regions.overlap.counts import STAGES
+from safety_regions.planning.recipes.report import FigureContext
 from safety_regions.report.figures.style import (
     SHARES,
     TITLES,
-    Context,
     add_footer,
     at_fractions,
+    footer,
     mean_defined,
     new_figure,
     paper_style,
@@ -23,14 +24,14 @@ from safety_regions.report.figures.style import (
 from safety_regions.report.numbers import cell, number, shorten
 
 
-def iou_matrix_table(pairs: pd.DataFrame, context: Context) -> pd.DataFrame:
+def iou_matrix_table(pairs: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
     """One row per stage and pair (a, b) of safety sets at the context's q and p: iou and floor_iou in [0, 1] or NaN."""
     tables = [at_fractions(pairs, stage, context.q, context.p) for stage in STAGES]
     return pd.concat(tables)[["stage", "a", "b", "iou", "floor_iou"]].reset_index(drop=True)
 
 
 @paper_style
-def draw_iou_matrix(table: pd.DataFrame, context: Context) -> Figure:
+def draw_iou_matrix(table: pd.DataFrame, context: FigureContext) -> Figure:
     """Two heat maps of `iou_matrix_table`: below the diagonal IoU, above it the chance floor."""
     n = len(context.safety)
     # Wide enough for the titles, and for a number in every cell.
@@ -45,7 +46,7 @@ def draw_iou_matrix(table: pd.DataFrame, context: Context) -> Figure:
     bar = figure.colorbar(image, ax=axes, shrink=0.9, aspect=25, pad=0.02)
     bar.set_label("IoU (lower left),\nchance floor (upper right)")
     bar.outline.set_visible(False)
-    add_footer(figure, context.footer())
+    add_footer(figure, footer(context))
     return figure
 
 
@@ -54,7 +55,7 @@ def _title(stage: str, rows: pd.DataFrame) -> str:
     return f"{TITLES[stage]}\n{means}"
 
 
-def _draw_stage(axis: Axes, rows: pd.DataFrame, context: Context) -> AxesImage:
+def _draw_stage(axis: Axes, rows: pd.DataFrame, context: FigureContext) -> AxesImage:
     names = context.safety
     place = {name: index for index, name in enumerate(names)}
     values = np.full((len(names), len(names)), np.nan)

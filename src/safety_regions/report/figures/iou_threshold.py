@@ -5,12 +5,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from safety_regions.claims.rows import along_grid
+from safety_regions.planning.recipes.report import FigureContext
 from safety_regions.report.figures.curves import add_legend, draw_curves, scale_iou, summarise
-from safety_regions.report.figures.style import ONE_COLUMN, Context, add_footer, new_figure, paper_style
+from safety_regions.report.figures.style import ONE_COLUMN, add_footer, footer, new_figure, paper_style
 from safety_regions.report.numbers import percent
 
 
-def iou_threshold_table(pairs: pd.DataFrame, context: Context) -> pd.DataFrame:
+def iou_threshold_table(pairs: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
     """One row per stage and q: mean IoU over pairs, 10% and 90% quantiles, mean floor; refined with the union at p =
     q.
     """
@@ -18,7 +19,7 @@ def iou_threshold_table(pairs: pd.DataFrame, context: Context) -> pd.DataFrame:
 
 
 @paper_style
-def draw_iou_threshold(table: pd.DataFrame, context: Context) -> Figure:
+def draw_iou_threshold(table: pd.DataFrame, context: FigureContext) -> Figure:
     """Draw `iou_threshold_table`: lines, bands and dashed floors over a logarithmic q axis, the headline q marked."""
     figure = new_figure(ONE_COLUMN, 2.7)
     axis = figure.subplots()
@@ -35,6 +36,6 @@ def draw_iou_threshold(table: pd.DataFrame, context: Context) -> Figure:
     add_legend(figure, axis)
     add_footer(
         figure,
-        f"{context.footer(q=False, p=False)}; mean and 10–90% band over pairs, grey line at q = {percent(context.q)}",
+        f"{footer(context, q=False, p=False)}; mean and 10–90% band over pairs, grey line at q = {percent(context.q)}",
     )
     return figure

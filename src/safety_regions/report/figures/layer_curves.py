@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from safety_regions.report.figures.style import ONE_COLUMN, TWO_COLUMNS, Context, add_footer, new_figure, paper_style
+from safety_regions.planning.recipes.report import FigureContext
+from safety_regions.report.figures.style import ONE_COLUMN, TWO_COLUMNS, add_footer, new_figure, paper_style
 from safety_regions.report.numbers import shorten
 
 Statistics = Mapping[str, Mapping[str, np.ndarray]]
@@ -27,7 +28,7 @@ SHADES = {"safety": ("Blues", 0.45, 1.0), "utility": ("Oranges", 0.55, 0.9)}
 BOUNDS = {"upper": "Upper bound b, onset to b scaled", "lower": "Lower bound a, a to the chosen b scaled"}
 
 
-def gap_table(statistics: Statistics, context: Context) -> pd.DataFrame:
+def gap_table(statistics: Statistics, context: FigureContext) -> pd.DataFrame:
     """One row per set and layer: gap in radians; 1 or 0 for inside the range, onset of the gap, first smoothing."""
     rows: list[tuple] = []
     for name in _ordered(statistics, context):
@@ -40,7 +41,7 @@ def gap_table(statistics: Statistics, context: Context) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=GAP_COLUMNS)
 
 
-def sweep_table(statistics: Statistics, context: Context) -> pd.DataFrame:
+def sweep_table(statistics: Statistics, context: FigureContext) -> pd.DataFrame:
     """One row per set, bound (upper, lower) and layer tried: prompts refused, their share and that of the unscaled
     model, the scale alpha, and 1 for the bound chosen. A set without a gap was not tried and has no rows."""
     rows: list[tuple] = []
@@ -57,7 +58,7 @@ def sweep_table(statistics: Statistics, context: Context) -> pd.DataFrame:
 
 
 @paper_style
-def draw_gap(table: pd.DataFrame, context: Context) -> Figure:
+def draw_gap(table: pd.DataFrame, context: FigureContext) -> Figure:
     """Draw `gap_table`: a curve per set with its range marked, and the ranges below, named, in the curves' colours."""
     colours, names = _colours(context), list(table["set"].unique())
     figure = new_figure(ONE_COLUMN, 2.5 + 0.14 * len(names))
@@ -82,7 +83,7 @@ def draw_gap(table: pd.DataFrame, context: Context) -> Figure:
 
 
 @paper_style
-def draw_sweep(table: pd.DataFrame, context: Context) -> Figure:
+def draw_sweep(table: pd.DataFrame, context: FigureContext) -> Figure:
     """Draw `sweep_table`: the share of over-rejection prompts refused against either bound, chosen bounds marked."""
     colours = _colours(context)
     figure = new_figure(TWO_COLUMNS, 2.6)
@@ -143,7 +144,7 @@ def _sets(table: pd.DataFrame) -> Any:
     return table.groupby("set", sort=False)
 
 
-def _colours(context: Context) -> dict[str, Any]:
+def _colours(context: FigureContext) -> dict[str, Any]:
     """A shade of its role's colour for each set of the study, the same in every figure."""
     colours: dict[str, Any] = {}
     for role, names in (("safety", context.safety), ("utility", context.utility)):
@@ -152,13 +153,13 @@ def _colours(context: Context) -> dict[str, Any]:
     return colours
 
 
-def _ordered(statistics: Statistics, context: Context) -> list[str]:
+def _ordered(statistics: Statistics, context: FigureContext) -> list[str]:
     return [name for name in [*context.safety, *context.utility] if name in statistics]
 
 
-def _role(name: str, context: Context) -> str:
+def _role(name: str, context: FigureContext) -> str:
     return "utility" if name in context.utility else "safety"
 
 
-def _about(context: Context) -> str:
+def _about(context: FigureContext) -> str:
     return f"{context.model}, {context.method}, {context.n_samples} prompts per set, layers counted from 0"

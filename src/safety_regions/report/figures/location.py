@@ -8,13 +8,14 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from safety_regions.overlap.counts import STAGES
+from safety_regions.planning.recipes.report import FigureContext
 from safety_regions.report.figures.style import (
     ONE_COLUMN,
     SHARES,
     TITLES,
-    Context,
     add_footer,
     at_fractions,
+    footer,
     new_figure,
     paper_style,
     text_colours,
@@ -24,7 +25,7 @@ from safety_regions.report.numbers import cell
 MOST_LAYERS_WITH_NUMBERS = 16
 
 
-def location_table(sizes: pd.DataFrame, context: Context) -> pd.DataFrame:
+def location_table(sizes: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
     """One row per stage, layer and module: mean over safety sets of size / (n_elements * q); 1 is the density asked
     for.
 
@@ -45,7 +46,7 @@ def _in_layers(rows: pd.DataFrame) -> bool:
 
 
 @paper_style
-def draw_location(table: pd.DataFrame, context: Context) -> Figure:
+def draw_location(table: pd.DataFrame, context: FigureContext) -> Figure:
     """Draw `location_table` as two heat maps with one colour scale, layer 0 at the bottom."""
     layers = int(table["layer"].nunique())
     figure = new_figure(ONE_COLUMN + 1.2, float(np.clip(layers * 0.2, 1.0, 4.8)) + 1.15)
@@ -59,7 +60,7 @@ def draw_location(table: pd.DataFrame, context: Context) -> Figure:
     bar = figure.colorbar(image, ax=axes, aspect=25, pad=0.02)
     bar.set_label("Share of the sets" if _in_layers(table) else "Density relative to q")
     bar.outline.set_visible(False)
-    add_footer(figure, f"{context.footer()}; mean over {len(context.safety)} safety sets")
+    add_footer(figure, f"{footer(context)}; mean over {len(context.safety)} safety sets")
     return figure
 
 

@@ -9,14 +9,15 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from safety_regions.overlap.chance import Chances, Elements, chances, expected_in_any
 from safety_regions.overlap.counts import STAGES, UNION
 from safety_regions.overlap.tables import granularity_and_shape
+from safety_regions.planning.recipes.report import FigureContext
 from safety_regions.report.figures.curves import draw_curves, scale_iou, summarise
 from safety_regions.report.figures.style import (
     COLOURS,
     TWO_COLUMNS,
-    Context,
     add_footer,
     at_fractions,
     band,
+    footer,
     mean_defined,
     new_figure,
     paper_style,
@@ -26,7 +27,7 @@ from safety_regions.report.numbers import UNDEFINED, percent
 UNION_COLUMNS = ["union", "union_low", "union_high", "floor_union", "union_change", "floor_union_change"]
 
 
-def nway_table(nway: pd.DataFrame, sizes: pd.DataFrame, context: Context) -> pd.DataFrame:
+def nway_table(nway: pd.DataFrame, sizes: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
     """One row per stage and n at the context's q and p.
 
     `iou`, its 10% and 90% quantiles over orders of the sets, `floor_iou`: of n regions together, from n = 2. `union`,
@@ -40,7 +41,7 @@ def nway_table(nway: pd.DataFrame, sizes: pd.DataFrame, context: Context) -> pd.
     return grown.merge(together, on=["stage", "n"], how="left")[[*together.columns, *UNION_COLUMNS]]
 
 
-def _union_table(nway: pd.DataFrame, sizes: pd.DataFrame, stage: str, context: Context) -> pd.DataFrame:
+def _union_table(nway: pd.DataFrame, sizes: pd.DataFrame, stage: str, context: FigureContext) -> pd.DataFrame:
     rows = at_fractions(nway, stage, context.q, context.p)
     regions = _matrices(at_fractions(sizes[sizes["role"] == "safety"], stage, context.q, context.p))
     names, total = list(regions.columns), float(_elements(sizes).sum())
@@ -77,7 +78,9 @@ def _elements(sizes: pd.DataFrame) -> pd.Series:
     return sizes.drop_duplicates(["layer", "module"]).set_index(["layer", "module"])["n_elements"]
 
 
-def _chances(sizes: pd.DataFrame, regions: pd.DataFrame, stage: str, context: Context) -> tuple[Elements, Chances]:
+def _chances(
+    sizes: pd.DataFrame, regions: pd.DataFrame, stage: str, context: FigureContext
+) -> tuple[Elements, Chances]:
     """Elements of each matrix that a region could hold, and the chance with which a random one in a set's place holds
     each.
     """
@@ -92,7 +95,7 @@ def _chances(sizes: pd.DataFrame, regions: pd.DataFrame, stage: str, context: Co
 
 
 @paper_style
-def draw_nway(table: pd.DataFrame, context: Context) -> Figure:
+def draw_nway(table: pd.DataFrame, context: FigureContext) -> Figure:
     """Draw `nway_table`: lines, bands over orders and dashed floors; at the end of each union its growth with the last
     set.
     """
@@ -120,7 +123,7 @@ def draw_nway(table: pd.DataFrame, context: Context) -> Figure:
     figure.legend(
         *together.get_legend_handles_labels(), loc="outside upper left", ncols=4, columnspacing=1.2, borderaxespad=0.3
     )
-    add_footer(figure, f"{context.footer()}; mean and 10–90% band over orders of the sets")
+    add_footer(figure, f"{footer(context)}; mean and 10–90% band over orders of the sets")
     return figure
 
 

@@ -3,7 +3,6 @@
 import functools
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ from matplotlib.image import AxesImage
 from safety_regions.claims.rows import at
 from safety_regions.errors import UserError
 from safety_regions.files import atomic_path
+from safety_regions.planning.recipes.report import FigureContext
 from safety_regions.report.numbers import percent
 from safety_regions.table_files import write_csv
 
@@ -45,29 +45,12 @@ METADATA: dict[str, dict[str, None]] = {
 }
 
 
-@dataclass(frozen=True)
-class Context:
-    """What a figure is about; every figure says it in its footer."""
-
-    model: str
-    method: str
-    n_samples: int
-    """Prompts per set."""
-    q: float
-    """Fraction of the elements that a safety region holds."""
-    p: float
-    """Fraction of the elements that a utility region holds and refinement removes."""
-    scope: str
-    """Within what the top fraction is taken: row, matrix, layer or model."""
-    safety: list[str]
-    utility: list[str]
-
-    def footer(self, *, q: bool = True, p: bool = True) -> str:
-        """Model, method, sample count, fractions and scope in one line."""
-        parts = [self.model, self.method, f"{self.n_samples} prompts per set"]
-        parts += [f"q = {percent(self.q)}"] if q else []
-        parts += [f"p = {percent(self.p)}"] if p else []
-        return ", ".join([*parts, f"top fraction per {self.scope}", f"utility: {', '.join(self.utility)}"])
+def footer(context: FigureContext, *, q: bool = True, p: bool = True) -> str:
+    """Model, method, sample count, fractions and scope in one line."""
+    parts = [context.model, context.method, f"{context.n_samples} prompts per set"]
+    parts += [f"q = {percent(context.q)}"] if q else []
+    parts += [f"p = {percent(context.p)}"] if p else []
+    return ", ".join([*parts, f"top fraction per {context.scope}", f"utility: {', '.join(context.utility)}"])
 
 
 def paper_style(draw: Callable[..., Any]) -> Callable[..., Any]:

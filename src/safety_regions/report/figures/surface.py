@@ -12,11 +12,12 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from safety_regions.overlap.counts import UNION
+from safety_regions.planning.recipes.report import FigureContext
 from safety_regions.report.figures.style import (
     SHARES,
     TWO_COLUMNS,
-    Context,
     add_footer,
+    footer,
     new_figure,
     paper_style,
     text_colours,
@@ -28,7 +29,7 @@ TITLES = {"iou": "IoU of two safety sets", "taken": "Overlap beyond chance taken
 LEVELS = np.arange(0, 1, 0.1)
 
 
-def surface_table(pairs: pd.DataFrame, context: Context) -> pd.DataFrame:
+def surface_table(pairs: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
     """One row per (q, p) of the grid, p = 0 for regions before refinement: means over the pairs of sets.
 
     `iou` and `floor_iou` in [0, 1] over the pairs that have one, which `n_defined` counts; `size`, the mean size of a
@@ -50,7 +51,7 @@ def surface_table(pairs: pd.DataFrame, context: Context) -> pd.DataFrame:
 
 
 @paper_style
-def draw_surface(table: pd.DataFrame, context: Context) -> Figure:
+def draw_surface(table: pd.DataFrame, context: FigureContext) -> Figure:
     """Draw `surface_table`: two heat maps with contours, every fraction of the grid as wide as any other, the run's
     marked.
     """
@@ -64,13 +65,13 @@ def draw_surface(table: pd.DataFrame, context: Context) -> Figure:
     axes[0].set_ylabel("Fraction p removed with utility regions")
     add_footer(
         figure,
-        f"{context.footer()}; means over pairs of {len(context.safety)} safety sets; frame: the run's q and p; "
+        f"{footer(context)}; means over pairs of {len(context.safety)} safety sets; frame: the run's q and p; "
         f"{UNDEFINED}: nothing left to compare",
     )
     return figure
 
 
-def _draw_panel(axis: Axes, table: pd.DataFrame, column: str, context: Context) -> AxesImage:
+def _draw_panel(axis: Axes, table: pd.DataFrame, column: str, context: FigureContext) -> AxesImage:
     grid = table.pivot(index="p", columns="q", values=column)
     values = grid.to_numpy(float)
     image = axis.imshow(values, cmap=SHARES, norm=Normalize(0, 1), aspect="auto", origin="lower")
@@ -123,7 +124,7 @@ def signed(value: float) -> str:
     return f"−{cell(-value)}" if value < 0 else cell(value)
 
 
-def _at_run(grid: pd.DataFrame, context: Context) -> Bool[np.ndarray, "p q"]:
+def _at_run(grid: pd.DataFrame, context: FigureContext) -> Bool[np.ndarray, "p q"]:
     return np.isclose(grid.index.to_numpy(float), context.p)[:, None] & np.isclose(
         grid.columns.to_numpy(float), context.q
     )
