@@ -41,10 +41,12 @@ def end(pid_file: Path, name: str) -> None:
 
 
 def kill(pids: Iterable[int]) -> None:
-    """Kill those that are still there."""
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    """Kill those that are still there, at one moment: all are stopped first, so that none tells of another's end."""
+    pids = list(pids)
+    for what in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, what)
 
 
 def of_jobs(cluster: Commands) -> Iterator[int]:
