@@ -10,6 +10,7 @@ from cases_models import loading
 from safetensors.torch import save_file
 
 from safety_regions.artifacts import receipts
+from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.files import write_jsonl
 
@@ -30,7 +31,7 @@ def on_a_model(recipe: dict, name: str = "measure", **row) -> Deed:
     kept = receipts.write("kept.safetensors", {"kind": "statistics"}, {})
     digests = {"model": receipts.read("out").digest, "pairs": pairs.digest}
     if recipe.get("kind") == "region":
-        digests |= {"statistics": kept.digest, "selection": 1}
+        digests |= {"statistics": kept.digest, "selection": VERSIONS["selection"]}
     whole = {"kind": "statistics", "method": "wanda", "version": CATALOGUE["wanda"].version, "options": {}} | digests
     inputs = {"model": "out", "pairs": "pairs.jsonl", "statistics": "kept.safetensors"}
     return lambda: job(name, whole | recipe, inputs)

@@ -417,10 +417,11 @@ def make_pairs() -> None:
 
 
 def make_selection() -> None:
-    """Regions of every scope from fixed scores with many ties."""
+    """Regions of every scope from fixed scores with many ties; one matrix lacks positive scores, one has none."""
     generator = np.random.Generator(np.random.PCG64(0))
     names = [f"{layer}.{kind}" for layer in range(2) for kind in "qv"]
     scores = {name: generator.integers(0, 50, (30, 40)).astype(np.float32) for name in names}
+    scores["0.v"][2:], scores["1.v"][:] = 0, 0
     for scope in ("row", "matrix", "layer", "model"):
         levels = select(names, scores.__getitem__, Cut(GRID, scope))
         write_region(Path("out", f"{scope}.safetensors"), levels, recipe_digest="0" * 64, cut=Cut(GRID, scope))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-SELECTION = 1
+SELECTION = 2
 """Version of how regions are cut from scores, whatever the method; raised with any change of code that changes their
 bytes."""
 TRAINED = {"tiny", "aligned"}
