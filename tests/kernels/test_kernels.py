@@ -82,7 +82,7 @@ def test_counts_of_conditions_are_those_of_bools(size, n_safety, n_utility, n_pl
 
 CODE = """
 from safety_regions.kernels import compiled
-from safety_regions.regions import _packed
+from safety_regions.regions.format import _packed
 import numpy as np
 assert _packed(np.ones((3, 3), np.uint8), 1).tolist() == [[511]]
 print(compiled(lambda x: x)._cache.__class__.__name__)

@@ -66,7 +66,7 @@ _ROWS = (
         noun="comparison",
     ),
     Kind("figures", 2, "/iou_matrix.csv", "figures", ("steps.draw_figures",), "draw_figures", "nowhere"),
-    Kind("layer_curves", 1, "/gap.csv", "curves", ("steps.draw_figures",), "draw_figures", "git", noun="curves"),
+    Kind("layer_curves", 2, "/gap.csv", "curves", ("steps.draw_figures",), "draw_figures", "git", noun="curves"),
     Kind("across", 2, "/across.csv", "across", ("steps.across",), "overlap", "git", "overlap", noun="comparison"),
     Kind(
         "evaluate",
