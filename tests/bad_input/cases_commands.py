@@ -10,6 +10,7 @@ from cases_models import loading
 from safetensors.torch import save_file
 
 from safety_regions.artifacts import receipts
+from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.files import write_jsonl
 
@@ -30,7 +31,7 @@ def on_a_model(recipe: dict, name: str = "measure", **row) -> Deed:
     kept = receipts.write("kept.safetensors", {"kind": "statistics"}, {})
     digests = {"model": receipts.read("out").digest, "pairs": pairs.digest}
     if recipe.get("kind") == "region":
-        digests |= {"statistics": kept.digest, "selection": 1}
+        digests |= {"statistics": kept.digest, "selection": VERSIONS["selection"]}
     whole = {"kind": "statistics", "method": "wanda", "version": CATALOGUE["wanda"].version, "options": {}} | digests
     inputs = {"model": "out", "pairs": "pairs.jsonl", "statistics": "kept.safetensors"}
     return lambda: job(name, whole | recipe, inputs)
@@ -56,7 +57,7 @@ def version():
 
 for _script, _recipe, _says in [
     ("measure", JOB, "no 'model' in the recipe"),
-    ("overlap", {"kind": "overlap", "version": 2}, "no 'safety' in the recipe"),
+    ("overlap", {"kind": "overlap", "version": VERSIONS["overlap"]}, "no 'safety' in the recipe"),
     ("draw_figures", {"kind": "figures", "version": 2}, "no 'style' in the recipe"),
     ("respond", {"kind": "pairs", "version": 1}, "no 'prompts' in the recipe"),
     ("select_regions", JOB | {"kind": "region"}, "no 'model' in the recipe"),

@@ -51,13 +51,19 @@ def _levels(what: str, gives: str, scores: list, expected: list, **more) -> None
         return deed
 
 
-_levels("infinite scores", "they are the largest or the smallest", [[1, INF, -INF, 0]], [[1, 2, 0, 0]])
+_levels(
+    "scores most of which are zero or negative",
+    "those above zero are inside, and no others",
+    [[0, -1, 0, 3], [-2, 0, 0, 0]],
+    [[0, 0, 0, 2], [0, 0, 0, 0]],
+)
+_levels("infinite scores", "they are the largest, or negative and so outside", [[1, INF, -INF, 0]], [[1, 2, 0, 0]])
 _levels("scores that are all equal", "the first elements, row by row, are inside", [[7, 7], [7, 7]], [[2, 1], [0, 0]])
 _levels(
     "scores that are all zero, also as -0.0",
-    "the first elements, row by row, are inside",
+    "no element is inside",
     [[-0.0, 0.0], [0.0, -0.0]],
-    [[2, 1], [0, 0]],
+    [[0, 0], [0, 0]],
 )
 _levels(
     "scores below the smallest normal number", "they are ranked like others", [[1e-45, 3e-45, 0, 1e-39]], [[0, 1, 0, 2]]
@@ -88,12 +94,12 @@ _levels("a fraction of 1", "the region is the whole matrix", [[1, 3, 2, 4]], [[1
 @fine(
     "numbers",
     "gradients that are all zero",
-    gives="SNIP's scores are 0, so the first elements of each matrix are inside",
+    gives="SNIP's scores are 0, so no element is inside",
 )
 def zero_gradients():
     def deed():
         scores = score(torch.ones(2, 2), torch.zeros(2, 2))
-        assert levels(scores.numpy()) == [[2, 1], [0, 0]]
+        assert levels(scores.numpy()) == [[0, 0], [0, 0]]
 
     return deed
 

@@ -112,7 +112,7 @@ RULES = {
     "methods.safelayer.normal": Rule("prompts", ("syn_sums",)),
     "methods.safelayer.over_rejection": Rule("prompts", (["syn_sums"], ["syn_chores", "syn_sums"])),
     "methods.safelayer.n_over_rejection": Rule("prompts", (13,)),
-    "methods.safelayer.n_pairs": Rule("statistics", (501,)),
+    "methods.safelayer.n_permutations": Rule("statistics", (499,)),
     "methods.safelayer.seed": Rule("statistics", (1,)),
     "methods.safelayer.max_new_tokens": Rule("statistics", (9,)),
     "methods.safelayer.alpha_step": Rule("statistics", (0.2,)),

@@ -16,7 +16,7 @@ from safety_regions.models.tokens import Sample
 
 PACKAGE = ROOT / "src/safety_regions"
 OF_METHODS = ("methods/", "config/methods.py", "config/method_catalogue.py")
-QUICK = {"safelayer": {"max_new_tokens": 2, "alpha_steps": 1, "n_pairs": 50}}
+QUICK = {"safelayer": {"max_new_tokens": 2, "alpha_steps": 1, "n_permutations": 199}}
 
 
 def texts(path: Path) -> list[str]:

@@ -3,7 +3,6 @@ it at once.
 """
 
 import copy
-import math
 
 import numpy as np
 import pytest
@@ -13,8 +12,9 @@ from random_models import FAMILIES, random_model, random_samples
 from safety_regions.config.methods import SafeLayer
 from safety_regions.errors import UserError
 from safety_regions.methods import safelayer
-from safety_regions.methods.layer_range import find_range, onset_and_smoothing, scales
-from safety_regions.methods.safelayer import angle_gap, last_token_states, levels, measure
+from safety_regions.methods.angle_gap import measure_gap
+from safety_regions.methods.layer_range import find_range, onset_and_smoothing, scales, share_alike
+from safety_regions.methods.safelayer import facts, last_token_states, levels, measure
 from safety_regions.models.answers import is_refusal
 from safety_regions.models.architecture import projections
 from safety_regions.models.generate import generate
@@ -68,32 +68,6 @@ def test_infinite_states_are_refused():
     loaded.model.model.layers[1].mlp.down_proj.weight[0, 0] = float("inf")
     with pytest.raises(UserError, match="infinite or NaN"):
         last_token_states(loaded, random_samples(2), batch_tokens=60)
-
-
-def angle(a, b):
-    dot = math.fsum(x * y for x, y in zip(a, b, strict=True))
-    return math.acos(dot / math.sqrt(math.fsum(x * x for x in a) * math.fsum(y * y for y in b)))
-
-
-def test_gap_is_the_difference_of_mean_angles_over_the_same_pairs():
-    normal, own = torch.randn(5, 3, 6, generator=torch.manual_seed(0)), torch.randn(4, 3, 6) + 1
-    n_pairs, draw = 40, np.random.Generator(np.random.PCG64(7))
-    i, j, k = draw.integers(5, size=n_pairs), draw.integers(4, size=n_pairs), draw.integers(5, size=n_pairs)
-    step = draw.integers(1, 5, size=n_pairs)
-    found = angle_gap(normal, own, n_pairs, 7)
-    for layer in range(3):
-        n, m = normal[:, layer].tolist(), own[:, layer].tolist()
-        across = sum(angle(n[a], m[b]) for a, b in zip(i, j, strict=True)) / n_pairs
-        within = sum(angle(n[a], n[(a + s) % 5]) for a, s in zip(k, step, strict=True)) / n_pairs
-        assert found[layer] == pytest.approx(across - within, abs=1e-6)
-
-
-def test_gap_of_many_pairs_is_that_of_all_pairs_of_distinct_prompts():
-    normal, own = torch.randn(4, 1, 5, generator=torch.manual_seed(1)), torch.randn(3, 1, 5) + 1
-    n, m = normal[:, 0].tolist(), own[:, 0].tolist()
-    across = np.mean([angle(a, b) for a in n for b in m])
-    within = np.mean([angle(n[a], n[b]) for a in range(4) for b in range(4) if a != b])
-    assert angle_gap(normal, own, 100_000, 0)[0] == pytest.approx(across - within, abs=0.01)
 
 
 def multiplied(loaded, first, last, alpha, scale_o):
@@ -152,7 +126,8 @@ def test_only_the_layers_of_the_range_and_o_if_wanted_are_scaled():
         ([0.0, 0.0, 0.5, 0.5], (2, 3)),
         ([0.5, 0.5], (0, 1)),
         ([0.0, 0.5], (1, 1)),
-        ([-0.3, -0.3, -0.2, 0.2, 0.2], (2, 4)),
+        ([-0.3, -0.3, -0.2, 0.2, 0.2], (3, 4)),
+        ([0.011, 0.011, 0.011, 0.5, 0.9], (3, 4)),
         ([0.2, -0.1, 0.0, 0.4, 0.6, 0.65], (0, 5)),
         ([0.02, 0.03, 0.02, 0.03, 0.5, 0.9, 0.95], (4, 6)),
         ([0.0, 0.0, 0.0], None),
@@ -162,7 +137,14 @@ def test_only_the_layers_of_the_range_and_o_if_wanted_are_scaled():
     ],
 )
 def test_onset_and_smoothing_of_a_curve(gap, expected):
-    assert onset_and_smoothing(np.array(gap)) == expected
+    assert onset_and_smoothing(np.array(gap), np.full(len(gap), 0.01)) == expected
+
+
+def test_a_gap_begins_where_it_counts():
+    """Layer 1 rises by more than a tenth of what layer 3 does, but by no more than chance does there."""
+    gap, null = np.array([0.0, 0.2, 0.3, 1.0]), np.array([0.1, 0.25, 0.25, 0.25])
+    assert onset_and_smoothing(gap, null) == (2, 3)
+    assert onset_and_smoothing(gap, null * 10) is None
 
 
 def test_scales_move_away_from_one_and_stay_positive():
@@ -171,8 +153,17 @@ def test_scales_move_away_from_one_and_stay_positive():
 
 
 def search(table, onset, alphas=(1.1,), n_prompts=10, least_spread=0.1, refuses=False):
-    """`find_range` on the counts of `table(a, b, alpha)`, in a model of four layers."""
-    return find_range(table, onset, 4, n_prompts, alphas, least_spread, refuses=refuses)
+    """`find_range` in a model of four layers where the first `table(a, b, alpha)` prompts are refused."""
+    return find_range(
+        lambda *scaled: np.arange(n_prompts) < table(*scaled),
+        onset,
+        4,
+        n_prompts,
+        alphas,
+        least_spread,
+        refuses=refuses,
+        seed=0,
+    )
 
 
 def test_range_is_the_best_upper_bound_and_then_the_best_lower_one():
@@ -214,13 +205,57 @@ def test_without_enough_spread_the_last_scale_is_used():
     assert (found.alpha, found.spread) == (1.2, 0.0)
 
 
+def literal_alike(above, below, n_draws, seed):
+    """The rule on every draw of prompts, one by one; bounds of the highest count, the first of equal ones."""
+    n = len(above[0])
+    draws = np.random.Generator(np.random.PCG64(seed)).multinomial(n, np.full(n, 1 / n), n_draws)
+
+    def bounds(times):
+        return [max(range(len(of)), key=lambda i: (sum(of[i] * times), -i)) for of in (above, below)]
+
+    return np.mean([bounds(times) == bounds(np.ones(n)) for times in draws])
+
+
+def test_share_alike_is_that_of_draws_with_the_same_bounds():
+    generator = np.random.default_rng(3)
+    above, below = (generator.random((4, 12)) < share for share in (0.4, 0.6))
+    found = share_alike(above.astype(int), below.astype(int), 0.0, 5)
+    assert found == pytest.approx(literal_alike(above, below, 1000, 5))
+    assert 0 < found < 0.9
+
+
+def test_one_refusal_more_is_a_range_by_chance_and_ten_are_not():
+    """Of twelve prompts: the best bound has one refusal more than the others, or ten."""
+    one = np.zeros((6, 12), int)
+    one[2, :4] = one[3, 4:9] = 1
+    clear = np.zeros((6, 12), int)
+    clear[3, :11] = clear[2, :1] = 1
+    assert share_alike(one, one[:1], 0.0, 0) < 0.7
+    assert share_alike(clear, clear[:1], 0.0, 0) > 0.99
+
+
+def test_ranges_of_too_little_spread_are_alike_if_the_draws_spread_too_little_too():
+    flat = np.ones((3, 12), int)
+    assert share_alike(flat, flat, 0.1, 0) == 1.0
+    near = np.zeros((2, 12), int)
+    near[1, :4] = 1
+    # The spread is 4/12 / 2 on average; in about half of the draws it is below that.
+    assert 0.3 < share_alike(near, near[:1], 0.17, 0) < 0.7
+
+
 def literal_count(loaded, prompts, options, a, b, alpha):
     model = copy.copy(loaded)
     object.__setattr__(model, "model", multiplied(loaded, a, b, alpha, options.scale_o_proj))
     return sum(is_refusal(answer.text) for answer in generate(model, prompts, options.max_new_tokens))
 
 
-OPTIONS = SafeLayer(max_new_tokens=3, alpha_steps=2, least_spread=0.2, n_pairs=50)
+def shifted(seed):
+    """Prompts of one token again and again: those of another seed are of another token."""
+    draw = np.random.default_rng(seed)
+    return [Sample(str(i), (*[9 + 20 * seed] * 6, *draw.integers(5, 9, 2).tolist()), 7) for i in range(8)]
+
+
+OPTIONS = SafeLayer(max_new_tokens=3, alpha_steps=2, least_spread=0.2, n_permutations=199)
 CUT = Cut((0.01, 0.05, 0.2), "matrix")
 
 
@@ -237,13 +272,14 @@ def test_statistics_hold_what_the_definition_gives(refuse_if_even, scale_o_proj)
         random_model("llama", num_hidden_layers=3),
         OPTIONS.model_copy(update={"scale_o_proj": scale_o_proj}),
     )
-    samples, normal = random_samples(6), random_samples(5, seed=1)
+    samples, normal = shifted(0), shifted(1)
     found = measure(loaded, samples, options, batch_tokens=60, normal=normal, over_rejection=PROMPTS)
     states = literal_states(loaded, samples)
     torch.testing.assert_close(found["states"], states, rtol=1e-5, atol=1e-5)
-    gap = angle_gap(literal_states(loaded, normal), states, options.n_pairs, options.seed)
-    np.testing.assert_allclose(found["gap"].numpy(), gap, atol=1e-5)
-    onset, smoothing = onset_and_smoothing(gap)
+    gap = measure_gap(literal_states(loaded, normal).numpy(), states.numpy(), options.n_permutations, options.seed)
+    np.testing.assert_allclose(found["gap"].numpy(), gap.gap, atol=1e-5)
+    np.testing.assert_allclose(found["null"].numpy(), gap.null, atol=1e-5)
+    onset, smoothing = onset_and_smoothing(gap.gap, gap.null)
     assert found["initial"].tolist() == [onset, smoothing]
     alpha, (first, last) = float(found["alpha"]), found["range"].tolist()
     for b in range(onset, 3):
@@ -261,9 +297,7 @@ def test_statistics_hold_what_the_definition_gives(refuse_if_even, scale_o_proj)
 
 def test_where_scaling_says_nothing_the_range_is_the_one_of_the_gap(refuse_if_even):
     loaded, options = random_model("llama", num_hidden_layers=3), OPTIONS.model_copy(update={"least_spread": 1.0})
-    found = measure(
-        loaded, random_samples(6), options, batch_tokens=60, normal=random_samples(5, seed=1), over_rejection=PROMPTS
-    )
+    found = measure(loaded, shifted(0), options, batch_tokens=60, normal=shifted(1), over_rejection=PROMPTS)
     assert found["spread"] < 1.0
     assert found["range"].tolist() == found["initial"].tolist() != [-1, -1]
 
@@ -283,15 +317,26 @@ def test_sets_of_one_model_share_the_counts(monkeypatch):
     monkeypatch.setattr(
         safelayer, "generate", lambda *args, **rest: calls.append(rest["doing"]) or generate(*args, **rest)
     )
-    needs = {"batch_tokens": 60, "normal": random_samples(4, 1), "over_rejection": PROMPTS}
-    first = measure(loaded, random_samples(4), OPTIONS, **needs)
+    needs = {"batch_tokens": 60, "normal": shifted(1), "over_rejection": PROMPTS}
+    first = measure(loaded, shifted(0), OPTIONS, **needs)
     assert len(calls) == len(set(calls)) > 1
     n_calls = len(calls)
-    second = measure(loaded, random_samples(4), OPTIONS, **needs)
+    second = measure(loaded, shifted(0), OPTIONS, **needs)
     assert len(calls) == n_calls
     assert all(torch.equal(first[k], second[k]) for k in first)
-    measure(random_model("llama"), random_samples(4), OPTIONS, **needs)
+    measure(random_model("llama"), shifted(0), OPTIONS, **needs)
     assert len(calls) == 2 * n_calls
+
+
+def test_the_normal_set_itself_has_a_curve_and_no_region():
+    """Whatever the gap of its other prompts is."""
+    loaded = random_model("llama", num_hidden_layers=3)
+    needs = {"batch_tokens": 60, "normal": shifted(1), "over_rejection": PROMPTS}
+    other, own = (measure(loaded, shifted(0), OPTIONS, is_normal=of, **needs) for of in (False, True))
+    assert other["range"].tolist() != [-1, -1] and torch.equal(other["gap"], own["gap"])
+    assert own["range"].tolist() == own["initial"].tolist() == [-1, -1] and own["alike"] == -1
+    assert not any(level.any() for _, level in levels(loaded, own, OPTIONS, CUT))
+    assert [facts(of)["curves"]["is_normal"] for of in (other, own)] == [0, 1]
 
 
 def test_a_set_like_the_normal_one_has_no_region():

@@ -1,4 +1,6 @@
-"""The chance floor against every random region there is, for both shapes, at sizes where all can be listed."""
+"""The chance floor against every random region there is, for both shapes, at sizes where all can be listed; and how far
+the floor of free elements is from the mean IoU at sizes that models have.
+"""
 
 from itertools import combinations, product
 
@@ -6,8 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import hypergeom
 
-from safety_regions.overlap.chance import chances, expected_growth, expected_in_any, expected_pair
+from safety_regions.overlap.chance import (
+    chances,
+    expected_growth,
+    expected_in_any,
+    expected_iou,
+    expected_pair,
+    placed,
+)
 
 Elements = set[tuple[int, int]]
 """(matrix, place in it)."""
@@ -79,12 +89,42 @@ def test_ranges_keep_the_length_that_they_had_before_refinement(data, n_open):
     check([ranges(n_open, length) for length in lengths], n_open, found)
 
 
-def test_two_of_four_layers():
-    """Free: half of each layer, 4 x 1/4 shared of 4 x 3/4. In a row: one place of three covers an outer layer."""
+def test_two_of_four_free_layers_share_a_third():
+    """Half of each layer, 4 x 1/4 shared of 4 x 3/4."""
     held = np.array([[1, 0], [1, 0], [0, 1], [0, 1]])
-    floors = []
-    for shape in ("free", "range"):
-        found = chances("layer", shape, held=held, raw=held, n_open=np.ones(4, int))
-        both, either = expected_pair(np.ones(4, int), found[:, :1], found[:, 1:])
-        floors.append(both.sum() / either.sum())
-    assert floors == pytest.approx([1 / 3, 5 / 13])
+    found = chances("layer", "free", held=held, raw=held, n_open=np.ones(4, int))
+    both, either = expected_pair(np.ones(4, int), found[:, :1], found[:, 1:])
+    assert both.sum() / either.sum() == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("n_open", "n_held", "too_low"),
+    [(576 * 576, 16589, 7.4e-7), (1536, 77, 1.6e-4), (576, 29, 4.3e-4), (30, 3, 9.5e-3)],
+)
+def test_the_floor_of_free_elements_is_just_below_their_mean_iou(n_open, n_held, too_low):
+    """At 5% of a matrix of SmolLM2 135M's weights, or its neurons of a kind in a layer; last, three free layers."""
+    shared = np.arange(n_held + 1)
+    mean_iou = (hypergeom(n_open, n_held, n_held).pmf(shared) * shared / (2 * n_held - shared)).sum()
+    held = np.full((1, 2), n_held)
+    found = chances("neuron", "free", held=held, raw=held, n_open=np.array([n_open]))
+    both, either = expected_pair(np.array([n_open]), found[:, :1], found[:, 1:])
+    assert mean_iou - both.sum() / either.sum() == pytest.approx(too_low, rel=0.02)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), st.lists(st.integers(0, 2), min_size=1, max_size=3), st.integers(1, 3))
+def test_a_range_beside_free_elements_has_the_mean_over_its_places(data, n_free, length):
+    """Layers of one matrix each: the range holds all that is open of its layers, free elements their share."""
+    n_layers = max(len(n_free), length)
+    n_free = np.array([*n_free, *[1] * (n_layers - len(n_free))])
+    held = np.array([data.draw(st.integers(0, n)) for n in n_free])
+    ones = np.ones(n_layers, int)
+    a = placed("layer", "range", held=ones, raw=(np.arange(n_layers) < length).astype(int), n_open=ones)
+    b = placed("weight", "free", held=held, raw=held, n_open=n_free)
+    found = expected_iou(a, b, both=n_free, open_a=n_free, open_b=n_free)
+    ious = []
+    for start in range(n_layers - length + 1):
+        inside = held[start : start + length].sum()
+        union = n_free[start : start + length].sum() + held.sum() - inside
+        ious += [inside / union] if union else []
+    assert found == pytest.approx(mean(ious) if ious else np.nan, nan_ok=True)

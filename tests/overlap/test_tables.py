@@ -6,14 +6,13 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from safety_regions.artifacts import receipts
+from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.errors import UserError
-from safety_regions.overlap.chance import covered
 from safety_regions.overlap.counts import UNION, count, sample_orders
 from safety_regions.overlap.tables import nway_table, pair_table, size_table
+from safety_regions.planning.recipes.tables import OverlapRecipe
 from safety_regions.regions.format import write_region
 from safety_regions.regions.select import Cut, level_of
 from safety_regions.steps.jobs import Entry
@@ -203,19 +202,23 @@ def test_floor_of_layer_ranges_is_that_of_all_their_places(tmp_path):
     counts = count({n: paths[n] for n in "ab"}, {"u": paths["u"]}, p=0.1, orders=[[0, 1]])
     placed = [(set(range(i, i + 3)), set(range(j, j + 5))) for i in range(5) for j in range(3)]
     for stage, gone in (("raw", set()), ("refined", {2, 3})):
-        shared = sum(len((a & b) - gone) for a, b in placed) / sum(len((a | b) - gone) for a, b in placed)
+        shared = np.mean([len((a & b) - gone) / len((a | b) - gone) for a, b in placed])
         for table in (pair_table(counts, p=0.1), nway_table(counts)):
             rows = table[(table["stage"] == stage) & (table["q"] == 0.1) & table["p"].isin([0.1, np.nan])]
             assert rows.floor_iou.to_numpy() == pytest.approx(shared)
     assert set(pair_table(counts, p=0.1).scope) == {"all"}
 
 
-@given(st.integers(1, 12).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))))
-def test_a_range_covers_its_length_on_average(sizes):
-    n_layers, length = sizes
-    chances = covered(n_layers, length)
-    assert chances.sum() == pytest.approx(length)
-    assert ((chances >= 0) & (chances <= 1)).all()
+def test_an_empty_range_has_no_floor(tmp_path):
+    paths = {
+        name: layer_region(tmp_path / name, inside, 7) for name, inside in {"a": {1, 2}, "b": {}, "c": {2}}.items()
+    }
+    u = layer_region(tmp_path / "u", {}, 7)
+    counts = count(paths, {"u": u}, p=0.1, orders=[[0, 2, 1]])
+    pairs = pair_table(counts, p=0.1).query("stage == 'raw' and q == 0.1").set_index(["a", "b"])
+    assert pairs["floor_iou"].isna().to_dict() == {("a", "b"): True, ("a", "c"): False, ("b", "c"): True}
+    nway = nway_table(counts).query("stage == 'raw' and q == 0.1").set_index("n")
+    assert nway["floor_iou"].isna().to_dict() == {2: False, 3: True}
 
 
 def test_regions_of_another_granularity_are_refused(tmp_path):
@@ -259,8 +262,16 @@ def test_the_table_of_growing_overlap_follows_the_seed_of_the_recipe(tmp_path):
     made = {}
     for run, seed in (("first", 0), ("again", 0), ("other", 1)):
         sets = {"safety": [[n, digests[n]] for n in names[:-1]], "utility": [["u", digests["u"]]]}
-        recipe = {"kind": "overlap", "version": 2, **sets, "p": 0.1, "orders": {"n_orders": 4, "seed": seed}}
-        overlap_step(Entry.parse(str(tmp_path / run), recipe, {name: str(path) for name, path in inputs.items()}))
+        recipe = {
+            "kind": "overlap",
+            "version": VERSIONS["overlap"],
+            **sets,
+            "p": 0.1,
+            "orders": {"n_orders": 4, "seed": seed},
+        }
+        overlap_step(
+            Entry.parse(str(tmp_path / run), recipe, {n: str(path) for n, path in inputs.items()}, OverlapRecipe)
+        )
         made[run] = {name: pd.read_parquet(tmp_path / run / f"{name}.parquet") for name in ("pairs", "nway", "sizes")}
     added = {
         run: [tuple(of) for _, of in tables["nway"].groupby(["stage", "q", "order"])["added"]]

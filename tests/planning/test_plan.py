@@ -128,6 +128,17 @@ def test_a_change_moves_exactly_what_depends_on_it(changes, moved):
     assert [kind for kind in KINDS if paths(before, kind) != paths(after, kind)] == moved
 
 
+@pytest.mark.parametrize("named", [None, "syn_sums"])
+def test_the_set_that_all_are_compared_with_says_so_and_no_other_does(named):
+    """In all of its variants: SafeLayer gives it no region of its own."""
+    plan = plan_of(methods={"safelayer": {"normal": named}})
+    normal = named or RunConfig().datasets.utility[0]
+    for key, statistics in plan.statistics.items():
+        plays = {variant.set for variant, made in statistics.items() if made.recipe.plays == "normal"}
+        silent = {variant.set for variant, made in statistics.items() if made.recipe.plays is None}
+        assert (plays, normal in silent) == (({normal}, False) if key.method == "safelayer" else (set(), bool(silent)))
+
+
 def test_one_more_set_adds_its_own_and_moves_only_what_compares():
     sets = RunConfig().datasets.safety
     before, after = plan_of(datasets={"safety": sets[:9]}), default_plan()

@@ -35,20 +35,20 @@ WRITTEN = {
     "adapter": '{"data":{"x":"$b"},"kind":"adapter","model":"$a","options":{"rank":2},"version":1}',
     "pairs": '{"kind":"pairs","max_new_tokens":24,"model":"$b","policy":"model","prompts":"$a","version":1}',
     "statistics": '{"kind":"statistics","method":"safelayer","model":"$a","normal":"$c","options":{},'
-    '"over_rejection":{"u":"$d"},"pairs":"$b","part":{"half":1,"split":0},"version":1}',
-    "region": '{"grid":[0.05,0.1],"kind":"region","method":"wanda","model":"$a","scope":"matrix","selection":1,'
+    '"over_rejection":{"u":"$d"},"pairs":"$b","part":{"half":1,"split":0},"plays":"normal","version":2}',
+    "region": '{"grid":[0.05,0.1],"kind":"region","method":"wanda","model":"$a","scope":"matrix","selection":2,'
     '"statistics":"$b","version":1}',
     "overlap": '{"kind":"overlap","orders":{"n_orders":3},"p":0.1,"safety":[["x","$a"],["y","$b"]],'
-    '"utility":[["u","$c"]],"version":2}',
+    '"utility":[["u","$c"]],"version":3}',
     "replicates": '{"groups":[["seeds",[["x","own","$a"],["x","seed1","$b"]]]],"kind":"replicates","p":0.1,'
-    '"prompts":[["x","own","$d"]],"utility":[["u","$c"]],"version":1}',
+    '"prompts":[["x","own","$d"]],"utility":[["u","$c"]],"version":2}',
     "across": '{"kind":"across","model":"$a","p":0.1,"q":0.05,"regions":{"snip":{"x":"$b"},"wanda":{"x":"$c"}},'
-    '"safety":["x"],"utility":["u"],"version":1}',
+    '"safety":["x"],"utility":["u"],"version":2}',
     "evaluate": '{"adapter":"$a","harmful":[["x","$d"]],"kind":"evaluate","method":"nlsr","model":"$a",'
     '"options":{"seed":0},"over_refusal":[["u","$d"]],"p":0.1,"q":0.05,"safety":[["x","$b"]],"texts":[],'
     '"utility":[["u","$c"]],"version":1}',
     "figures": f'{{"context":{CONTEXT},"kind":"figures","overlap":"$b","style":"$a","version":2}}',
-    "layer_curves": f'{{"context":{CONTEXT},"kind":"layer_curves","regions":[["x","$b"]],"style":"$a","version":1}}',
+    "layer_curves": f'{{"context":{CONTEXT},"kind":"layer_curves","regions":[["x","$b"]],"style":"$a","version":2}}',
     "report": '{"config":{"name":"own"},"kind":"report","parts":{"overlap/tiny.wanda":"$a"},'
     '"sources":[{"name":"tiny","what":"model"}],"style":"$b","version":4}',
 }

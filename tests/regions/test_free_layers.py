@@ -65,7 +65,7 @@ def region_of(made, name):
     """Path of a set's region, selected from its statistic."""
     folder, _, of_model, loaded = made
     recipe = {"kind": "region", "method": NAME, "version": 1, "model": of_model, "statistics": f"of {name}"}
-    recipe |= {"grid": GRID, "scope": "matrix", "selection": 1}
+    recipe |= {"grid": GRID, "scope": "matrix", "selection": VERSIONS["selection"]}
     entry = Entry.parse(str(folder / f"{name}.region"), recipe, {}, RegionRecipe)
     write.write_levels(entry, loaded, {"held": torch.tensor(HELD[name])}, {"n_samples": 3})
     return entry.path

@@ -1,4 +1,6 @@
-"""Selection: exactly round(fraction * size) elements, nested, ties to the lower index, against a literal sort."""
+"""Selection: exactly min(round(fraction * size), positive scores) elements, nested, ties to the lower index, against a
+literal sort.
+"""
 
 import numpy as np
 import pytest
@@ -7,20 +9,23 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from safety_regions.errors import UserError
-from safety_regions.regions.select import MOST_FRACTIONS, Cut, level_of, select
+from safety_regions.regions.select import MOST_FRACTIONS, Cut, asked, level_of, select
 from safety_regions.regions.top_fractions import top_levels
 
 GRIDS = st.lists(st.floats(0.001, 1), min_size=1, max_size=6, unique=True).map(sorted)
 # Few distinct values, so that ties at the cut are the rule.
 SCORES = hnp.arrays(
-    np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.sampled_from([0, 1, 2, 3, np.inf])
+    np.float32,
+    hnp.array_shapes(min_dims=2, max_dims=2, max_side=12),
+    elements=st.sampled_from([0, 0, 0, -0.0, -1, -np.inf, 1, 2, 3, np.inf]),
 )
+SCOPES_AND_UNITS = [("matrix", lambda n: n), ("layer", lambda n: n.split(".")[0]), ("model", lambda n: "all")]
 
 
 def literal_mask(scores, fraction):
-    """Sort by score descending, then index; take round(fraction * size)."""
+    """Sort those above 0 by score descending, then index; take round(fraction * size)."""
     size = len(scores)
-    order = sorted(range(size), key=lambda i: (-scores[i], i))
+    order = sorted((i for i in range(size) if scores[i] > 0), key=lambda i: (-scores[i], i))
     mask = np.zeros(size, bool)
     mask[order[: round(fraction * size)]] = True
     return mask
@@ -41,12 +46,47 @@ def test_masks_are_nested_and_exact_in_size(scores, grid):
     assert levels.max(initial=0) <= len(grid)
     for fraction in grid:
         inside = (levels >= level_of(grid, fraction)).sum(axis=1)
-        assert (inside == round(fraction * scores.shape[1])).all()
+        assert (inside == np.minimum(round(fraction * scores.shape[1]), (scores > 0).sum(axis=1))).all()
 
 
-@pytest.mark.parametrize(
-    ("scope", "unit_of"), [("matrix", lambda n: n), ("layer", lambda n: n.split(".")[0]), ("model", lambda n: "all")]
+MATRICES = st.lists(SCORES, min_size=1, max_size=5).map(
+    lambda drawn: {f"{i // 2}.{'qv'[i % 2]}": scores for i, scores in enumerate(drawn)}
 )
+
+
+@settings(max_examples=60)
+@given(MATRICES, GRIDS, st.sampled_from(SCOPES_AND_UNITS))
+def test_units_of_many_zeros_equal_a_literal_sort_of_their_joined_scores(matrices, grid, scope_and_unit):
+    """Elements whose score is 0 are in no region, also where the units' matrices are cut together."""
+    scope, unit_of = scope_and_unit
+    found = dict(select(list(matrices), matrices.__getitem__, Cut(tuple(grid), scope)))
+    for unit in {unit_of(name) for name in matrices}:
+        own = [name for name in matrices if unit_of(name) == unit]
+        scores, levels = (np.concatenate([of[name].reshape(-1) for name in own]) for of in (matrices, found))
+        for fraction in grid:
+            mask = levels >= level_of(grid, fraction)
+            np.testing.assert_array_equal(mask, literal_mask(scores.tolist(), fraction))
+
+
+@pytest.mark.parametrize("scope", ["row", "matrix", "layer", "model"])
+def test_what_is_asked_for_is_what_positive_scores_give(scope):
+    scores = {f"{layer}.{kind}": np.ones((3 + layer, 7), np.float32) for layer in range(3) for kind in ("q", "down")}
+    cut = Cut((0.05, 0.1, 0.33, 1.0), scope)
+    found = dict(select(list(scores), scores.__getitem__, cut))
+    held = [sum(int((of >= level_of(cut.grid, f)).sum()) for of in found.values()) for f in cut.grid]
+    assert list(asked({name: of.shape for name, of in scores.items()}, cut)) == held
+
+
+@pytest.mark.parametrize("scope", ["row", "matrix", "layer", "model"])
+@pytest.mark.parametrize("shape", [(2, 3), (1, 2**16 + 3)])
+def test_without_a_positive_score_nothing_is_inside(scope, shape):
+    scores = {name: np.zeros(shape, np.float32) for name in ("0.q", "0.v")}
+    scores["0.v"][0, 1] = -1
+    scores["0.v"][0, 2] = -0.0
+    assert not any(of.any() for _, of in select(list(scores), scores.__getitem__, Cut((0.5, 1.0), scope)))
+
+
+@pytest.mark.parametrize(("scope", "unit_of"), SCOPES_AND_UNITS)
 def test_each_unit_of_a_scope_holds_its_fraction(scope, unit_of):
     generator = np.random.default_rng(0)
     scores = {
@@ -66,7 +106,7 @@ def test_each_unit_of_a_scope_holds_its_fraction(scope, unit_of):
 @given(
     st.integers(0, 2**32),
     st.sampled_from([(1, 65536), (1, 65541), (1, 2**18 + 3), (40, 777), (5, 30000)]),
-    st.sampled_from(["normal", "few", "equal", "near", "signed"]),
+    st.sampled_from(["normal", "few", "equal", "near", "signed", "sparse"]),
     st.sampled_from([(0.001, 0.01, 0.05, 0.2, 1.0), tuple(round(0.06 * k, 2) for k in range(1, MOST_FRACTIONS + 1))]),
 )
 def test_levels_of_large_units_equal_a_stable_sort(seed, shape, kind, grid):
@@ -77,6 +117,7 @@ def test_levels_of_large_units_equal_a_stable_sort(seed, shape, kind, grid):
         "equal": lambda: np.full(shape, 0.25),
         "near": lambda: 1 + generator.random(shape) / 1000,
         "signed": lambda: generator.standard_normal(shape) * 1e-39,
+        "sparse": lambda: np.where(generator.random(shape) < 0.03, generator.random(shape), 0),
     }[kind]().astype(np.float32)
     expected = np.zeros(shape, np.uint8)
     order = np.argsort(-scores, axis=1, kind="stable")
@@ -87,7 +128,7 @@ def test_levels_of_large_units_equal_a_stable_sort(seed, shape, kind, grid):
             np.take_along_axis(expected, order, 1) + (np.arange(shape[1]) < round(fraction * shape[1])),
             1,
         )
-    np.testing.assert_array_equal(top_levels(scores, grid), expected)
+    np.testing.assert_array_equal(top_levels(scores, grid), np.where(scores > 0, expected, 0))
 
 
 @pytest.mark.parametrize("kept", [0, 2**28])
@@ -110,7 +151,7 @@ def test_a_model_is_cut_as_its_joined_scores_are(monkeypatch, kept, kind):
     for fraction in grid:
         mask = np.zeros(joined.size, bool)
         mask[np.argsort(-joined, kind="stable")[: round(fraction * joined.size)]] = True
-        np.testing.assert_array_equal(found >= level_of(grid, fraction), mask)
+        np.testing.assert_array_equal(found >= level_of(grid, fraction), mask & (joined > 0))
 
 
 def test_a_grid_has_as_many_fractions_as_four_bits_have_levels():
@@ -152,7 +193,7 @@ def test_every_nan_is_refused_in_every_scope_and_size(bits, scope, shape):
 @pytest.mark.parametrize(
     ("scope", "shape"), [("row", (2, 4)), ("matrix", (300, 300)), ("layer", (2, 4)), ("model", (2, 4))]
 )
-def test_infinite_scores_are_the_largest_and_the_smallest_and_no_nan(scope, shape):
+def test_infinite_scores_are_the_largest_or_negative_and_no_nan(scope, shape):
     scores = np.ones(shape, np.float32)
     scores[:, 0], scores[:, 1] = -np.inf, np.inf
     grid = (1 / shape[1], 1 - 1 / shape[1])

@@ -29,18 +29,22 @@ CONTEXT = {
 FILES = {f"{name}.{end}" for name in ("gap", "sweep") for end in ("pdf", "png", "csv")}
 
 
-def statistics_of(shift, found=True):
+def statistics_of(shift, found=True, is_normal=False):
     """Statistics of a model of five layers whose refusals rise with `shift`."""
     gap = np.array([0.0, 0.01, 0.2, 0.4, 0.41]) * (1 if found else 0)
     counts = {"upper": [-1, -1, 2 + shift, 4 + shift, 1], "lower": [1, 2, 4 + shift, 3, -1]}
     counts = {bound: np.array(row if found else [-1] * 5) for bound, row in counts.items()}
     return {
         "gap": gap,
+        "null": np.array([0.01, 0.02, 0.03, 0.04, 0.05]),
+        "p_value": np.array(0.001 if found else 0.4),
+        "is_normal": np.array(int(is_normal)),
         "initial": np.array([2, 4] if found else [-1, -1]),
         "baseline": np.array(1),
         "n_over_rejection": np.array(10),
         "alpha": np.array(1.2 if found else 1.0),
         "spread": np.array(0.1),
+        "alike": np.array(0.75 if found else -1.0),
         "range": np.array([2, 3] if found else [-1, -1]),
         **counts,
     }
@@ -50,7 +54,7 @@ ALL = {
     "chores": statistics_of(0),
     "alpha_set": statistics_of(1),
     "beta_set": statistics_of(2),
-    "sums": statistics_of(0, found=False),
+    "sums": statistics_of(0, found=False, is_normal=True),
 }
 
 
@@ -89,7 +93,10 @@ def test_gap_csv_has_every_gap_and_the_range(drawn):
     table = pd.read_csv(drawn[0] / "gap.csv")
     assert list(dict.fromkeys(table["set"])) == [*SAFETY, *UTILITY]
     for name, rows in table.groupby("set"):
-        np.testing.assert_allclose(rows["gap"], ALL[name]["gap"])
+        for column in ("gap", "null"):
+            np.testing.assert_allclose(rows[column], ALL[name][column])
+        assert set(rows["p_value"]) == {float(ALL[name]["p_value"])}
+        assert set(rows["is_normal"]) == {int(name == "sums")}
         assert set(rows["role"]) == {"utility" if name in UTILITY else "safety"}
         found = name != "sums"
         assert rows["layer"][rows["in_range"] == 1].tolist() == ([2, 3] if found else [])
@@ -105,18 +112,19 @@ def test_sweep_csv_has_the_counts_of_layers_tried_only(drawn):
         assert rows["layer"].tolist() == np.flatnonzero(counts >= 0).tolist()
         assert rows["refused"].tolist() == counts[counts >= 0].tolist()
         np.testing.assert_allclose(rows["share"], rows["refused"] / 10)
-        assert set(rows["baseline"]) == {0.1} and set(rows["alpha"]) == {1.2}
+        assert set(rows["baseline"]) == {0.1} and set(rows["alpha"]) == {1.2} and set(rows["alike"]) == {0.75}
         assert rows["layer"][rows["chosen"] == 1].tolist() == [3 if bound == "upper" else 2]
 
 
 def test_curves_are_drawn_where_the_tables_say():
     context = FigureContext(**CONTEXT)
     table = gap_table(ALL, context)
-    axis = draw_gap(table, context).axes[0]
+    axis, below = draw_gap(table, context).axes
     drawn = [line.get_ydata() for line in axis.lines if len(line.get_xdata()) == 5]
-    assert len(drawn) == len(ALL)
-    for (_, rows), y in zip(table.groupby("set", sort=False), drawn, strict=True):
-        np.testing.assert_array_equal(y, rows["gap"])
+    expected = [rows[column] for _, rows in table.groupby("set", sort=False) for column in ("gap", "null")]
+    for y, column in zip(drawn, expected, strict=True):
+        np.testing.assert_array_equal(y, column)
+    assert [text.get_text() for text in below.texts] == ["compared with"]
     sweep = sweep_table(ALL, context)
     upper, lower = draw_sweep(sweep, context).axes
     for bound, axis in (("upper", upper), ("lower", lower)):

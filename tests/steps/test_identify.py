@@ -6,6 +6,7 @@ import pytest
 from random_models import random_model
 
 from safety_regions.artifacts import receipts
+from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import options_of
 from safety_regions.config.run import Machine
@@ -42,7 +43,7 @@ def entries(folder, pairs, part=None):
         options = options_of(name, {}).model_dump(mode="json", exclude={*info.selecting})
         recipe = {"method": name, "version": info.version, "options": options, "model": "m"}
         recipe |= {"pairs": receipts.read(pairs).digest} | ({"part": part} if part else {})
-        cut = {"kind": "region", "grid": [0.01, 0.05], "scope": "matrix", "selection": 1}
+        cut = {"kind": "region", "grid": [0.01, 0.05], "scope": "matrix", "selection": VERSIONS["selection"]}
         recipe |= {"kind": "statistics"} if info.keeps_statistics else cut
         found.append(Entry.parse(str(folder / name), recipe, {"pairs": str(pairs)}))
     return found

@@ -417,10 +417,11 @@ def make_pairs() -> None:
 
 
 def make_selection() -> None:
-    """Regions of every scope from fixed scores with many ties."""
+    """Regions of every scope from fixed scores with many ties; one matrix lacks positive scores, one has none."""
     generator = np.random.Generator(np.random.PCG64(0))
     names = [f"{layer}.{kind}" for layer in range(2) for kind in "qv"]
     scores = {name: generator.integers(0, 50, (30, 40)).astype(np.float32) for name in names}
+    scores["0.v"][2:], scores["1.v"][:] = 0, 0
     for scope in ("row", "matrix", "layer", "model"):
         levels = select(names, scores.__getitem__, Cut(GRID, scope))
         write_region(Path("out", f"{scope}.safetensors"), levels, recipe_digest="0" * 64, cut=Cut(GRID, scope))
@@ -551,12 +552,16 @@ def context() -> dict:
 
 
 def make_layer_curves() -> None:
-    """The curves of three sets, one of which has no gap."""
+    """The curves of three sets, the last of which is the one that they are compared with."""
     paths, digests = {}, []
     for shift, name in enumerate([*figure_tables.NAMES[:2], "gsm8k"]):
         found = shift < 2
         curves = {"gap": [0.0, 0.01, 0.2, 0.4, 0.41] if found else [0.0] * 5, "initial": [2, 4] if found else [-1, -1]}
         curves |= {
+            "null": [0.01, 0.02, 0.03, 0.04, 0.05],
+            "p_value": 0.005 if found else 0.4,
+            "is_normal": int(not found),
+            "alike": 0.75 if found else -1.0,
             "baseline": 1,
             "n_over_rejection": 10,
             "alpha": 1.2,
@@ -697,7 +702,7 @@ OPTIONS: dict[str, list[dict]] = {
         {},
         {"ffn": "up", "scale_delta": False, "shared_heads": "joint", "select": "agreement", "agreement": 0.5},
     ],
-    "safelayer": [{"max_new_tokens": 2, "alpha_steps": 1, "n_pairs": 50}],
+    "safelayer": [{"max_new_tokens": 2, "alpha_steps": 1, "n_permutations": 199}],
 }
 """Of methods that have some; each is an artifact of its own."""
 

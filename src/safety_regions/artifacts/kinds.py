@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-SELECTION = 1
+SELECTION = 2
 """Version of how regions are cut from scores, whatever the method; raised with any change of code that changes their
 bytes."""
 TRAINED = {"tiny", "aligned"}
@@ -53,10 +53,10 @@ _ROWS = (
     Kind("pairs", 1, ".jsonl", "responses", ("steps.respond",), "respond", "dvc", "respond", ("device",)),
     Kind("statistics", None, ".safetensors", "statistics", _MEASURED, "measure", "dvc", "measure", _SCORING),
     Kind("region", None, ".safetensors", "regions", _SELECTED, "measure", "dvc", told=_SCORING),
-    Kind("overlap", 2, "/pairs.parquet", "overlap", ("steps.overlap",), "overlap", "git", "overlap"),
+    Kind("overlap", 3, "/pairs.parquet", "overlap", ("steps.overlap",), "overlap", "git", "overlap"),
     Kind(
         "replicates",
-        1,
+        2,
         "/replicates.parquet",
         "replicates",
         ("steps.replicates",),
@@ -66,8 +66,8 @@ _ROWS = (
         noun="comparison",
     ),
     Kind("figures", 2, "/iou_matrix.csv", "figures", ("steps.draw_figures",), "draw_figures", "nowhere"),
-    Kind("layer_curves", 1, "/gap.csv", "curves", ("steps.draw_figures",), "draw_figures", "git", noun="curves"),
-    Kind("across", 1, "/across.csv", "across", ("steps.across",), "overlap", "git", "overlap", noun="comparison"),
+    Kind("layer_curves", 2, "/gap.csv", "curves", ("steps.draw_figures",), "draw_figures", "git", noun="curves"),
+    Kind("across", 2, "/across.csv", "across", ("steps.across",), "overlap", "git", "overlap", noun="comparison"),
     Kind(
         "evaluate",
         1,

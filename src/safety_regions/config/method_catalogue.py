@@ -22,6 +22,9 @@ class OtherPrompts:
     """The option that says how many prompts of each set; None: as many as regions are identified from."""
     behind: bool = True
     """Whether they are taken behind those identified on, or from the beginning of the seeded order."""
+    compared: bool = False
+    """Whether a set is identified by how it differs from them: the set that gives them then has nothing to be
+    identified by, and `measure` gets `is_ROLE=True` for it."""
     times_answered: Callable[[ModelSize, Mapping[str, Any]], float] | None = None
     """How often the model answers each of them, by its size and the method's options (with `max_new_tokens`): they come
     as text. None: it only reads them; they come as tokens."""
@@ -107,12 +110,12 @@ CATALOGUE: dict[str, MethodInfo] = {
         ),
     ),
     "safelayer": MethodInfo(
-        version=1,
+        version=2,
         granularity="layer",
         keeps_statistics=True,
         shape="range",
         prompts=(
-            OtherPrompts("normal"),
+            OtherPrompts("normal", compared=True),
             OtherPrompts(
                 "over_rejection",
                 several=True,

@@ -48,16 +48,17 @@ class SafeLayer(Section):
 
     normal: SetId | None = None
     """Harmless set whose last-token states each set's are compared with, by prompts behind those identified on; null:
-    the first utility set."""
+    the first utility set. It has no region of its own, and takes no part in refinement."""
     over_rejection: list[SetId] | None = Field(default=None, min_length=1)
     """Harmless sets, best ones that look harmful, whose refusals are counted while layers are scaled; null: the utility
     sets."""
     n_over_rejection: int = Field(default=12, ge=1)
     """Prompts of each of these sets."""
-    n_pairs: int = Field(default=500, ge=1)
-    """Random pairs of prompts whose angles are averaged."""
+    n_permutations: int = Field(default=999, ge=199)
+    """Random labellings of the compared prompts: a set has a range if its angles differ by more than those of 95% of
+    them."""
     seed: int = Field(default=0, ge=0)
-    """Seed of these pairs."""
+    """Seed of these labellings, and of the draws of prompts that tell how sure a range is."""
     max_new_tokens: int = Field(default=8, ge=1)
     """Tokens by which a refusal is told."""
     alpha_step: float = Field(default=0.1, gt=0, lt=1)

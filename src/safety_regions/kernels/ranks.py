@@ -2,7 +2,8 @@
 
 A score's key is its bits, turned so that keys as unsigned integers are ordered as the scores are. The upper half of the
 key is its bin. A histogram of bins says in which bin the k-th largest score lies; only scores of such bins, marked in
-their level, are looked at again, by the digits of their lower half. NaN and -0.0 must not be among the scores.
+their level, are looked at again, by the digits of their lower half. NaN must not be among the scores. No rank is beyond
+the last positive score, so every threshold is positive: 0.0, -0.0 and negative scores are below all of them.
 """
 
 from typing import no_type_check
@@ -20,6 +21,8 @@ number."""
 TILE = 4096
 """Scores looked at in one step: they stay in the cache next to the processor."""
 SIGN, ONES = np.uint32(0x80000000), np.uint32(0xFFFFFFFF)
+ZERO = SIGN
+"""The key of 0.0; those of positive scores, and of no others, are above it."""
 BYTE, HALF = np.uint32(8), np.uint32(16)
 MARKS = np.uint64(0x8080808080808080)
 FIRST, PLACE = np.uint32(28), np.uint32(0x0FFFFFFF)
@@ -65,15 +68,13 @@ def histogram(bits, counts):
 def find_bins(counts, wanted, bins, left):
     """For each of the ascending ranks `wanted`: the bin of that rank's score, and its rank among the scores of the bin.
 
-    `counts` (65536,) are by the upper half of the bits.
+    `counts` (65536,) are by the upper half of the bits. The ranks are of positive scores.
     """
     above, i = 0, 0
-    for place in range(65536):
-        # Down from infinity to 0, then from -0 down to -infinity.
-        upper = 0x7FFF - place if place < 0x8000 else place
+    for upper in range(0x7FFF, -1, -1):
         here = above + np.int64(counts[upper])
         while i < wanted.size and wanted[i] <= here:
-            bins[i] = upper ^ (0xFFFF if upper & 0x8000 else 0x8000)
+            bins[i] = upper | 0x8000
             left[i] = wanted[i] - above
             i += 1
         if i == wanted.size:
@@ -87,14 +88,14 @@ def fill_table(bins, table, ends):
     """By the upper half of the bits: how many of the descending bins are below it; for one of these, the mark and its
     first number.
 
-    ends[i] is the number behind the last of the bins that are the same as bin i.
+    ends[i] is the number behind the last of the bins that are the same as bin i. Below 0 there is no bin.
     """
+    table[0x8000:] = 0
     i = 0
-    for place in range(65536):
-        upper = 0x7FFF - place if place < 0x8000 else place
-        if i < bins.size and bins[i] == 0xFFFF - place:
+    for upper in range(0x7FFF, -1, -1):
+        if i < bins.size and bins[i] == upper | 0x8000:
             first = i
-            while i < bins.size and bins[i] == 0xFFFF - place:
+            while i < bins.size and bins[i] == upper | 0x8000:
                 i += 1
             table[upper] = MARK | first
             ends[first:i] = i
@@ -191,26 +192,31 @@ def settle(levels, keys, places, ends, thresholds, left):
 @compiled
 @no_type_check
 def levels_of_rows(bits, wanted, levels):
-    """Levels within each row of scores, fewer than 65536, given as their bits; -0.0 may be among them. `wanted` are
-    ascending ranks.
+    """Levels within each row of scores, fewer than 65536, given as their bits. `wanted` are ascending ranks; one beyond
+    the positive scores of a row is that of the last of them there, and a row without any keeps its levels, 0.
 
     As for one large matrix, row by row. Of histogram and table, each larger than a row, only the bins from the highest
     score's down to the last threshold's are looked at, and what was counted is taken back.
     """
     size, n_wanted = bits.shape[1], wanted.size
+    held = np.empty(n_wanted, np.int64)
     counts, table = np.zeros(65536, np.int32), np.empty(65536, np.uint8)
     keys, marked, places = np.empty(size, np.uint32), np.empty(size + 1, np.uint32), np.empty(size + 1, np.uint32)
     found = np.empty(size, np.uint32)
     bins, ends, left = np.empty(n_wanted, np.uint32), np.empty(n_wanted, np.int64), np.empty(n_wanted, np.int64)
     for row in range(bits.shape[0]):
-        highest = np.uint32(0)
+        highest, n_positive = np.uint32(0), 0
         for i in range(size):
-            own = bits[row, i]
-            keys[i] = key_of(np.uint32(0) if own == SIGN else own)
+            keys[i] = key_of(bits[row, i])
             highest = max(highest, keys[i])
+            n_positive += keys[i] > ZERO
+        if n_positive == 0:
+            continue
+        for k in range(n_wanted):
+            held[k] = min(wanted[k], n_positive)
         for i in range(size):
             counts[keys[i] >> HALF] += 1
-        find_row_bins(counts, highest >> HALF, wanted, bins, ends, left, table)
+        find_row_bins(counts, highest >> HALF, held, bins, ends, left, table)
         # One entry stands for all bins below; no score is in the lowest, which is that of NaN.
         below, n_marked = bins[n_wanted - 1] - np.uint32(1), 0
         table[below] = 0

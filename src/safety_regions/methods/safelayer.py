@@ -1,9 +1,10 @@
 """SafeLayer: one contiguous range of layers, by angles between prompts and by refusals while layers are scaled.
 
 Li et al. 2025, arXiv 2408.17003, section 3. A set's prompts M and harmless prompts N are told apart by the states of
-their last token; `layer_range` says where that begins. From there on, layers are scaled until refusals of harmless
-prompts change most. The paper looks at harmful sets alone; for a utility set the same is done here with its prompts in
-M's place.
+their last token; `angle_gap` says whether they are, `layer_range` where that begins. From there on, layers are scaled
+until refusals of harmless prompts change most. The paper looks at harmful sets alone; for a utility set the same is
+done here with its prompts in M's place. The set that gives the prompts N has nothing to be told apart from, and so no
+region.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,11 +16,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from torch import Tensor, nn
 
 from safety_regions.config.methods import SafeLayer
 from safety_regions.errors import UserError
+from safety_regions.methods.angle_gap import measure_gap
 from safety_regions.methods.layer_range import NOT_TRIED, Found, find_range, onset_and_smoothing, scales
 from safety_regions.models.answers import is_refusal
 from safety_regions.models.generate import generate
@@ -29,8 +31,8 @@ from safety_regions.models.tokens import Sample, batches, collate
 from safety_regions.progress import progress
 from safety_regions.regions.select import Cut
 
-_COUNTS: WeakKeyDictionary[nn.Module, dict[tuple, int]] = WeakKeyDictionary()
-"""Refusals already counted in this process. They do not depend on the set, so the sets of a job share them."""
+_REFUSALS: WeakKeyDictionary[nn.Module, dict[tuple, Bool[np.ndarray, " prompts"]]] = WeakKeyDictionary()
+"""What was refused already in this process. It does not depend on the set, so the sets of a job share it."""
 
 
 def measure(
@@ -41,15 +43,17 @@ def measure(
     batch_tokens: int,
     normal: Sequence[Sample],
     over_rejection: Sequence[str],
+    is_normal: bool = False,
 ) -> dict[str, Tensor]:
     """The set's states and gap, and the range found; only the prompts of `samples` and `normal` are used.
 
-    states: float32 (prompt, layer, hidden), `last_token_states` of the set. gap: float64 (layer), radians, `angle_gap`.
-    initial: int64 (2), onset and first smoothing. baseline: int64, prompts of `over_rejection` refused by the unscaled
-    model, of n_over_rejection: int64; from a half on alpha is below 1. alpha, spread: float64. upper, lower: int64
-    (layer). range: int64 (2), both ends inside. See `layer_range`; initial and range are -1, -1, alpha 1 and spread 0
-    where there is no gap. Where no alpha gives the spread, scaling says nothing, and the range is `initial`, the one
-    read off the gap.
+    states: float32 (prompt, layer, hidden), `last_token_states` of the set. gap, null: float64 (layer), radians, and
+    p_value: float64; see `angle_gap`. initial: int64 (2), onset and first smoothing. baseline: int64, prompts of
+    `over_rejection` refused by the unscaled model, of n_over_rejection: int64; from a half on alpha is below 1. alpha,
+    spread: float64. upper, lower: int64 (layer). range: int64 (2), both ends inside. alike: float64, share of draws of
+    the over-rejection prompts with the same range. See `layer_range`; initial, range and alike are -1, alpha 1 and
+    spread 0 where there is no gap, and where the set `is_normal`: int64, 1 where `normal` are other prompts of it.
+    Where no alpha gives the spread, scaling says nothing, and the range is `initial`, the one read off the gap.
     """
     if len(normal) < 2 or not over_rejection:
         raise UserError(
@@ -59,22 +63,34 @@ def measure(
             hint="lower datasets.n_samples, or name larger sets in methods.safelayer",
         )
     states = last_token_states(loaded, samples, batch_tokens)
-    gap = angle_gap(last_token_states(loaded, normal, batch_tokens), states, options.n_pairs, options.seed)
-    initial = onset_and_smoothing(gap)
-    count = partial(count_refusals, loaded, tuple(over_rejection), options)
-    baseline = count(0, len(gap) - 1, 1.0)
-    found = _nothing(len(gap))
+    of_normal = last_token_states(loaded, normal, batch_tokens)
+    measured = measure_gap(of_normal.numpy(), states.numpy(), options.n_permutations, options.seed)
+    gap, n_layers = measured.gap, len(measured.gap)
+    initial = None if is_normal else onset_and_smoothing(gap, measured.null)
+    refused = partial(refusals, loaded, tuple(over_rejection), options)
+    baseline = int(refused(0, n_layers - 1, 1.0).sum())
+    found = _nothing(n_layers)
     if initial is not None:
         refuses = 2 * baseline >= len(over_rejection)
         alphas = scales(options.alpha_step, options.alpha_steps, refuses=refuses)
         found = find_range(
-            count, initial[0], len(gap), len(over_rejection), alphas, options.least_spread, refuses=refuses
+            refused,
+            initial[0],
+            n_layers,
+            len(over_rejection),
+            alphas,
+            options.least_spread,
+            refuses=refuses,
+            seed=options.seed,
         )
         if found.spread < options.least_spread:
             found = replace(found, first=initial[0], last=initial[1])
     return {
         "states": states,
         "gap": torch.from_numpy(gap),
+        "null": torch.from_numpy(measured.null),
+        "p_value": torch.tensor(measured.p_value, dtype=torch.float64),
+        "is_normal": torch.tensor(int(is_normal)),
         "initial": torch.tensor(initial or (NOT_TRIED, NOT_TRIED)),
         "baseline": torch.tensor(baseline),
         "n_over_rejection": torch.tensor(len(over_rejection)),
@@ -83,6 +99,7 @@ def measure(
         "upper": torch.from_numpy(found.upper),
         "lower": torch.from_numpy(found.lower),
         "range": torch.tensor([found.first, found.last]),
+        "alike": torch.tensor(found.alike, dtype=torch.float64),
     }
 
 
@@ -100,7 +117,8 @@ def levels(
 def facts(statistics: Mapping[str, Tensor]) -> dict:
     """What a region's receipt says of how its range was found: all but the states, as plain numbers."""
     plain: dict[str, Any] = {name: tensor.tolist() for name, tensor in statistics.items() if name != "states"}
-    return {"curves": plain | {"gap": [round(angle, 6) for angle in plain["gap"]], "spread": round(plain["spread"], 6)}}
+    angles = {name: [round(angle, 6) for angle in plain[name]] for name in ("gap", "null")}
+    return {"curves": plain | angles | {name: round(plain[name], 6) for name in ("p_value", "spread", "alike")}}
 
 
 def last_token_states(
@@ -139,46 +157,22 @@ def _states_of(loaded: LoadedModel, prompts: Sequence[Sample]) -> Float32[Tensor
     return torch.stack(states, dim=1)
 
 
-def angle_gap(
-    normal: Float32[Tensor, "normal layer hidden"], own: Float32[Tensor, "own layer hidden"], n_pairs: int, seed: int
-) -> Float64[np.ndarray, " layer"]:
-    """Mean angle(N_i, M_j) - mean angle(N_i, N_i') of each layer in radians, each mean over `n_pairs` random pairs of
-    prompts.
-
-    Pairs are drawn with replacement by PCG64(seed); i and i' differ. At least two normal prompts.
-    """
-    draw = np.random.Generator(np.random.PCG64(seed))
-    n = len(normal)
-    i, j = draw.integers(n, size=n_pairs), draw.integers(len(own), size=n_pairs)
-    k = draw.integers(n, size=n_pairs)
-    other = (k + draw.integers(1, n, size=n_pairs)) % n
-    layers = range(normal.shape[1])
-    gaps = [_mean_angle(normal[i, at], own[j, at]) - _mean_angle(normal[k, at], normal[other, at]) for at in layers]
-    return np.array(gaps)
-
-
-def _mean_angle(a: Float32[Tensor, "pair hidden"], b: Float32[Tensor, "pair hidden"]) -> float:
-    cosine = torch.nn.functional.cosine_similarity(a.double(), b.double(), dim=1)
-    return float(cosine.clamp(-1, 1).arccos().mean())
-
-
-def count_refusals(
+def refusals(
     loaded: LoadedModel, prompts: tuple[str, ...], options: SafeLayer, first: int, last: int, alpha: float
-) -> int:
-    """How many of the prompts are refused while layers `first` to `last` are scaled by `alpha`; 1 is the model as it
-    is.
+) -> Bool[np.ndarray, " prompts"]:
+    """Which of the prompts are refused while layers `first` to `last` are scaled by `alpha`; 1 is the model as it is.
 
-    Counted once per process and model: the weights must not change in between.
+    Asked once per process and model: the weights must not change in between.
     """
-    counts = _COUNTS.setdefault(loaded.model, {})
+    known = _REFUSALS.setdefault(loaded.model, {})
     key = (prompts, loaded.plain_template, options.max_new_tokens, options.scale_o_proj, alpha, first, last)
-    if key not in counts:
+    if key not in known:
         with scaled_layers(loaded.model, first, last, alpha, scale_o=options.scale_o_proj):
             answers = generate(loaded, prompts, options.max_new_tokens, doing=f"layers {first}-{last} x {alpha:g}")
-        counts[key] = sum(is_refusal(answer.text) for answer in answers)
-    return counts[key]
+        known[key] = np.array([is_refusal(answer.text) for answer in answers])
+    return known[key]
 
 
 def _nothing(n_layers: int) -> Found:
     untried = np.full(n_layers, NOT_TRIED, np.int64)
-    return Found(NOT_TRIED, NOT_TRIED, 1.0, 0.0, untried, untried.copy())
+    return Found(NOT_TRIED, NOT_TRIED, 1.0, 0.0, untried, untried.copy(), float(NOT_TRIED))

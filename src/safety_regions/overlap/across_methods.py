@@ -4,7 +4,8 @@ Refinement takes place in a method's own granularity, with the union of the meth
 expanded to weights (`safety_regions.regions.owned_weights`).
 
 The chance floor is that of `safety_regions.overlap.chance`, with the chances s of elements counted on the weights that
-they own: refined regions of methods a and b share sum(s_a s_b |open to both|) of them on average.
+they own: refined regions of methods a and b share sum(s_a s_b |open to both|) of them on average, at each place of
+those that are ranges.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
+from jaxtyping import Int64
 
-from safety_regions.overlap.chance import chances
+from safety_regions.overlap.chance import Placed, expected_iou, placed
 from safety_regions.overlap.counts import STAGES
 from safety_regions.progress import progress
 from safety_regions.regions.format import Header, Region, Words, open_region
@@ -110,9 +111,7 @@ def _count_regions(tally: _Tally, words: Mapping[str, Words], safety: str, stage
 def _rows(tally: _Tally, methods: Mapping[str, _Method], layout: Layout, question: Question) -> Iterator[dict]:
     for (safety, stage, a, b), shared in tally.shared.items():
         size_a, size_b = (sum(tally.sizes[safety, stage, m]) for m in (a, b))
-        by_chance = [_chances(tally, methods[m].header, layout, safety, stage, m) for m in (a, b)]
-        inside = float((by_chance[0] * by_chance[1] * tally.open[stage, a, b]).sum())
-        held = sum(float((s * tally.open[stage, m, m]).sum()) for s, m in zip(by_chance, (a, b), strict=True))
+        random = [_random(tally, methods[m].header, layout, safety, stage, m) for m in (a, b)]
         intersection = sum(shared)
         yield {
             "set": safety,
@@ -130,14 +129,20 @@ def _rows(tally: _Tally, methods: Mapping[str, _Method], layout: Layout, questio
             "n_elements": sum(tally.open["raw", a, b]),
             "iou": _share(intersection, size_a + size_b - intersection),
             "overlap_coefficient": _share(intersection, min(size_a, size_b)),
-            "floor_iou": _share(inside, held - inside),
+            "floor_iou": expected_iou(*random, **_open(tally, stage, a, b)),
         }
 
 
-def _chances(
-    tally: _Tally, header: Header, layout: Layout, safety: str, stage: str, method: str
-) -> Float64[np.ndarray, " matrices"]:
-    """The chance with which a random region in the method's place holds an open weight of each matrix."""
+def _open(tally: _Tally, stage: str, a: str, b: str) -> dict[str, Int64[np.ndarray, " matrices"]]:
+    """Weights of each matrix that are open to two methods, and to each of them."""
+    pairs = {"both": (a, b), "open_a": (a, a), "open_b": (b, b)}
+    return {name: np.array(tally.open[stage, *pair], np.int64) for name, pair in pairs.items()}
+
+
+def _random(tally: _Tally, header: Header, layout: Layout, safety: str, stage: str, method: str) -> Placed:
+    """The chance with which a random region in the method's place holds an open weight of each matrix, for each place
+    that it may have.
+    """
     held, raw, n_open = (
         np.array(counts, np.int64)
         for counts in (
@@ -151,10 +156,8 @@ def _chances(
         # All matrices of a layer are in a region together: its first one tells.
         first = np.unique(layers, return_index=True)[1]
         held, raw, n_open = ((counts[first] > 0).astype(np.int64) for counts in (held, raw, n_open))
-    found = chances(
-        header.granularity, header.region_shape, held=held[:, None], raw=raw[:, None], n_open=n_open
-    ).squeeze(1)
-    return found[layers] if header.granularity == "layer" else found
+    found = placed(header.granularity, header.region_shape, held=held, raw=raw, n_open=n_open)
+    return found[:, layers] if header.granularity == "layer" else found
 
 
 def _pairs_and_selves(methods: Mapping[str, _Method]) -> list[tuple[str, str]]:

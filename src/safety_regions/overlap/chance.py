@@ -1,27 +1,39 @@
-"""The chance floor: how far independent random regions would overlap, as expected intersection over expected union.
+"""The chance floor: how far independent random regions would overlap.
 
-With s_i the chance that random region i holds an element that is open to it, n regions share sum(prod(s_i)) elements on
-average, and sum(1 - prod(1 - s_i)) are in any. What is random about a region follows from its shape:
+What is random about a region follows from its shape:
 
     free   as many elements of every matrix as the real region, each open one with equal chance: s = a/m for the a it
            holds of the m that are open. Layers are elements of the whole model: a of its m open layers.
     range  as many layers as the real region, beginning with equal chance wherever they fit: s is the share of these
            places at which the range covers the layer, 0 for a layer that is not open.
 
+With s_i the chance that random region i holds an element that is open to it, n regions share sum(prod(s_i)) elements on
+average, and sum(1 - prod(1 - s_i)) are in any. The floor of free elements is the ratio of the two. For equal densities
+q it is q/(2-q), and q^n / (1 - (1-q)^n) for n regions. It is not the mean IoU of random regions, which has no closed
+form for many matrices of different densities, but near it, since sums of many elements hardly vary. At q = 5% the ratio
+is too low by 7e-7 (of .026) for one matrix of 576 x 576 weights and by .0004 for 576 neurons of one kind in one layer;
+for the whole model by less. For 3 of 30 free layers it is too low by .009 (of .062).
+
+The floor of ranges is the mean IoU over all their places (`safety_regions.overlap.ranges`), and the floor between a
+range and free elements the mean over the range's places of the ratio.
+
 Refinement closes what the utility region holds. A range has the length that it had before: what refinement leaves of
-it need not be one. For equal densities q of free elements the floor is q/(2-q), and q^n / (1 - (1-q)^n) for n regions.
+it need not be one. An empty range has no floor.
 """
 
 import numpy as np
 from jaxtyping import Float64, Int64, Num
 
 from safety_regions.elements import Shape
+from safety_regions.overlap.ranges import covered, placements
 
 Elements = Num[np.ndarray, " matrices"]
 """Elements of each matrix that a region could hold."""
 Sizes = Num[np.ndarray, "matrices sets"]
 Chances = Float64[np.ndarray, "matrices sets"]
 """Of each matrix and region; or, as sums over elements, the numbers that follow from these."""
+Placed = Float64[np.ndarray, "places matrices"]
+"""The chance with which a random region holds an open element of each matrix, for each of its places."""
 
 
 def chances(granularity: str, shape: Shape, *, held: Sizes, raw: Sizes, n_open: Elements) -> Chances:
@@ -38,11 +50,30 @@ def chances(granularity: str, shape: Shape, *, held: Sizes, raw: Sizes, n_open: 
     return _share(held, n_open[:, None])
 
 
-def covered(n_layers: int, length: int) -> Float64[np.ndarray, " n_layers"]:
-    """The share of the places of a range of `length` among `n_layers` at which it covers each layer."""
-    starts = np.arange(n_layers - length + 1)[:, None]
-    layers = np.arange(n_layers)
-    return ((starts <= layers) & (layers < starts + length)).mean(axis=0)
+def placed(granularity: str, shape: Shape, *, held: Elements, raw: Elements, n_open: Elements) -> Placed:
+    """As `chances`, of one region: 0 and 1 at each place of a range; of free elements one row, their chances."""
+    if shape == "range":
+        return placements(len(n_open), int(raw.sum())) * np.asarray(n_open, float)
+    return chances(granularity, shape, held=held[:, None], raw=raw[:, None], n_open=n_open).T
+
+
+def expected_iou(
+    a: Float64[np.ndarray, "places_a matrices"],
+    b: Float64[np.ndarray, "places_b matrices"],
+    *,
+    both: Elements,
+    open_a: Elements,
+    open_b: Elements,
+) -> float:
+    """Mean over the places of two random regions of expected intersection over expected union.
+
+    `both`, `open_a`, `open_b`: elements of each matrix open to both and to each of them. Places without a union are
+    left out; NaN if there are no others.
+    """
+    shared = np.einsum("am,bm,m->ab", a, b, np.asarray(both, float))
+    union = (a @ open_a)[:, None] + (b @ open_b)[None] - shared
+    some = union > 0
+    return float((shared[some] / union[some]).mean()) if some.any() else float("nan")
 
 
 def expected_pair(n_open: Elements, a: Chances, b: Chances) -> tuple[Chances, Chances]:

@@ -15,6 +15,7 @@ from jaxtyping import Float64, Int64
 from safety_regions.elements import Shape, usual_shape
 from safety_regions.overlap.chance import Chances, chances, expected_growth, expected_pair
 from safety_regions.overlap.counts import Condition, Counts
+from safety_regions.overlap.ranges import expected_iou
 
 
 def pair_table(counts: Counts, p: float) -> pd.DataFrame:
@@ -30,15 +31,23 @@ def pair_table(counts: Counts, p: float) -> pd.DataFrame:
         shared, size_a, size_b = pairs[:, first, second], _sizes(pairs)[:, first], _sizes(pairs)[:, second]
         by_chance = _chances(counts, condition)
         both, either = expected_pair(open_elements, by_chance[:, first], by_chance[:, second])
+        lengths = _lengths(counts, condition)
         for scope, unit, rows in _units(counts, whole_only=condition.p not in (None, p)):
             columns = {**_condition_columns(condition), "scope": scope, "unit": unit}
             columns |= {"a": np.array(counts.safety)[first], "b": np.array(counts.safety)[second]}
             sums = [x[rows].sum(axis=0) for x in (size_a, size_b, shared, both, either)]
-            blocks.append(columns | _pair_columns(int(open_elements[rows].sum()), *sums))
+            columns |= _pair_columns(int(open_elements[rows].sum()), *sums[:3])
+            if lengths is None:
+                floors = _ratio(*sums[3:])
+            else:
+                # Layers have no units but the whole.
+                pairs_of_lengths = np.stack([lengths[first], lengths[second]], axis=1)
+                floors = np.array([expected_iou(open_elements, pair) for pair in pairs_of_lengths], float)
+            blocks.append(columns | {"floor_iou": floors})
     return _table(blocks)
 
 
-def _pair_columns(n_elements: int, size_a, size_b, shared, both_by_chance, either_by_chance) -> dict:
+def _pair_columns(n_elements: int, size_a, size_b, shared) -> dict:
     union = size_a + size_b - shared
     return {
         "size_a": size_a,
@@ -48,7 +57,6 @@ def _pair_columns(n_elements: int, size_a, size_b, shared, both_by_chance, eithe
         "n_elements": n_elements,
         "iou": _ratio(shared, union),
         "overlap_coefficient": _ratio(shared, np.minimum(size_a, size_b)),
-        "floor_iou": _ratio(both_by_chance, either_by_chance),
     }
 
 
@@ -57,8 +65,12 @@ def nway_table(counts: Counts) -> pd.DataFrame:
     blocks = []
     for condition, grown in counts.nway.items():
         by_chance, n_open = _chances(counts, condition), _open_elements(counts, condition)
+        lengths = _lengths(counts, condition)
         for number, order in enumerate(counts.orders):
-            all_by_chance, any_by_chance = expected_growth(n_open, by_chance[:, order])
+            if lengths is None:
+                floors = _ratio(*expected_growth(n_open, by_chance[:, order]))
+            else:
+                floors = np.array([expected_iou(n_open, lengths[order[:n]]) for n in range(1, len(order) + 1)])
             shared, union = grown[:, number].sum(axis=0).T
             block = {
                 **_condition_columns(condition),
@@ -68,7 +80,7 @@ def nway_table(counts: Counts) -> pd.DataFrame:
                 "intersection": shared[1:],
                 "union": union[1:],
                 "iou": _ratio(shared, union)[1:],
-                "floor_iou": _ratio(all_by_chance, any_by_chance)[1:],
+                "floor_iou": floors[1:],
             }
             blocks.append(block)
     return _table(blocks)
@@ -155,6 +167,13 @@ def _chances(counts: Counts, condition: Condition) -> Chances:
         raw=_sizes(counts.pairs[Condition(condition.q)]),
         n_open=_open_elements(counts, condition),
     )
+
+
+def _lengths(counts: Counts, condition: Condition) -> Int64[np.ndarray, " sets"] | None:
+    """Layers of each set's range before refinement; None for regions of free elements."""
+    if counts.header.region_shape == "free":
+        return None
+    return _sizes(counts.pairs[Condition(condition.q)]).sum(axis=0)
 
 
 def _sizes(pairs: np.ndarray) -> np.ndarray:

@@ -34,10 +34,21 @@ def needs_of(plan: Plan, model: str, method: str, options: Section) -> Needs:
     return {"other_prompts": digests, "adapter": adapter.digest}, inputs | {"adapter": adapter}
 
 
+def sets_compared_with(plan: Plan, method: str, options: Section) -> dict[str, str]:
+    """By role, the set that gives the prompts which the method compares every set with."""
+    compared = [of for of in CATALOGUE[method].prompts if of.compared]
+    return {of.role: name for of in compared for name in _names(plan, of, options)}
+
+
+def _names(plan: Plan, of: OtherPrompts, options: Section) -> list[str]:
+    """The sets that an option names, or those that stand in for it."""
+    named, utility = getattr(options, of.role), plan.run.datasets.utility
+    return (named or utility) if of.several else [named or utility[0]]
+
+
 def _prompts(plan: Plan, of: OtherPrompts, options: Section) -> dict[str, Artifact]:
     """By set."""
-    config, named = plan.run.datasets, getattr(options, of.role)
-    names = (named or config.utility) if of.several else [named or config.utility[0]]
+    config, names = plan.run.datasets, _names(plan, of, options)
     number = getattr(options, of.number) if of.number else config.n_samples
     offset = config.offset + config.n_samples if of.behind else 0
     return {name: other_prompts(plan, name, number, offset, config.seed) for name in names}

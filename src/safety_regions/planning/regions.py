@@ -9,7 +9,7 @@ from safety_regions.config.base import Section
 from safety_regions.config.method_catalogue import CATALOGUE, MethodInfo
 from safety_regions.config.model_method import ModelMethod
 from safety_regions.config.variants import Variant
-from safety_regions.planning.method_inputs import Needs, needs_of
+from safety_regions.planning.method_inputs import Needs, needs_of, sets_compared_with
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.recipes.models import ModelRecipe
 from safety_regions.planning.recipes.regions import RegionRecipe, StatisticsRecipe
@@ -24,6 +24,8 @@ class _Asked:
     options: Section
     model: Artifact[ModelRecipe]
     needs: Needs
+    compared_with: dict[str, str]
+    """By role, the set that gives the prompts which every set is compared with."""
 
     @property
     def info(self) -> MethodInfo:
@@ -33,6 +35,11 @@ class _Asked:
     def base(self) -> dict[str, Any]:
         """What every recipe says."""
         return {"method": self.method, "version": self.info.version, "model": self.model.digest}
+
+    def role_of(self, name: str) -> str | None:
+        """The role in which a set's other prompts are what every set is compared with."""
+        compared = [of.role for of in self.info.prompts if of.compared]
+        return next((role for role in compared if self.compared_with[role] == name), None)
 
     @cached_property
     def measuring(self) -> dict[str, Any]:
@@ -47,7 +54,8 @@ class _Asked:
 
 def add_regions(plan: Plan, model: str, method: str, options: Section, samples: list[Sampled]) -> None:
     """A region of every sample, and the statistic it follows from where the method keeps one."""
-    asked = _Asked(method, options, plan.models[model], needs_of(plan, model, method, options))
+    needs, compared_with = needs_of(plan, model, method, options), sets_compared_with(plan, method, options)
+    asked = _Asked(method, options, plan.models[model], needs, compared_with)
     statistics: dict[Variant, Artifact[StatisticsRecipe]] = {}
     regions: dict[Variant, Artifact[RegionRecipe]] = {}
     for sample in samples:
@@ -66,6 +74,7 @@ def _measured(asked: _Asked, sample: Sampled) -> Needs:
     """What a statistic is made from: a sample, the options that decide it, and what else the method looks at."""
     needed, needs = asked.needs
     recipe = asked.base | {"options": asked.measuring, "pairs": sample.pairs.digest, "part": sample.part} | needed
+    recipe["plays"] = asked.role_of(sample.variant.set)
     return recipe, {"model": asked.model, "pairs": sample.pairs, **needs}
 
 

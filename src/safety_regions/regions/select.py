@@ -2,11 +2,15 @@
 
 level 0 = outside all fractions, level k = inside the k-th fraction counted from the largest; so the mask at any grid
 fraction is `level >= level_of(grid, fraction)`. A unit of the scope (a row, a matrix, a layer, the model) holds exactly
-round(fraction * size) elements, halves to even; ties at the cut go to the lower index (row-major; earlier matrix
-first).
+min(round(fraction * size), positive) elements, halves to even, `positive` being how many of its scores are above 0;
+ties at the cut go to the lower index (row-major; earlier matrix first).
+
+An element whose score is 0 is in no region: by its method it does nothing, and of equal nothings an index would choose.
+No method here has negative scores; where one has them they say the opposite of what is looked for, so they are in no
+region either.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +47,17 @@ def level_of(grid: Sequence[float], fraction: float) -> int:
     if fraction not in grid:
         raise UserError(f"fraction {fraction}", expected=f"one of the grid: {', '.join(map(str, grid))}")
     return len(grid) - list(grid).index(fraction)
+
+
+def asked(shapes: Mapping[str, tuple[int, int]], cut: Cut) -> tuple[int, ...]:
+    """How many elements each fraction of the grid asks for in matrices of these shapes: round(fraction * size) of every
+    unit. A region holds fewer where scores are not positive.
+    """
+    units = []
+    for group in _groups(list(shapes), cut.scope):
+        n = shapes[group[0]][0] if cut.scope == "row" else 1
+        units.append((n, sum(rows * columns for rows, columns in (shapes[name] for name in group)) // n))
+    return tuple(sum(n * round(fraction * size) for n, size in units) for fraction in cut.grid)
 
 
 def select(

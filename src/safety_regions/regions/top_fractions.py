@@ -23,15 +23,18 @@ PART = 2**20
 """Scores that are classified in one go."""
 NAN = np.r_[0x7F80:0x8000, 0xFF80:BINS]
 """Upper halves of the bits of NaN, and of infinity."""
-NEGATIVE_ZERO = 0x8000
-"""Upper half of the bits of -0.0, and of negative scores next to it."""
+POSITIVE = slice(0, 0x8000)
+"""Upper halves of the bits of positive scores; the first is that of 0.0 and of the smallest positive ones."""
 Bits = UInt32[np.ndarray, " size"]
 
 
 def top_levels(
     scores: Float32[np.ndarray, "units size"], grid: Sequence[float], name: str = "scores"
 ) -> UInt8[np.ndarray, "units size"]:
-    """Levels within each unit (row) of a 2-d array of scores; `grid` ascends. Raises `UserError` for NaN."""
+    """Levels within each unit (row) of a 2-d array of scores; `grid` ascends.
+
+    A fraction f holds the min(round(f x size), positive scores) largest of a unit. Raises `UserError` for NaN.
+    """
     units, size = scores.shape
     if size >= BINS:
         rows = [_levels_of_row(row[None, :], grid, name) for row in scores]
@@ -57,12 +60,13 @@ def levels_of_group(
 ) -> Iterator[tuple[str, UInt8[np.ndarray, "out in"]]]:
     """Levels of each matrix within all of them together. Raises `UserError` naming a matrix whose scores are NaN."""
     scored = _Scored(score)
-    counts, size = np.zeros(BINS, np.int64), 0
+    counts, n_positive = np.zeros(BINS, np.int64), 0
     for name in names:
         own = scored.histogram(name)
         counts += own
-        size += int(own.sum())
-    wanted = _wanted(size, grid)
+        n_positive += scored.n_positive(name, own)
+    size = int(counts.sum())
+    wanted = np.minimum(_wanted(size, grid), n_positive) if n_positive else _wanted(0, grid)
     thresholds, left = np.zeros(len(wanted), np.uint32), np.zeros(len(wanted), np.int64)
     ranks.find_bins(counts, wanted, thresholds, left)
     ends = np.zeros(len(wanted), np.int64)
@@ -111,13 +115,11 @@ class _Scored:
         self.table = np.zeros(BINS, np.uint8)
         self.kept: dict[str, np.ndarray] = {}
         self.classified: dict[str, tuple[np.ndarray, list[_Part]]] = {}
-        self.with_negative_zeros: set[str] = set()
 
     def scores(self, name: str) -> Float32[np.ndarray, "out in"]:
-        """The scores of a matrix, in one piece, without -0.0, which is 0.0 here: they are equal."""
+        """The scores of a matrix, in one piece."""
         if name not in self.kept:
-            scores = np.ascontiguousarray(self.score(name))
-            self.kept[name] = scores + np.float32(0) if name in self.with_negative_zeros else scores
+            self.kept[name] = np.ascontiguousarray(self.score(name))
             self._forget(name)
         return self.kept[name]
 
@@ -131,13 +133,14 @@ class _Scored:
     def histogram(self, name: str) -> Int64[np.ndarray, " bins"]:
         """How many scores have each upper half of their bits. Raises `UserError` for NaN."""
         counts = _histogram(_bits(self.scores(name)))
-        if counts[NEGATIVE_ZERO]:
-            self.with_negative_zeros.add(name)
-            del self.kept[name]
-            counts = _histogram(_bits(self.scores(name)))
         if counts[NAN].any():
             _refuse_nan(name, int(np.isnan(self.scores(name)).sum()))
         return counts
+
+    def n_positive(self, name: str, histogram: Int64[np.ndarray, " bins"]) -> int:
+        """How many scores of a matrix are above 0, by its histogram and, where that leaves it open, by its scores."""
+        n, bits = int(histogram[POSITIVE].sum()), _bits(self.scores(name))
+        return n - (bits.size - int(np.count_nonzero(bits)) if histogram[0] else 0)
 
     def parts(self, name: str) -> list[_Part]:
         """The matrix's parts in order, classified by the table."""

@@ -77,6 +77,12 @@ class Gathered:
         return {part.about: receipts.read(part.path).facts["sets"] for part in self.of_kind("overlap")}
 
     @cached_property
+    def lacking(self) -> dict[str, dict[str, dict[str, int]]]:
+        """How many elements regions lack, by model and method, set, and fraction; those that lack any."""
+        facts = {part.about: receipts.read(part.path).facts for part in self.of_kind("overlap")}
+        return {about: of["n_lacking"] for about, of in facts.items() if of.get("n_lacking")}
+
+    @cached_property
     def responses(self) -> dict[str, Facts]:
         """Facts of each set, by model: its responses are the same for all methods."""
         return {part.model: self.sets[part.about] for part in self.of_kind("overlap")}

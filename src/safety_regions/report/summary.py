@@ -9,6 +9,8 @@ from safety_regions.report.inputs import Facts
 from safety_regions.report.tables import ReportTables, across_table, estimates_table, evaluation_table, headline_table
 from safety_regions.text import markdown_table
 
+Lacking = dict[str, dict[str, int]]
+"""By set and fraction: how many elements its region lacks."""
 LEGEND = (
     "Files: `report.html` all of this to look around in, `appendix.pdf` every figure; `verdicts.*` the claims; "
     "`estimates.csv` and",
@@ -33,6 +35,10 @@ PLACE = (
     "Place: where the IoU of halves of different sets lies, from 0 (chance) to 1 (as alike as two samples of one set). "
     "In brackets 95% intervals over the sets. Size-matched: raw IoU of regions as small as the refined ones."
 )
+LACKING = (
+    "**Warning.** These regions hold so many elements fewer than their fraction asks for. "
+    "An element with a score of 0 is in no region."
+)
 ACROSS = (
     "Mean IoU over the safety sets of the weights that two methods' regions own, in brackets the chance floor, "
     "and the overlap coefficient, before and after refinement."
@@ -44,11 +50,14 @@ EVALUATION = (
 )
 
 
-def summary(config: dict, numbers: ReportTables, responses: dict[str, Facts], claims: str) -> str:
+def summary(
+    config: dict, numbers: ReportTables, responses: dict[str, Facts], claims: str, lacking: dict[str, Lacking]
+) -> str:
     """The page in Markdown: the claims, overlap within each method, across methods, what regions are worth, and what
     was refused.
 
-    `responses`: by model, the facts of each set's responses. `claims`: the verdicts in Markdown.
+    `responses`: by model, the facts of each set's responses. `claims`: the verdicts in Markdown. `lacking`: by model
+    and method, the regions that hold fewer elements than their fraction asks for.
     """
     datasets, thresholds = config["datasets"], config["thresholds"]
     # Without replicates there is nothing between chance and noise.
@@ -71,6 +80,7 @@ def summary(config: dict, numbers: ReportTables, responses: dict[str, Facts], cl
         claims.rstrip(),
         "",
         *_section("Overlap of the safety sets' regions", overlap, headline_table, numbers.headline),
+        *_lacking(lacking, config),
         *_section("Between chance and noise", PLACE, estimates_table, placed),
         *_section("Different methods on the same set", ACROSS, across_table, numbers.across),
         *_section("Models without their regions", EVALUATION, evaluation_table, numbers.evaluated),
@@ -90,6 +100,19 @@ def summary(config: dict, numbers: ReportTables, responses: dict[str, Facts], cl
 def _section(title: str, text: str, make: Callable[[pd.DataFrame], Table], numbers: pd.DataFrame) -> list[str]:
     """A table under its heading; nothing without numbers."""
     return [f"## {title}", "", text, "", *make(numbers).markdown(), ""] if len(numbers) else []
+
+
+def _lacking(lacking: dict[str, Lacking], config: dict) -> list[str]:
+    """A warning of regions that lack elements at their fraction: q of safety sets, p of utility sets."""
+    datasets, thresholds = config["datasets"], config["thresholds"]
+    fractions = dict.fromkeys(datasets["utility"], str(thresholds["p"]))
+    fractions |= dict.fromkeys(datasets["safety"], str(thresholds["q"]))
+    lines = []
+    for about, sets in lacking.items():
+        numbers = {name: of.get(fractions.get(name, ""), 0) for name, of in sets.items()}
+        told = ", ".join(f"{name} {n}" for name, n in numbers.items() if n)
+        lines += [f"- {about}: {told}"] if told else []
+    return [LACKING, "", *lines, ""] if lines else []
 
 
 def _refusals(responses: dict[str, Facts], names: list[str]) -> list[str]:

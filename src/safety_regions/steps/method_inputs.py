@@ -15,7 +15,8 @@ from safety_regions.steps.entry import Entry
 def method_inputs(entry: Entry[MethodRecipe], loaded: LoadedModel) -> dict[str, Any]:
     """What its method looks at beside the samples, by keyword."""
     prompts = {of.role: _other_prompts(entry, of, loaded) for of in CATALOGUE[entry.recipe.method].prompts}
-    return prompts | adapter_input(entry, loaded)
+    plays = {f"is_{entry.recipe.plays}": True} if entry.recipe.plays else {}
+    return prompts | plays | adapter_input(entry, loaded)
 
 
 def _other_prompts(entry: Entry[MethodRecipe], of: OtherPrompts, loaded: LoadedModel) -> list[Sample] | list[str]:

@@ -1,5 +1,6 @@
 """The regions of one model and method in, three tables out: pairs, nway, sizes."""
 
+import sys
 from pathlib import Path
 
 from safety_regions.artifacts import receipts
@@ -36,9 +37,21 @@ def _facts(regions: dict[str, Path]) -> dict:
     """What the report says of each set without asking for its prompts or its model again."""
     keys = ("n_samples", "share_refused", "n_cut", "n_empty", "mean_response_tokens", "n_elements")
     facts = {name: receipts.read(path).facts for name, path in regions.items()}
+    lacking = {name: _lacking(facts[name], path) for name, path in regions.items()}
     # Receipts from before anything was left out do not say so.
     return {
         "sets": {
             name: {key: of[key] for key in keys} | {"n_left_out": of.get("n_left_out", 0)} for name, of in facts.items()
-        }
+        },
+        "n_lacking": {name: of for name, of in lacking.items() if of},
     }
+
+
+def _lacking(facts: dict, path: Path) -> dict[str, int]:
+    """By fraction, as far as a region holds fewer elements than it asks for; with a warning of the largest lack."""
+    lacking = {fraction: n for fraction, n in facts.get("n_lacking", {}).items() if n}
+    if lacking:
+        fraction, n = max(lacking.items(), key=lambda item: item[1])
+        found = f"{n} of {n + facts['n_in_fraction'][fraction]} elements that fraction {fraction} asks for are lacking"
+        print(f"warning: {path}: {found}; an element with a score of 0 is in no region", file=sys.stderr)
+    return lacking

@@ -54,7 +54,8 @@ def write_report(recipe: ReportRecipe, parts: Paths, output: Path) -> None:
     _write_assessment(gathered, assessment, output)
     _copy_figures(gathered, output)
     write_text(output / "config.yaml", yaml.safe_dump(json.loads(canonical_json(config)), sort_keys=False))
-    write_text(output / "summary.md", summary(config, tables, gathered.responses, assessment.to_markdown()))
+    told = summary(config, tables, gathered.responses, assessment.to_markdown(), gathered.lacking)
+    write_text(output / "summary.md", told)
     digest = recipe.digest
     # Where a report of this recipe lies, wherever this one is written.
     report = Maker(f"{RESULTS}/report/{config['name']}.{digest[:DIGITS]}", digest)

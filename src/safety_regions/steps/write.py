@@ -1,6 +1,6 @@
 """Statistics and regions as files with receipts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from safetensors.torch import save_file
 from torch import Tensor
@@ -16,7 +16,7 @@ from safety_regions.models.load import LoadedModel
 from safety_regions.planning.recipes.regions import RegionRecipe, StatisticsRecipe
 from safety_regions.regions.format import Header, write_region
 from safety_regions.regions.owned_weights import fitting, own_shapes
-from safety_regions.regions.select import Cut
+from safety_regions.regions.select import Cut, asked
 from safety_regions.steps.entry import Entry
 from safety_regions.steps.method_inputs import adapter_input
 
@@ -62,10 +62,21 @@ def write_levels(
 
 
 def _sizes(header: Header) -> dict:
+    """Elements of the model and of each fraction; and how many fewer these are than the fraction asks for, as where
+    scores are 0. No fraction asks for a size of ranges.
+    """
     held = [sum(counts[i] for counts in header.counts.values()) for i in range(len(header.grid))]
     n_elements = sum(rows * columns for rows, columns in header.shapes.values())
-    return {
+    facts = {
         "granularity": header.granularity,
         "n_elements": n_elements,
-        "n_in_fraction": dict(zip(map(str, header.grid), held, strict=True)),
+        "n_in_fraction": _by_fraction(header, held),
     }
+    if header.region_shape == "range":
+        return facts
+    wanted = asked(header.shapes, Cut(header.grid, header.scope))
+    return facts | {"n_lacking": _by_fraction(header, [max(0, w - h) for w, h in zip(wanted, held, strict=True)])}
+
+
+def _by_fraction(header: Header, numbers: Sequence[int]) -> dict[str, int]:
+    return dict(zip(map(str, header.grid), numbers, strict=True))

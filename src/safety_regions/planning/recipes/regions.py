@@ -66,6 +66,8 @@ class MethodRecipe(Recipe):
     that the method looks at. In JSON the roles stand beside the other fields."""
     adapter: str | None = None
     """Digest of the recipe of the model's LoRA adapter, for a method on adapters."""
+    plays: str | None = None
+    """The role of other prompts that are of the very set that is identified here, where it is compared with them."""
 
     @property
     def inputs(self) -> dict[str, str]:

@@ -19,8 +19,20 @@ from safety_regions.report.numbers import shorten
 Statistics = Mapping[str, Mapping[str, np.ndarray]]
 """By set: the arrays of `methods.safelayer.measure` but its states."""
 
-GAP_COLUMNS = ["set", "role", "layer", "gap", "in_range", "onset", "smoothing"]
-SWEEP_COLUMNS = ["set", "role", "bound", "layer", "refused", "n_prompts", "share", "baseline", "alpha", "chosen"]
+GAP_COLUMNS = ["set", "role", "layer", "gap", "null", "p_value", "is_normal", "in_range", "onset", "smoothing"]
+SWEEP_COLUMNS = [
+    "set",
+    "role",
+    "bound",
+    "layer",
+    "refused",
+    "n_prompts",
+    "share",
+    "baseline",
+    "alpha",
+    "chosen",
+    "alike",
+]
 LINES: dict[str, dict[str, Any]] = {"safety": {"linestyle": "-"}, "utility": {"linestyle": (0, (4, 1.5))}}
 MARKERS: dict[str, dict[str, Any]] = {"safety": {"marker": "o"}, "utility": {"marker": "s", "markerfacecolor": "white"}}
 SHADES = {"safety": ("Blues", 0.45, 1.0), "utility": ("Oranges", 0.55, 0.9)}
@@ -29,21 +41,27 @@ BOUNDS = {"upper": "Upper bound b, onset to b scaled", "lower": "Lower bound a, 
 
 
 def gap_table(statistics: Statistics, context: FigureContext) -> pd.DataFrame:
-    """One row per set and layer: gap in radians; 1 or 0 for inside the range, onset of the gap, first smoothing."""
+    """One row per set and layer: gap in radians, the null curve that it has to exceed, and how likely chance alone
+    exceeds that as far; 1 or 0 for the set that all are compared with, inside the range, onset of the gap, first
+    smoothing.
+    """
     rows: list[tuple] = []
     for name in _ordered(statistics, context):
         arrays = statistics[name]
         first, last = arrays["range"].tolist()
         onset, smoothing = arrays["initial"].tolist()
-        for layer, gap in enumerate(arrays["gap"].tolist()):
+        tested = (float(arrays["p_value"]), int(arrays["is_normal"]))
+        for layer, angles in enumerate(zip(arrays["gap"].tolist(), arrays["null"].tolist(), strict=True)):
             marks = (int(first <= layer <= last), int(layer == onset), int(layer == smoothing))
-            rows.append((name, _role(name, context), layer, gap, *marks))
+            rows.append((name, _role(name, context), layer, *angles, *tested, *marks))
     return pd.DataFrame(rows, columns=GAP_COLUMNS)
 
 
 def sweep_table(statistics: Statistics, context: FigureContext) -> pd.DataFrame:
     """One row per set, bound (upper, lower) and layer tried: prompts refused, their share and that of the unscaled
-    model, the scale alpha, and 1 for the bound chosen. A set without a gap was not tried and has no rows."""
+    model, the scale alpha, 1 for the bound chosen, and the share of draws of the prompts that give the same range. A
+    set without a gap was not tried and has no rows.
+    """
     rows: list[tuple] = []
     for name in _ordered(statistics, context):
         arrays = statistics[name]
@@ -53,13 +71,16 @@ def sweep_table(statistics: Statistics, context: FigureContext) -> pd.DataFrame:
             for layer, count in enumerate(arrays[bound].tolist()):
                 if count >= 0:
                     shares = (count, n, count / n, baseline / n)
-                    rows.append((name, _role(name, context), bound, layer, *shares, alpha, int(layer == chosen)))
+                    about = (alpha, int(layer == chosen), float(arrays["alike"]))
+                    rows.append((name, _role(name, context), bound, layer, *shares, *about))
     return pd.DataFrame(rows, columns=SWEEP_COLUMNS)
 
 
 @paper_style
 def draw_gap(table: pd.DataFrame, context: FigureContext) -> Figure:
-    """Draw `gap_table`: a curve per set with its range marked, and the ranges below, named, in the curves' colours."""
+    """Draw `gap_table`: a curve per set with its range marked, its null curve beside it, dotted, and the ranges below,
+    named, in the curves' colours.
+    """
     colours, names = _colours(context), list(table["set"].unique())
     figure = new_figure(ONE_COLUMN, 2.5 + 0.14 * len(names))
     heights = [1.7, 0.3 + 0.14 * len(names)]
@@ -67,6 +88,7 @@ def draw_gap(table: pd.DataFrame, context: FigureContext) -> Figure:
     above.axhline(0, color="0.6", linewidth=0.6)
     for row, (name, rows) in enumerate(_sets(table)):
         _draw_curve(above, rows, rows["gap"], colours[name], rows["in_range"])
+        above.plot(rows["layer"], rows["null"], color=colours[name], linestyle=":", linewidth=0.7)
         _draw_range(below, rows, row, colours[name])
     above.set_ylabel("Angle gap (rad)")
     below.set_yticks(range(len(names)), [shorten(name) for name in names])
@@ -76,8 +98,8 @@ def draw_gap(table: pd.DataFrame, context: FigureContext) -> Figure:
     _add_roles(figure, table)
     add_footer(
         figure,
-        f"{_about(context)}; gap to harmless prompts; markers and bars: range found; "
-        "thin lines: onset of the gap to its first smoothing",
+        f"{_about(context)}; gap to harmless prompts; dotted: what chance exceeds at any layer in 5% of permutations; "
+        "markers and bars: range found; thin lines: onset of the gap to its first smoothing",
     )
     return figure
 
@@ -121,7 +143,8 @@ def _draw_curve(
 def _draw_range(axis: Axes, rows: pd.DataFrame, row: int, colour: Any) -> None:
     inside, ends = rows["layer"][rows["in_range"] == 1], rows["layer"][(rows["onset"] == 1) | (rows["smoothing"] == 1)]
     if not len(inside):
-        axis.text(rows["layer"].mean(), row, "no gap", ha="center", va="center", color="0.4", fontsize=6)
+        why = "compared with" if rows["is_normal"].any() else "no gap"
+        axis.text(rows["layer"].mean(), row, why, ha="center", va="center", color="0.4", fontsize=6)
         return
     axis.barh(row, len(inside), left=inside.min() - 0.5, height=0.7, color=colour)
     axis.plot([ends.min(), ends.max()], [row, row], color="0.2", linewidth=0.7, marker="|", markersize=5)
