@@ -36,18 +36,17 @@ def pair_table(counts: Counts, p: float) -> pd.DataFrame:
             columns = {**_condition_columns(condition), "scope": scope, "unit": unit}
             columns |= {"a": np.array(counts.safety)[first], "b": np.array(counts.safety)[second]}
             sums = [x[rows].sum(axis=0) for x in (size_a, size_b, shared, both, either)]
-            columns |= _pair_columns(int(open_elements[rows].sum()), *sums[:3])
             if lengths is None:
                 floors = _ratio(*sums[3:])
             else:
                 # Layers have no units but the whole.
                 pairs_of_lengths = np.stack([lengths[first], lengths[second]], axis=1)
                 floors = np.array([expected_iou(open_elements, pair) for pair in pairs_of_lengths], float)
-            blocks.append(columns | {"floor_iou": floors})
+            blocks.append(columns | _pair_columns(int(open_elements[rows].sum()), *sums[:3], floors))
     return _table(blocks)
 
 
-def _pair_columns(n_elements: int, size_a, size_b, shared) -> dict:
+def _pair_columns(n_elements: int, size_a, size_b, shared, floors) -> dict:
     union = size_a + size_b - shared
     return {
         "size_a": size_a,
@@ -57,6 +56,7 @@ def _pair_columns(n_elements: int, size_a, size_b, shared) -> dict:
         "n_elements": n_elements,
         "iou": _ratio(shared, union),
         "overlap_coefficient": _ratio(shared, np.minimum(size_a, size_b)),
+        "floor_iou": floors,
     }
 
 
