@@ -1,8 +1,11 @@
 """An adapter whose B is 0 does nothing: its B is in no region, receipts count what is lacking, and a report warns."""
 
+from dataclasses import asdict
+
 import pytest
 import torch
 from adapters import random_adapter
+from figure_tables import context_of
 from random_models import random_model, random_samples
 
 from safety_regions.artifacts import receipts
@@ -18,7 +21,6 @@ from safety_regions.planning.recipes.report import FiguresRecipe
 from safety_regions.planning.recipes.tables import OverlapRecipe
 from safety_regions.regions.format import open_region, read_levels
 from safety_regions.report import summary
-from safety_regions.report.figures.style import Context
 from safety_regions.report.inputs import Gathered
 from safety_regions.steps import write
 from safety_regions.steps.draw_figures import draw_figures
@@ -111,7 +113,7 @@ def test_the_overlap_warns_and_tells_the_report(made, capsys):
 
 def test_figures_are_drawn(made, tmp_path):
     entry = made[1]
-    context = vars(Context("m", "nlsr", 4, Q, Q, "matrix", list("abc"), ["u"]))
+    context = asdict(context_of("m", "nlsr", 4, Q, Q, "matrix", list("abc"), ["u"]))
     recipe = {"kind": "figures", "version": VERSIONS["figures"], "style": "s", "overlap": entry.digest}
     recipe |= {"context": context}
     draw_figures(Entry.parse(str(tmp_path / "figures"), recipe, {"overlap": str(entry.path)}, FiguresRecipe))
