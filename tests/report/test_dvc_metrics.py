@@ -33,7 +33,7 @@ from safety_regions.steps.report import write_report
 ROOT = Path(__file__).parents[2]
 SETS, UTILITY = ["advbench", "harmbench", "jbb"], ["gsm8k"]
 METHODS = ("snip", "wanda")
-FACTS = {"n_samples": 8, "share_refused": 0.5, "n_cut": 0, "n_empty": 0}
+FACTS = {"n_samples": 8, "share_refused": 0.5, "share_degenerate": 0.0, "n_foreign": 0, "n_cut": 0, "n_empty": 0}
 
 
 def evaluation_rows(method: str) -> pd.DataFrame:

@@ -59,6 +59,8 @@ GRID = (0.01, 0.05, 0.2)
 FACTS = {
     "n_samples": 8,
     "share_refused": 0.25,
+    "share_degenerate": 0.125,
+    "n_foreign": 0,
     "n_cut": 1,
     "n_empty": 0,
     "mean_response_tokens": 12.5,
@@ -718,6 +720,8 @@ def make_region(name: str) -> None:
             "response": e.response[: 20 + i],
             "finished": i % 3 > 0,
             "refused": i % 4 == 0,
+            "degenerate": i % 4 == 1,
+            "foreign": i == 2,
         }
         for i, e in enumerate(texts)
     ]
