@@ -70,7 +70,7 @@ _ROWS = (
     Kind("across", 2, "/across.csv", "across", ("steps.across",), "overlap", "git", "overlap", noun="comparison"),
     Kind(
         "evaluate",
-        1,
+        2,
         "/evaluate.csv",
         "evaluate",
         ("steps.evaluate",),

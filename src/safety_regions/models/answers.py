@@ -12,10 +12,13 @@ from safety_regions.models.answer_text import sentences
 
 @dataclass(frozen=True)
 class Answer:
-    """A response and whether the model ended it by itself within the length limit."""
+    """A response and how it came about."""
 
     text: str
     finished: bool
+    """Whether the model ended it by itself within the length limit."""
+    finite: bool = True
+    """Whether all logits that it was chosen by were finite; if not, it is nothing that the model says."""
 
 
 MOST_INTRODUCING = 4

@@ -44,7 +44,8 @@ ACROSS = (
     "and the overlap coefficient, before and after refinement."
 )
 EVALUATION = (
-    "Share of held-out harmful prompts refused, of harmless prompts refused, and perplexity; "
+    "Share of held-out harmful prompts refused, degenerate and answered, of harmless prompts refused and degenerate, "
+    "and perplexity; "
     "in brackets the range over random regions of the same size in every matrix. "
     "The last column says whether the region removes more refusals than any of these."
 )
