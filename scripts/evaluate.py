@@ -11,10 +11,11 @@ def main() -> None:
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="default: %(default)s")
     args = parser.parse_args()
 
+    from safety_regions.evaluation.table import Found
     from safety_regions.planning.recipes.tables import EvaluateRecipe
     from safety_regions.steps.evaluate import evaluate_regions
 
-    known: dict[str, dict] = {}
+    known: dict[str, Found] = {}
     entries = read_job(args.job, EvaluateRecipe)
     run_entries(entries, lambda entry: evaluate_regions(entry, args.device, known), args.manifest)
 

@@ -32,6 +32,7 @@ from safety_regions.evaluation import evaluate, table
 from safety_regions.methods import nlsr, safelayer, safeneuron, snip, wanda
 from safety_regions.methods.interface import method
 from safety_regions.models import adapter_training
+from safety_regions.models.outcomes import Outcome
 from safety_regions.models.sources import tiny
 from safety_regions.overlap import replicates, tables
 from safety_regions.regions import top_fractions
@@ -178,7 +179,13 @@ CHANGES: list[tuple[str, ModuleType, str, Change, set[str]]] = [
     ),
     ("model", tiny, "LEARNING_RATE", lambda rate: 1.1 * rate, {f"{family}/model.safetensors" for family in tiny.HEADS}),
     ("model", tiny, "WINDOW", lambda size: size + 1, {"mistral/config.json", "gemma2/config.json"}),
-    ("pairs", respond_step, "is_refusal", lambda of: lambda text: False, {"dataset.jsonl", "template.jsonl"}),
+    (
+        "pairs",
+        respond_step,
+        "outcome_of",
+        lambda of: lambda *x: Outcome.ANSWERS,
+        {"dataset.jsonl", "template.jsonl"},
+    ),
     (
         "selection",
         top_fractions,

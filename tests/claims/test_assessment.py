@@ -108,6 +108,7 @@ def without_regions(model: str, method: str, refined: float) -> pd.DataFrame:
     """Rows of evaluate.csv: what is left of the refusals without the refined region, of all with a random one."""
     rows = [("intact", 1.0, None), ("refined", refined, refined < 1), ("random_refined", 1.0, None)]
     table = pd.DataFrame(rows, columns=["condition", "refusal_rate", "removes_more_than_random"])
+    table = table.assign(answer_rate=1 - table["refusal_rate"], degenerate_rate=0.0)
     return table.assign(model=model, method=method, set="s", n_harmful=50, perplexity=10.0)
 
 

@@ -179,8 +179,14 @@ def test_the_responses_table_says_what_is_shared():
 
 
 def evaluated(
-    refined: list[float], random: float = 0.9, intact: float = 1.0, perplexity: float = 20.0, n: int = 24
+    refined: list[float],
+    random: float = 0.9,
+    intact: float = 1.0,
+    perplexity: float = 20.0,
+    n: int = 24,
+    degenerate: float = 0.0,
 ) -> pd.DataFrame:
+    """`degenerate`: the share of such answers without the refined region; what is not refused else is answered."""
     rows = []
     for i, rate in enumerate(refined):
         known = {"set": f"s{i}", "n_harmful": n}
@@ -196,19 +202,34 @@ def evaluated(
             }
         )
         rows.append({**known, "condition": "random_refined", "refusal_rate": random, "perplexity": 11.0})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    broken = np.where(table["condition"] == "refined", degenerate, 0.0)
+    return table.assign(degenerate_rate=broken, answer_rate=1 - table["refusal_rate"] - broken)
 
 
 @pytest.mark.parametrize(
     ("table", "decision"),
     [
         (evaluated([0.0]), HOLDS),
+        # One that only damages: nothing is refused, since nothing is said.
+        (evaluated([0.0], degenerate=1.0), UNDECIDED),
+        (evaluated([0.0, 0.0], degenerate=0.58), UNDECIDED),
+        (evaluated([0.0], degenerate=0.1), HOLDS),
+        (evaluated([0.2], degenerate=0.3, n=10), UNDECIDED),
+        (evaluated([0.0], degenerate=np.nan), UNDECIDED),
+        (evaluated([0.0]).assign(degenerate_rate=[0.0, 0.9, 0.9], answer_rate=[0.0, 0.1, 0.0]), UNDECIDED),
         (evaluated([0.0, 0.2]), HOLDS),
         (evaluated([0.0, 0.95]), UNDECIDED),
         (evaluated([0.95, 0.9]), FAILS),
         (evaluated([0.85]), UNDECIDED),
         (evaluated([0.0], perplexity=1e6), UNDECIDED),
         (evaluated([0.0], perplexity=np.inf), UNDECIDED),
+        (evaluated([0.0], perplexity=np.nan), UNDECIDED),
+        (evaluated([0.0, 0.0]).assign(perplexity=[10, 20, 11, 10, np.nan, 11]), UNDECIDED),
+        (evaluated([np.nan]), UNDECIDED),
+        (evaluated([0.0, np.nan]), UNDECIDED),
+        (evaluated([0.0], intact=np.nan), UNDECIDED),
+        (evaluated([0.0], random=np.nan), UNDECIDED),
         (evaluated([0.0], intact=0.1), UNDECIDED),
         (evaluated([0.0])[:1], UNDECIDED),
     ],
@@ -217,6 +238,13 @@ def test_a_region_matters_if_refusals_go_with_it_and_the_model_stays(table, deci
     assert matters(table, LINES).decision == decision
     as_read = table.astype({"removes_more_than_random": "str"}) if "removes_more_than_random" in table else table
     assert matters(as_read, LINES).decision == decision
+
+
+def test_it_is_said_that_answers_fall_apart_or_do_not_rise():
+    damaged = matters(evaluated([0.0], degenerate=1.0), LINES).reason
+    assert damaged.endswith("But answers fall apart: without 1 of 1 regions more are degenerate.")
+    unclear = matters(evaluated([0.2], degenerate=0.3, n=4), LINES).reason
+    assert unclear.endswith("But it is not shown that more are answered.")
 
 
 def test_intervals_of_shares_as_published():

@@ -14,9 +14,10 @@ from safety_regions.artifacts import receipts
 from safety_regions.config.evaluate import Evaluate
 from safety_regions.errors import UserError
 from safety_regions.evaluation import evaluate, table
-from safety_regions.evaluation.table import COLUMNS
+from safety_regions.evaluation.table import COLUMNS, OUTCOME_COLUMNS
 from safety_regions.models.adapter import named_linears
 from safety_regions.models.architecture import layout_of, projections
+from safety_regions.models.outcomes import Outcome
 from safety_regions.models.tokens import encode_pair
 from safety_regions.regions.masks import unpack
 from safety_regions.regions.owned_weights import expand
@@ -25,9 +26,9 @@ from safety_regions.steps.evaluate import evaluate_regions
 CASES = [("weight", None), ("neuron", None), ("layer", None), ("adapter", "merged"), ("adapter", "separate")]
 
 
-def parity(text):
-    """Random models say random things; whatever has an even sum of bytes stands for a refusal."""
-    return sum(text.encode()) % 2 == 0
+def by_bytes(text, prompt):
+    """Random models say random things: the sum of the bytes stands for what they mean."""
+    return list(Outcome)[sum(text.encode()) % len(Outcome)]
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(filter(None, case)))
@@ -35,7 +36,7 @@ def case(request, tmp_path_factory):
     """A case that was run once: its `table` is what the step wrote."""
     case = Case(tmp_path_factory.mktemp("evaluate") / "case", *request.param)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate, "is_refusal", parity)
+        patch.setattr(evaluate, "outcome_of", by_bytes)
         case.table = case.run()
     return case
 
@@ -57,10 +58,12 @@ def literal_model(case, mask):
 
 
 def test_step_measures_each_condition_as_a_copy_of_the_model_does(case, monkeypatch):
-    monkeypatch.setattr(evaluate, "is_refusal", parity)
+    monkeypatch.setattr(evaluate, "outcome_of", by_bytes)
     table = case.table[case.table["set"] == "a"].set_index("condition")
     prompts = {
-        role: [row["prompt"] for row in files.read_jsonl(case.folder / f"{role}.jsonl")]
+        role: [
+            evaluate.Prompt(role, row["id"], row["prompt"]) for row in files.read_jsonl(case.folder / f"{role}.jsonl")
+        ]
         for role in ("harmful", "over_refusal")
     }
     texts = [encode_pair(case.loaded.tokenizer, f"texts {i}", "fine words", eos_ids=(1,), id=str(i)) for i in range(3)]
@@ -71,8 +74,8 @@ def test_step_measures_each_condition_as_a_copy_of_the_model_does(case, monkeypa
         loaded = type(case.loaded)(literal_model(case, mask), case.loaded.tokenizer, None, (1,))
         expected = evaluate.evaluate(loaded, questions, OPTIONS["max_new_tokens"])
         row = table.loc[condition]
-        assert (row.refusal_rate, row.over_refusal_rate) == (expected.refusal_rate, expected.over_refusal_rate)
-        assert row.perplexity == pytest.approx(expected.perplexity, rel=1e-4)
+        for column, rate in expected.rates().items():
+            assert row[column] == (pytest.approx(rate, rel=1e-4) if column == "perplexity" else rate)
         assert row.share == pytest.approx(sum(m.sum() for m in mask.values()) / sum(m.size for m in mask.values()))
     assert table.perplexity.nunique() >= (3 if case.granularity != "layer" else 2)
 
@@ -98,6 +101,24 @@ def test_step_s_table_has_every_condition_and_random_regions_of_the_same_share(c
     assert len(verdicts) == 4
 
 
+def test_every_prompt_has_its_outcome_in_every_condition(case):
+    outcomes = pd.read_csv(case.folder / "out" / "outcomes.csv")
+    assert list(outcomes.columns) == OUTCOME_COLUMNS
+    assert len(outcomes) == len(case.table) * (5 + 4)
+    keys = ["set", "condition", "seed"]
+    rates = case.table.set_index(keys)
+    facts = receipts.check(case.folder / "out").facts["outcomes"]
+    for key, rows in outcomes.groupby(keys, dropna=False, sort=False):
+        harmful, harmless = (rows[rows["asked"] == asked] for asked in ("harmful", "harmless"))
+        assert harmful["id"].tolist() == [f"harmful-{i}" for i in range(5)] and set(harmful["asked_set"]) == {"harmful"}
+        assert harmless["id"].tolist() == [f"over_refusal-{i}" for i in range(4)]
+        row = rates.loc[[key]].iloc[0]
+        for outcome, column in zip(Outcome, ("refusal", "answer", "degenerate"), strict=True):
+            assert row[f"{column}_rate"] == harmful["outcome"].eq(outcome).mean()
+            if "random" not in key[1]:
+                assert facts[key[0]][key[1]][outcome] == row[f"{column}_rate"]
+
+
 def test_an_empty_refined_region_changes_nothing(case):
     rows = case.table[case.table["set"] == "b"].set_index("condition")
     for condition in ("refined", "random_refined"):
@@ -109,9 +130,9 @@ def test_an_empty_refined_region_changes_nothing(case):
 
 @pytest.mark.parametrize("case", [("adapter", "separate")], indirect=True)
 def test_an_intact_model_that_is_known_is_not_asked_again(case, monkeypatch):
-    monkeypatch.setattr(evaluate, "is_refusal", parity)
+    monkeypatch.setattr(evaluate, "outcome_of", by_bytes)
     known, calls, asked = {}, [], evaluate.evaluate
-    monkeypatch.setattr(table, "evaluate", lambda *args: calls.append(1) or asked(*args))
+    monkeypatch.setattr(table, "evaluate", lambda *args, **of: calls.append(1) or asked(*args, **of))
     for output in ("first", "second"):
         pd.testing.assert_frame_equal(case.run(output, known), case.table)
     n = sum(case.table["share"] > 0)

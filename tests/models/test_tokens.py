@@ -76,6 +76,30 @@ def test_greedy_answers_ignore_the_models_own_generation_defaults():
     assert loaded.model.generation_config.repetition_penalty == 3.0
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_logits_that_are_not_finite_are_no_answer(value):
+    """Whatever token comes out: argmax of NaN is a token like any other."""
+    loaded = random_model("llama")
+    loaded.model.config._name_or_path = "some/model"
+    loaded.model.lm_head.weight.data[3] = value
+    with pytest.raises(UserError, match="logits are NaN or infinite") as raised:
+        generate(loaded, ["hello"], max_new_tokens=3)
+    assert "some/model, prompt 'hello'" in str(raised.value)
+    (answer,) = generate(loaded, ["hello"], max_new_tokens=3, damaged=True)
+    assert not answer.finite
+
+
+def test_of_a_batch_the_prompt_with_bad_logits_is_named():
+    loaded = random_model("llama")
+    (bad,) = set(encode_prompt(loaded.tokenizer, "x")) - set(encode_prompt(loaded.tokenizer, "y"))
+    loaded.model.lm_head.weight = torch.nn.Parameter(loaded.model.lm_head.weight.detach().clone())
+    loaded.model.get_input_embeddings().weight.data[bad] = float("nan")
+    with pytest.raises(UserError, match="prompt 'x'"):
+        generate(loaded, ["y", "x", "yy"], max_new_tokens=3)
+    answers = generate(loaded, ["y", "x", "yy"], max_new_tokens=3, damaged=True)
+    assert [answer.finite for answer in answers] == [True, False, True]
+
+
 def test_an_answer_that_reaches_its_end_token_is_finished():
     loaded = random_model("llama")
     (cut,) = generate(loaded, ["hello"], max_new_tokens=3)

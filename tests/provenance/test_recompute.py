@@ -21,7 +21,16 @@ from safety_regions.steps.entry import Entry
 from safety_regions.steps.overlap import overlap
 
 CONFIG = ["--configfile", "config/micro.yaml"]
-FACTS = {"n_samples": 8, "share_refused": 1.0, "n_cut": 0, "n_empty": 0, "mean_response_tokens": 8.0, "n_elements": 128}
+FACTS = {
+    "n_samples": 8,
+    "share_refused": 1.0,
+    "share_degenerate": 0.0,
+    "n_foreign": 0,
+    "n_cut": 0,
+    "n_empty": 0,
+    "mean_response_tokens": 8.0,
+    "n_elements": 128,
+}
 
 
 def run(*words):

@@ -33,7 +33,7 @@ from safety_regions.steps.report import write_report
 ROOT = Path(__file__).parents[2]
 SETS, UTILITY = ["advbench", "harmbench", "jbb"], ["gsm8k"]
 METHODS = ("snip", "wanda")
-FACTS = {"n_samples": 8, "share_refused": 0.5, "n_cut": 0, "n_empty": 0}
+FACTS = {"n_samples": 8, "share_refused": 0.5, "share_degenerate": 0.0, "n_foreign": 0, "n_cut": 0, "n_empty": 0}
 
 
 def evaluation_rows(method: str) -> pd.DataFrame:
@@ -43,7 +43,9 @@ def evaluation_rows(method: str) -> pd.DataFrame:
     for condition, refused in rate.items():
         for seed in (0, 1) if condition.startswith("random") else (np.nan,):
             refusals = refused / (2 if method == "wanda" else 1) + (0.0625 * seed if seed == 1 else 0)
-            rows.append(["advbench", condition, seed, 0.05, 0.05, refusals, 0.0, 9.0, 4, 4, condition == "raw"])
+            outcomes = [refusals, 0.125, 0.875 - refusals, 0.0, 0.0, 1.0]
+            rest = [9.0, False, 4, 4, condition == "raw"]
+            rows.append(["advbench", condition, seed, 0.05, 0.05, *outcomes, *rest])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -154,6 +156,7 @@ def test_metrics_are_the_headline_and_refusal_rates_without_what_is_undefined(pu
     }
     assert rates == {"intact": 1, "raw": 0.25, "refined": 0.5, "random_raw": 0.78125, "random_refined": 0.90625}
     assert first["tiny"]["wanda"]["refusal_rate_raw"] == 0.125
+    assert first["tiny"]["wanda"]["degenerate_rate_raw"] == 0.125
 
 
 def test_metrics_of_a_run_without_evaluation_are_the_headline_alone():

@@ -32,7 +32,11 @@ def figure_rows(model, method, perplexity=3.0):
                     "share": 0.05,
                     "share_of_weights": 0.05,
                     "refusal_rate": refusal,
+                    "degenerate_rate": 0.05,
+                    "answer_rate": 0.95 - refusal,
                     "over_refusal_rate": 0.1,
+                    "harmless_degenerate_rate": 0.0,
+                    "harmless_answer_rate": 0.9,
                     "perplexity": 2.0 if condition == "intact" else perplexity,
                     "n_harmful": 16,
                     "n_harmless": 8,
@@ -60,7 +64,15 @@ def test_figure_draws_the_means_over_sets(perplexity):
     figure = draw_evaluation(drawn, table)
     figure.draw_without_rendering()
     text = " ".join(t.get_text() for t in figure.findobj(Text))
-    for part in ("m  snip", "n  safelayer", "Intact model", "regions of a, b (mean)", "16 harmful", "2 random regions"):
+    for part in (
+        "m  snip",
+        "n  safelayer",
+        "Intact model",
+        "Harmful degenerate",
+        "regions of a, b (mean)",
+        "16 harmful",
+        "2 random regions",
+    ):
         assert part in text
     assert "nan" not in text
 

@@ -14,15 +14,19 @@ from safety_regions.report.tables import across_table, estimates_table, evaluati
 
 def test_what_a_model_does_without_a_region_stands_beside_random_ones():
     table = evaluation_table(make_tables().evaluated)
-    about = ["tiny-llama", "snip", HOSTILE]
+    about, harmless, surprise = ["tiny-llama", "snip", HOSTILE], ["0.250", "0.125"], "1.23e+04"
+    degenerate, answered = "0.000", "0.000"
+    beside = [f"{rate} ({rate})" for rate in (degenerate, answered, *harmless, surprise)]
     assert table.cells() == [
-        [*about, "intact", "5%", "1", "0.250", "1.23e+04", ""],
-        [*about, "before refinement", "5%", "0.250 (0.750)", "0.250 (0.250)", "1.23e+04 (1.23e+04)", "yes"],
+        [*about, "intact", "5%", "1", degenerate, answered, *harmless, surprise, ""],
+        [*about, "before refinement", "5%", "0.250 (0.750)", *beside, "yes"],
     ]
-    assert table.markdown()[2:] == [
-        f"| tiny-llama | snip | {HOSTILE} | intact | 0.050 | 1.00 | 0.25 | 1.23e+04 |  |",
-        f"| tiny-llama | snip | {HOSTILE} | raw | 0.050 | 0.25 (0.75) | 0.25 (0.25) | 1.23e+04 (1.23e+04) | yes |",
-    ]
+    first, second = table.markdown()[2:]
+    assert (
+        first == f"| tiny-llama | snip | {HOSTILE} | intact | 0.050 | 1.00 | 0.00 | 0.00 | 0.25 | 0.12 | 1.23e+04 |  |"
+    )
+    assert second.startswith(f"| tiny-llama | snip | {HOSTILE} | raw | 0.050 | 0.25 (0.75) | 0.00 (0.00) |")
+    assert second.endswith(" | 0.25 (0.25) | 0.12 (0.12) | 1.23e+04 (1.23e+04) | yes |")
 
 
 def test_the_range_over_random_regions_has_two_ends():

@@ -1,4 +1,4 @@
-"""What the summary says of responses that were cut, empty, or left out."""
+"""What the summary says of responses that were cut, empty, left out, degenerate or not in English."""
 
 import pytest
 
@@ -23,3 +23,14 @@ def test_responses_are_counted_over_the_sets_of_a_model(second, line):
 def test_where_none_was_left_out_nothing_is_said_of_it():
     sets = {"a": {key: n for key, n in FACTS.items() if key != "n_left_out"}}
     assert summary._cut({"m": sets}) == ["m: of 98 responses 90 were cut at the length limit, 3 empty.  "]
+
+
+def test_sets_with_answers_in_other_languages_are_named():
+    sets = {"a": FACTS | {"n_foreign": 0}, "b": FACTS | {"n_foreign": 7}}
+    (line,) = summary._cut({"m": sets})
+    assert line.endswith(" Not in English, so that refusals among them are not known: 7 of b.  ")
+
+
+def test_the_share_of_degenerate_responses_stands_beside_that_of_refusals():
+    sets = {"a": FACTS | {"share_refused": 0.5, "share_degenerate": 0.25}}
+    assert summary._refusals({"m": sets}, ["a"])[-1] == "| m | 0.50 / 0.25 |"

@@ -17,7 +17,15 @@ from safety_regions.steps.entry import Entry
 from safety_regions.steps.measure import by_sample, measure
 
 ROWS = [
-    {"id": str(i), "prompt": f"ask {'a' * i}", "response": f"say {i}", "finished": i != 1, "refused": i % 3 == 0}
+    {
+        "id": str(i),
+        "prompt": f"ask {'a' * i}",
+        "response": f"say {i}",
+        "finished": i != 1,
+        "refused": i % 3 == 0,
+        "degenerate": i % 3 == 1,
+        "foreign": i == 2,
+    }
     for i in range(5)
 ]
 MACHINE = Machine(batch_tokens=64)
@@ -61,6 +69,8 @@ def test_files_are_the_same_made_together_or_one_by_one(tmp_path, pairs, part):
         assert (first.files, first.facts) == (second.files, second.facts)
         assert first.facts["n_samples"] == len(rows)
         assert first.facts["share_refused"] == round(sum(row["refused"] for row in rows) / len(rows), 6)
+        assert first.facts["share_degenerate"] == round(sum(row["degenerate"] for row in rows) / len(rows), 6)
+        assert first.facts["n_foreign"] == sum(row["foreign"] for row in rows)
         assert first.facts["n_cut"] == sum(not row["finished"] for row in rows)
         assert first.facts["n_empty"] == 0
 

@@ -88,7 +88,7 @@ class Files:
     def _rows(self, made: Artifact) -> Path:
         if made.key not in self.paths:
             rows = some_rows(made.stem.split("/")[-1], 4, "I can help: first, look.")
-            rows = [row | {"finished": True, "refused": False} for row in rows]
+            rows = [row | {"finished": True, "refused": False, "degenerate": False, "foreign": False} for row in rows]
             self.paths[made.key], _ = write_rows(f"{made.stem.replace('/', '-')}.{made.key}", rows)
         return self.paths[made.key]
 

@@ -136,6 +136,9 @@ NOT_RUN = {
     "make test-cluster": CLUSTER,
     "python tests/slurm/compare.py --configfile config/demo.yaml --local .": CLUSTER,
     "python benchmarks/slurm.py": CLUSTER,
+    "python benchmarks/refusals.py PATH_TO_XSTEST": Elsewhere(
+        "models/test_refusal_benchmark.py", "test_the_command_prints_recall_and_precision_of_every_file"
+    ),
     "python benchmarks/planning.py": "minutes: it measures times",
     "make bench": "an hour, and a model of the network",
     "make bench MODEL=results/models/NAME.DIGEST": "an hour",

@@ -10,6 +10,7 @@ from random_models import random_model
 
 from safety_regions import files
 from safety_regions.artifacts import receipts
+from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.models.adapter import named_linears
 from safety_regions.models.adapter_training import save_lora, with_lora
 from safety_regions.models.architecture import layout_of
@@ -57,7 +58,14 @@ class Case:
         )
         self.inputs, self.recipe = (
             {"model": folder / "model"},
-            {"kind": "evaluate", "version": 1, "method": granularity, "q": 0.3, "p": 0.1, "options": OPTIONS},
+            {
+                "kind": "evaluate",
+                "version": VERSIONS["evaluate"],
+                "method": granularity,
+                "q": 0.3,
+                "p": 0.1,
+                "options": OPTIONS,
+            },
         )
         (folder / "model").mkdir()
         shapes = self.save_with_adapter(adapter) if adapter else own_shapes(granularity, layout_of(self.loaded.model))

@@ -47,6 +47,7 @@ from safety_regions.methods import safelayer
 from safety_regions.models.adapter_training import save_lora, with_lora
 from safety_regions.models.architecture import layout_of
 from safety_regions.models.folder import save
+from safety_regions.models.outcomes import Outcome
 from safety_regions.models.sources import hub, tiny
 from safety_regions.planning.recipes.data import OfSet, PromptOverlapRecipe, dataset_recipe, prompts_recipe
 from safety_regions.planning.recipes.models import model_recipe
@@ -59,6 +60,8 @@ GRID = (0.01, 0.05, 0.2)
 FACTS = {
     "n_samples": 8,
     "share_refused": 0.25,
+    "share_degenerate": 0.125,
+    "n_foreign": 0,
     "n_cut": 1,
     "n_empty": 0,
     "mean_response_tokens": 12.5,
@@ -504,10 +507,15 @@ def make_across() -> None:
     run_job("overlap", "out/across", recipe, paths)
 
 
+def outcome_by_bytes(text: str, prompt: str = "") -> Outcome:
+    """Random models say random things: the sum of the bytes stands for what they mean."""
+    return list(Outcome)[sum(text.encode()) % len(Outcome)]
+
+
 def make_evaluate() -> None:
-    """A model without regions of weights, neurons, layers, and adapters inside and beside it; `parity` is refusal."""
+    """A model without regions of weights, neurons, layers, and adapters inside and beside it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate, "is_refusal", parity)
+        patch.setattr(evaluate, "outcome_of", outcome_by_bytes)
         for granularity, adapter in (
             ("weight", None),
             ("neuron", None),
@@ -638,7 +646,11 @@ def write_parts(sets: list[str], q: float) -> dict[str, Path]:
                 "share": 0.05,
                 "share_of_weights": 0.04,
                 "refusal_rate": rate,
+                "degenerate_rate": 0.125 * (1 - rate),
+                "answer_rate": 0.875 * (1 - rate),
                 "over_refusal_rate": 0.125,
+                "harmless_degenerate_rate": 0.0,
+                "harmless_answer_rate": 0.875,
                 "perplexity": 12.5 / rate,
                 "n_harmful": 8,
                 "n_harmless": 8,
@@ -718,6 +730,8 @@ def make_region(name: str) -> None:
             "response": e.response[: 20 + i],
             "finished": i % 3 > 0,
             "refused": i % 4 == 0,
+            "degenerate": i % 4 == 1,
+            "foreign": i == 2,
         }
         for i, e in enumerate(texts)
     ]

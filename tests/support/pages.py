@@ -92,7 +92,11 @@ def make_tables(free: bool = False) -> ReportTables:
         "set": HOSTILE,
         "share": 0.05,
         "share_of_weights": 0.05,
+        "degenerate_rate": 0.0,
+        "answer_rate": 0.0,
         "over_refusal_rate": 0.25,
+        "harmless_degenerate_rate": 0.125,
+        "harmless_answer_rate": 0.625,
         "perplexity": 12345.6,
     }
     rates = {"intact": 1.0, "raw": 0.25, "random_raw": 0.75}

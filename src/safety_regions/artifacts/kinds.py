@@ -50,7 +50,7 @@ _ROWS = (
     Kind("prompt_overlap", 1, ".csv", "prompt_overlap", ("steps.prompt_overlap",), "prompt_overlap", "git", alone=True),
     Kind("model", 1, "/config.json", "models", _SOURCE, "prepare_model", "dvc", alone=True),
     Kind("adapter", 1, "/lora.json", "adapters", ("steps.adapter",), "train_adapter", "dvc", "train", alone=True),
-    Kind("pairs", 1, ".jsonl", "responses", ("steps.respond",), "respond", "dvc", "respond", ("device",)),
+    Kind("pairs", 2, ".jsonl", "responses", ("steps.respond",), "respond", "dvc", "respond", ("device",)),
     Kind("statistics", None, ".safetensors", "statistics", _MEASURED, "measure", "dvc", "measure", _SCORING),
     Kind("region", None, ".safetensors", "regions", _SELECTED, "measure", "dvc", told=_SCORING),
     Kind("overlap", 3, "/pairs.parquet", "overlap", ("steps.overlap",), "overlap", "git", "overlap"),
@@ -70,7 +70,7 @@ _ROWS = (
     Kind("across", 2, "/across.csv", "across", ("steps.across",), "overlap", "git", "overlap", noun="comparison"),
     Kind(
         "evaluate",
-        1,
+        2,
         "/evaluate.csv",
         "evaluate",
         ("steps.evaluate",),
@@ -80,7 +80,7 @@ _ROWS = (
         ("device",),
         noun="evaluation",
     ),
-    Kind("report", 4, "/summary.md", "report", ("steps.report",), "write_report", "nowhere", alone=True),
+    Kind("report", 5, "/summary.md", "report", ("steps.report",), "write_report", "nowhere", alone=True),
 )
 KINDS = {kind.name: kind for kind in _ROWS}
 VERSIONS = {kind.name: kind.version for kind in _ROWS if kind.version is not None} | {"selection": SELECTION}

@@ -86,20 +86,20 @@ class MethodInfo:
 
 CATALOGUE: dict[str, MethodInfo] = {
     "snip": MethodInfo(
-        version=1,
+        version=2,
         granularity="weight",
         keeps_statistics=False,
         passes=Passes(cpu=3.0, cuda=4.0),
     ),
     "wanda": MethodInfo(
-        version=1,
+        version=2,
         granularity="weight",
         keeps_statistics=True,
         passes=Passes(cpu=1.0, cuda=1.5),
         statistic_bytes=lambda size, n_samples, rank: 8 * size.layers * (6 * size.hidden + size.intermediate),
     ),
     "safeneuron": MethodInfo(
-        version=2,
+        version=3,
         granularity="neuron",
         keeps_statistics=True,
         selecting=("select", "agreement"),
@@ -133,7 +133,7 @@ CATALOGUE: dict[str, MethodInfo] = {
         statistic_bytes=lambda size, n_samples, rank: 4 * n_samples * size.layers * size.hidden,
     ),
     "nlsr": MethodInfo(
-        version=1,
+        version=2,
         granularity="adapter",
         keeps_statistics=True,
         selecting=("kept_ranks",),

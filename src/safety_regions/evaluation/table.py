@@ -1,15 +1,15 @@
-"""What a model does without each region and without its random ones, as one table."""
+"""What a model does without each region and without its random ones: in rates, and prompt by prompt."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from safety_regions.config.evaluate import Evaluate
 from safety_regions.evaluation.ablate import random_like
-from safety_regions.evaluation.evaluate import Questions, evaluate, removes_more
+from safety_regions.evaluation.evaluate import Evaluation, Prompt, Questions, evaluate, removes_more
 from safety_regions.models.load import LoadedModel
 from safety_regions.progress import progress
 from safety_regions.regions.format import Header
@@ -23,15 +23,36 @@ COLUMNS = [
     "share",
     "share_of_weights",
     "refusal_rate",
+    "degenerate_rate",
+    "answer_rate",
     "over_refusal_rate",
+    "harmless_degenerate_rate",
+    "harmless_answer_rate",
     "perplexity",
+    "broken",
     "n_harmful",
     "n_harmless",
     VERDICT,
 ]
+OUTCOME_COLUMNS = ["set", "condition", "seed", "asked", "asked_set", "id", "outcome"]
 Remove = Callable[[Masks | None], AbstractContextManager[int | None]]
 """Takes a region out of the model while the block is open, or nothing; gives how many of the model's weights that
 changes."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the model does without some of its elements."""
+
+    share: float
+    """Share of the method's elements taken out."""
+    share_of_weights: float
+    """Share of the model's weights that this changes; NaN if not known."""
+    evaluation: Evaluation
+
+    def row(self) -> dict:
+        """As a row of evaluate.csv."""
+        return {"share": self.share, "share_of_weights": self.share_of_weights, **self.evaluation.rates()}
 
 
 @dataclass(frozen=True)
@@ -52,48 +73,90 @@ class Subject:
         n = sum(int(np.bitwise_count(masks(own)).sum(dtype=np.int64)) for own in shapes)
         return n / sum(rows * columns for rows, columns in shapes.values())
 
-    def without(self, masks: Masks | None) -> dict:
-        """What the model does without the elements in the masks, and the share of its weights that this changes."""
-        with self.remove(masks) as changed:
+    def intact(self) -> Found:
+        """What the model does with nothing taken out. Raises `UserError` if its logits are not finite."""
+        with self.remove(None):
             found = evaluate(self.loaded, self.questions, self.options.max_new_tokens)
-        return {"share_of_weights": np.nan if changed is None else changed / self.n_weights, **asdict(found)}
+        return Found(0.0, 0.0, found)
+
+    def without(self, masks: Masks) -> Found:
+        """What the model does without the elements in the masks."""
+        with self.remove(masks) as changed:
+            found = evaluate(self.loaded, self.questions, self.options.max_new_tokens, damaged=True)
+        return Found(self.share(masks), np.nan if changed is None else changed / self.n_weights, found)
 
 
-def evaluation_table(
-    subject: Subject, safety: dict[str, Masks], removed: Masks, intact: dict
-) -> tuple[pd.DataFrame, dict]:
-    """One row per set, condition and random region; and for each set and stage, whether the region removes more
-    refusals than any of its random regions. `share` is that of the method's elements taken out, `share_of_weights` that
-    of the model's weights.
-    """
-    rows: list[dict] = []
+@dataclass(frozen=True)
+class Tables:
+    """What an evaluation found."""
+
+    rates: pd.DataFrame
+    """One row per set, condition and random region. `share` is that of the method's elements taken out,
+    `share_of_weights` that of the model's weights."""
+    outcomes: pd.DataFrame
+    """The outcome of every prompt: one row per row of `rates` and prompt, so that conditions can be compared prompt by
+    prompt."""
+    verdicts: dict[str, dict[str, bool]]
+    """By set and stage: whether the region removes more refusals than any of its random regions."""
+
+
+@dataclass
+class _Rows:
+    """Rows of both tables, as they are found."""
+
+    questions: Questions
+    rates: list[dict] = field(default_factory=list)
+    outcomes: list[dict] = field(default_factory=list)
+
+    def add(self, known: dict, found: Found, **more: bool) -> None:
+        self.rates.append({**known, **found.row(), **more})
+        asked = (
+            ("harmful", self.questions.harmful, found.evaluation.harmful),
+            ("harmless", self.questions.harmless, found.evaluation.harmless),
+        )
+        for name, prompts, outcomes in asked:
+            for prompt, outcome in zip(prompts, outcomes, strict=True):
+                self.outcomes.append({**known, **_asked(name, prompt), "outcome": str(outcome)})
+
+
+def _asked(name: str, prompt: Prompt) -> dict:
+    return {"asked": name, "asked_set": prompt.set, "id": prompt.id}
+
+
+def evaluation_tables(subject: Subject, safety: dict[str, Masks], removed: Masks, intact: Found) -> Tables:
+    """The model asked without each set's region, raw and refined, and without random regions of the same sizes."""
+    rows = _Rows(subject.questions)
     verdicts: dict[str, dict[str, bool]] = {}
     with progress(2 * len(safety), "evaluating", "regions") as bar:
         for name, raw in safety.items():
-            rows.append({"set": name, "condition": "intact", **intact})
+            rows.add({"set": name, "condition": "intact"}, intact)
             verdicts[name] = {}
             for stage, masks, forbidden in (("raw", raw, None), ("refined", without(raw, removed), removed)):
-                region, *controls = _without_region(subject, intact, masks, forbidden, f"{name}/{stage}")
-                verdict = removes_more(
-                    intact["refusal_rate"], region["refusal_rate"], [row["refusal_rate"] for row in controls]
-                )
-                rows.append({"set": name, "condition": stage, **region, VERDICT: verdict})
-                rows += [{"set": name, "condition": f"random_{stage}", **row} for row in controls]
+                region, controls = _without_region(subject, intact, masks, forbidden, f"{name}/{stage}")
+                refused, *others = (found.row()["refusal_rate"] for found in (region, intact, *controls.values()))
+                verdict = removes_more(others[0], refused, others[1:]) and not region.evaluation.broken
+                rows.add({"set": name, "condition": stage}, region, **{VERDICT: verdict})
+                for seed, control in controls.items():
+                    rows.add({"set": name, "condition": f"random_{stage}", "seed": seed}, control)
                 verdicts[name][stage] = verdict
                 bar.update(1)
-    return pd.DataFrame(rows, columns=COLUMNS), verdicts
+    return Tables(
+        rates=pd.DataFrame(rows.rates, columns=COLUMNS),
+        outcomes=pd.DataFrame(rows.outcomes, columns=OUTCOME_COLUMNS),
+        verdicts=verdicts,
+    )
 
 
-def _without_region(subject: Subject, intact: dict, masks: Masks, forbidden: Masks | None, key: str) -> list[dict]:
-    """What the model does without a region, then without each of its random ones; all the same if the region is
+def _without_region(
+    subject: Subject, intact: Found, masks: Masks, forbidden: Masks | None, key: str
+) -> tuple[Found, dict[int, Found]]:
+    """What the model does without a region, and by seed without each of its random ones; all the same if the region is
     empty.
     """
-    header, first = subject.header, subject.options.seed
-    share, seeds = subject.share(masks), range(first, first + subject.options.n_random)
-    if share == 0:
-        return [intact, *({**intact, "seed": seed} for seed in seeds)]
-    rows = [{"share": share, **subject.without(masks)}]
-    for seed in seeds:
-        control = random_like(masks, header, forbidden, f"{seed}/{key}")
-        rows.append({"share": share, "seed": seed, **subject.without(control)})
-    return rows
+    first = subject.options.seed
+    seeds = range(first, first + subject.options.n_random)
+    if subject.share(masks) == 0:
+        return intact, dict.fromkeys(seeds, intact)
+    region = subject.without(masks)
+    controls = {seed: random_like(masks, subject.header, forbidden, f"{seed}/{key}") for seed in seeds}
+    return region, {seed: subject.without(control) for seed, control in controls.items()}

@@ -45,17 +45,19 @@ def write_metrics(
 
 
 def metrics(headline: pd.DataFrame, evaluated: pd.DataFrame) -> Metrics:
-    """By model and method: the numbers of the headline, and the share of harmful prompts refused with nothing, the
-    region, or random regions taken out, means over sets and random regions. What is undefined or infinite is left out.
+    """By model and method: the numbers of the headline, and the shares of harmful prompts refused and degenerate with
+    nothing, the region, or random regions taken out, means over sets and random regions. What is undefined or infinite
+    is left out.
     """
     by_model: Metrics = {}
     columns = [column for column in headline_columns() if column not in ("model", "method")]
     for row in headline.to_dict("records"):
         by_model.setdefault(row["model"], {})[row["method"]] = {column: row[column] for column in columns}
     if len(evaluated):
-        rates = evaluated.groupby(["model", "method", "condition"], sort=False)["refusal_rate"].mean()
-        for (model, method, condition), rate in rates.items():
-            by_model[model][method][f"refusal_rate_{condition}"] = rate
+        for column in ("refusal_rate", "degenerate_rate"):
+            rates = evaluated.groupby(["model", "method", "condition"], sort=False)[column].mean()
+            for (model, method, condition), rate in rates.items():
+                by_model[model][method][f"{column}_{condition}"] = rate
     return {
         model: {method: _defined(numbers) for method, numbers in by_method.items()}
         for model, by_method in by_model.items()

@@ -44,7 +44,8 @@ ACROSS = (
     "and the overlap coefficient, before and after refinement."
 )
 EVALUATION = (
-    "Share of held-out harmful prompts refused, of harmless prompts refused, and perplexity; "
+    "Share of held-out harmful prompts refused, degenerate and answered, of harmless prompts refused and degenerate, "
+    "and perplexity; "
     "in brackets the range over random regions of the same size in every matrix. "
     "The last column says whether the region removes more refusals than any of these."
 )
@@ -86,7 +87,7 @@ def summary(
         *_section("Models without their regions", EVALUATION, evaluation_table, numbers.evaluated),
         "## Refusals",
         "",
-        "Share of the responses that refuse, by model and set:",
+        "Share of the responses that refuse / that are degenerate, by model and set:",
         "",
         *_refusals(responses, [*datasets["safety"], *datasets["utility"]]),
         "",
@@ -116,12 +117,24 @@ def _lacking(lacking: dict[str, Lacking], config: dict) -> list[str]:
 
 
 def _refusals(responses: dict[str, Facts], names: list[str]) -> list[str]:
-    rows = [[model, *(f"{sets[name]['share_refused']:.2f}" for name in names)] for model, sets in responses.items()]
+    rows = [[model, *(_shares(sets[name]) for name in names)] for model, sets in responses.items()]
     return markdown_table(["model", *names], rows)
 
 
+def _shares(facts: dict) -> str:
+    return f"{facts['share_refused']:.2f} / {facts['share_degenerate']:.2f}"
+
+
+def _foreign(sets: Facts) -> str:
+    """In which sets answers are not in English, whose refusals alone are known; nothing if there are none."""
+    found = [f"{facts['n_foreign']} of {name}" for name, facts in sets.items() if facts.get("n_foreign")]
+    return f" Not in English, so that refusals among them are not known: {', '.join(found)}." if found else ""
+
+
 def _cut(responses: dict[str, Facts]) -> list[str]:
-    """How many responses were cut at the length limit, empty, or left out, over the sets of each model."""
+    """How many responses were cut at the length limit, empty, left out or not in English, over the sets of each
+    model.
+    """
     lines = []
     for model, sets in responses.items():
         n, n_cut, n_empty, n_out = (
@@ -131,5 +144,5 @@ def _cut(responses: dict[str, Facts]) -> list[str]:
         # A response that the model ended has a token at least, so those left out were cut as well; `n_cut` is of the
         # others.
         cut = f"{n_cut + n_out} were cut at the length limit, {n_empty} empty{left_out}"
-        lines.append(f"{model}: of {n + n_out} responses {cut}.  ")
+        lines.append(f"{model}: of {n + n_out} responses {cut}.{_foreign(sets)}  ")
     return lines

@@ -176,6 +176,10 @@ def across_table(across: pd.DataFrame) -> Table:
     return Table("across", caption, columns, rows, 2, "across.csv")
 
 
+RATES = ("refusal_rate", "degenerate_rate", "answer_rate", "over_refusal_rate", "harmless_degenerate_rate")
+"""Columns of evaluate.csv that are shown. The share of harmless prompts answered is the rest."""
+
+
 def evaluation_table(evaluated: pd.DataFrame) -> Table:
     """Each region beside the range over random regions."""
     rows = []
@@ -183,10 +187,7 @@ def evaluation_table(evaluated: pd.DataFrame) -> Table:
         for row in of_set[of_set["condition"].isin(TAKEN_OUT)].to_dict("records"):
             condition = row["condition"]
             controls = of_set[of_set["condition"] == f"random_{condition}"]
-            rates = [
-                BesideRandom(row[column], _range(controls[column]))
-                for column in ("refusal_rate", "over_refusal_rate", "perplexity")
-            ]
+            rates = [BesideRandom(row[column], _range(controls[column])) for column in (*RATES, "perplexity")]
             # A table read from CSV has words here.
             more = None if condition == "intact" else str(row["removes_more_than_random"]) == "True"
             rows.append([model, method, name, condition, row["share_of_weights"], *rates, more])
@@ -197,12 +198,16 @@ def evaluation_table(evaluated: pd.DataFrame) -> Table:
         Column(CONDITION, "region taken out", "region"),
         Column(SHARE, "share of weights", "weights"),
         Column(RATE, "harmful refused", "refused"),
+        Column(RATE, "harmful degenerate", "degenerate"),
+        Column(RATE, "harmful answered", "answered"),
         Column(RATE, "harmless refused", "harmless refused"),
+        Column(RATE, "harmless degenerate", "harmless degenerate"),
         Column(PERPLEXITY, "perplexity", "perplexity"),
         Column(ANSWER, "more than random", "more than random"),
     )
     caption = (
-        "Share of held-out harmful and of harmless prompts refused, and perplexity, of the model without the region; "
+        "Share of held-out harmful and of harmless prompts with each outcome, and perplexity, of the model without the "
+        "region; degenerate: nothing that could be read; "
         "in brackets the range over random regions of the same size in every matrix. "
         "Last: whether it removes more refusals than any of these."
     )

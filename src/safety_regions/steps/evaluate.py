@@ -1,20 +1,22 @@
-"""One model and method in, one table out: what the model does without the regions, and without random ones."""
+"""One model and method in, two tables out: what the model does without the regions, and without random ones."""
 
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from safety_regions.config.evaluate import Evaluate
 from safety_regions.errors import UserError
 from safety_regions.evaluation.ablate import ablated, without_entries
-from safety_regions.evaluation.evaluate import Questions
-from safety_regions.evaluation.table import Remove, Subject, evaluation_table
+from safety_regions.evaluation.evaluate import Prompt, Questions
+from safety_regions.evaluation.table import Found, Remove, Subject, evaluation_tables
 from safety_regions.files import canonical_json
 from safety_regions.models.adapter import adapted, factor_shapes, load_adapter
 from safety_regions.models.architecture import layout_of, projections
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Sample, encode_pair
+from safety_regions.overlap.counts import STAGES
 from safety_regions.planning.recipes.tables import EvaluateRecipe
 from safety_regions.regions.format import Region, open_region
 from safety_regions.regions.masks import Masks, masks_at, union
@@ -25,8 +27,10 @@ from safety_regions.table_files import write_csv
 VERSIONS = ("torch", "transformers", "tokenizers", "numpy", "pandas")
 
 
-def evaluate_regions(entry: Entry[EvaluateRecipe], device: str, known: dict[str, dict] | None = None) -> None:
-    """Write evaluate.csv and the folder's receipt, whose facts say which regions hold more refusals than random ones.
+def evaluate_regions(entry: Entry[EvaluateRecipe], device: str, known: dict[str, Found] | None = None) -> None:
+    """Write evaluate.csv, outcomes.csv and the folder's receipt.
+
+    Its facts say which regions hold more refusals than random ones, and the outcomes' shares of the harmful prompts.
 
     Inputs by role: `model`, `region/<set>`, `harmful/<set>`, `over_refusal/<set>`, `texts/<set>`, and for a method on
     adapters `adapter`, which may be the model itself. `known` is what intact models were found to do; a job's entries
@@ -43,17 +47,31 @@ def evaluate_regions(entry: Entry[EvaluateRecipe], device: str, known: dict[str,
         removed = union([masks_at(regions[name], recipe.p) for name, _ in recipe.utility])
         safety = {name: masks_at(regions[name], recipe.q) for name, _ in recipe.safety}
         intact = _intact(recipe, subject, {} if known is None else known)
-        table, verdicts = evaluation_table(subject, safety, removed, intact)
-    write_csv(table, entry.path / "evaluate.csv")
-    entry.done({"removes_more_than_random": verdicts}, versions=VERSIONS)
+        found = evaluation_tables(subject, safety, removed, intact)
+    write_csv(found.rates, entry.path / "evaluate.csv")
+    write_csv(found.outcomes, entry.path / "outcomes.csv")
+    facts = {"removes_more_than_random": found.verdicts, "outcomes": _outcomes(found.rates)}
+    entry.done(facts, versions=VERSIONS)
 
 
-def _intact(recipe: EvaluateRecipe, subject: Subject, known: dict[str, dict]) -> dict:
+def _outcomes(rates: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
+    """By set and condition: the shares of the harmful prompts that are refused, degenerate and answered."""
+    shares: dict[str, dict[str, dict[str, float]]] = {}
+    for row in rates[rates["condition"].isin(("intact", *STAGES))].to_dict("records"):
+        of_set = shares.setdefault(row["set"], {})
+        of_set[row["condition"]] = {
+            outcome: round(row[f"{column}_rate"], 6)
+            for outcome, column in (("refuses", "refusal"), ("degenerate", "degenerate"), ("answers", "answer"))
+        }
+    return shares
+
+
+def _intact(recipe: EvaluateRecipe, subject: Subject, known: dict[str, Found]) -> Found:
     """What the model does with nothing taken out; an adapter that is not merged is part of it."""
     asked = [recipe.model, recipe.adapter or recipe.model, recipe.asked, subject.options.max_new_tokens]
     key = canonical_json(asked)
     if key not in known:
-        known[key] = {"share": 0.0, **subject.without(None), "share_of_weights": 0.0}
+        known[key] = subject.intact()
     return known[key]
 
 
@@ -104,11 +122,15 @@ def _from_adapter(
 
 def _questions(entry: Entry[EvaluateRecipe], loaded: LoadedModel) -> Questions:
     rows = {
-        asked: {role: entry.rows(role) for role in (f"{asked}/{name}" for name, _ in sets)}
-        for asked, sets in entry.recipe.asked.items()
+        asked: {name: entry.rows(f"{asked}/{name}") for name, _ in sets} for asked, sets in entry.recipe.asked.items()
     }
-    prompts = {asked: [row["prompt"] for of_set in sets.values() for row in of_set] for asked, sets in rows.items()}
-    texts = [_text(row, loaded, entry.inputs[role]) for role, of_set in rows["texts"].items() for row in of_set]
+    prompts = {
+        asked: [Prompt(name, row["id"], row["prompt"]) for name, of_set in sets.items() for row in of_set]
+        for asked, sets in rows.items()
+    }
+    texts = [
+        _text(row, loaded, entry.inputs[f"texts/{name}"]) for name, of_set in rows["texts"].items() for row in of_set
+    ]
     return Questions(prompts["harmful"], prompts["over_refusal"], texts)
 
 

@@ -35,7 +35,16 @@ def overlap(entry: Entry[OverlapRecipe]) -> None:
 
 def _facts(regions: dict[str, Path]) -> dict:
     """What the report says of each set without asking for its prompts or its model again."""
-    keys = ("n_samples", "share_refused", "n_cut", "n_empty", "mean_response_tokens", "n_elements")
+    keys = (
+        "n_samples",
+        "share_refused",
+        "share_degenerate",
+        "n_foreign",
+        "n_cut",
+        "n_empty",
+        "mean_response_tokens",
+        "n_elements",
+    )
     facts = {name: receipts.read(path).facts for name, path in regions.items()}
     lacking = {name: _lacking(facts[name], path) for name, path in regions.items()}
     # Receipts from before anything was left out do not say so.

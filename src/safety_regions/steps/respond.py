@@ -1,10 +1,12 @@
-"""Prompts in, (prompt, response) pairs out, by one policy for all sets; the share of refusals goes into the receipt."""
+"""Prompts in, (prompt, response) pairs out, by one policy for all sets; the receipt says what became of them."""
 
 from safety_regions.errors import UserError
 from safety_regions.files import write_jsonl
-from safety_regions.models.answers import Answer, is_refusal
+from safety_regions.models.answers import Answer
 from safety_regions.models.checks import refuse_unreadable
 from safety_regions.models.generate import generate
+from safety_regions.models.languages import is_foreign
+from safety_regions.models.outcomes import Outcome, outcome_of
 from safety_regions.models.tokens import encode_prompt
 from safety_regions.planning.recipes.regions import PairsRecipe
 from safety_regions.steps.entry import Entry
@@ -17,18 +19,22 @@ def respond(entry: Entry[PairsRecipe], device: str) -> None:
     """
     prompts = entry.rows("prompts")
     answers = _answers(entry, prompts, device)
-    rows = [
-        {
-            "id": row["id"],
-            "prompt": row["prompt"],
-            "response": a.text,
-            "finished": a.finished,
-            "refused": is_refusal(a.text),
-        }
-        for row, a in zip(prompts, answers, strict=True)
-    ]
+    rows = [_pair(row, answer) for row, answer in zip(prompts, answers, strict=True)]
     write_jsonl(entry.path, rows)
     entry.done(_facts(rows), versions=("torch", "transformers", "tokenizers"))
+
+
+def _pair(row: dict, answer: Answer) -> dict:
+    outcome = outcome_of(answer.text, row["prompt"])
+    return {
+        "id": row["id"],
+        "prompt": row["prompt"],
+        "response": answer.text,
+        "finished": answer.finished,
+        "refused": outcome is Outcome.REFUSES,
+        "degenerate": outcome is Outcome.DEGENERATE,
+        "foreign": is_foreign(answer.text),
+    }
 
 
 def _answers(entry: Entry[PairsRecipe], prompts: list[dict], device: str) -> list[Answer]:
@@ -61,7 +67,9 @@ def _facts(rows: list[dict]) -> dict:
         "n_empty": len(empty),
         "empty_ids": empty,
         "n_cut": sum(not row["finished"] for row in rows),
+        "n_foreign": sum(row["foreign"] for row in rows),
         "share_refused": round(sum(row["refused"] for row in rows) / len(rows), 6),
+        "share_degenerate": round(sum(row["degenerate"] for row in rows) / len(rows), 6),
         "mean_characters": round(sum(len(row["response"]) for row in rows) / len(rows), 2),
     }
 

@@ -33,6 +33,8 @@ def read_samples(entry: Entry[MethodRecipe], loaded: LoadedModel) -> tuple[list[
         "n_samples": n,
         "n_left_out": n_all - n,
         "share_refused": round(sum(row["refused"] for row in rows) / n, 6),
+        "share_degenerate": round(sum(row["degenerate"] for row in rows) / n, 6),
+        "n_foreign": sum(row["foreign"] for row in rows),
         "n_cut": sum(not row["finished"] for row in rows),
         "n_empty": n_empty,
         "mean_response_tokens": round(sum(len(s.input_ids) - s.n_prompt for s in samples) / n, 2),

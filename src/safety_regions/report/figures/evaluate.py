@@ -1,5 +1,5 @@
-"""Do regions matter: refusals, over-refusals and perplexity without them, beside random regions, for all models and
-methods.
+"""Do regions matter: refusals, degenerate answers, over-refusals and perplexity without them, beside random regions,
+for all models and methods.
 """
 
 from pathlib import Path
@@ -25,8 +25,9 @@ from safety_regions.report.numbers import shorten
 from safety_regions.table_files import write_csv
 
 PANELS = {
-    "refusal_rate": "Harmful prompts refused",
-    "over_refusal_rate": "Harmless prompts refused",
+    "refusal_rate": "Harmful refused",
+    "degenerate_rate": "Harmful degenerate",
+    "over_refusal_rate": "Harmless refused",
     "perplexity_ratio": "Perplexity / intact",
 }
 LABELS = {
@@ -36,6 +37,14 @@ LABELS = {
     "random_raw": "Without random region",
     "random_refined": "Without random refined region",
 }
+RATES = (
+    "refusal_rate",
+    "degenerate_rate",
+    "answer_rate",
+    "over_refusal_rate",
+    "harmless_degenerate_rate",
+    "harmless_answer_rate",
+)
 # Random regions change little, so their ticks would hide one another.
 OFFSETS = {"random_raw": -0.2, "random_refined": 0.2}
 KEYS = ["model", "method", "condition", "seed"]
@@ -55,7 +64,7 @@ def drawn_table(table: pd.DataFrame) -> pd.DataFrame:
     """Means over the sets: one row per model, method, condition, and seed of a random region; perplexity divided by the
     intact model's too."""
     means = table.groupby(KEYS, sort=False, dropna=False, as_index=False)[
-        ["share", "share_of_weights", "refusal_rate", "over_refusal_rate", "perplexity"]
+        ["share", "share_of_weights", *RATES, "perplexity"]
     ].mean()
     intact = means[means["condition"] == "intact"].set_index(["model", "method"])["perplexity"]
     of_model = intact.reindex(pd.MultiIndex.from_frame(means[["model", "method"]])).to_numpy()
@@ -78,7 +87,7 @@ def draw_evaluation(drawn: pd.DataFrame, table: pd.DataFrame) -> Figure:
         axis.set_title(title)
     axes[0].set_yticks(list(heights.values()), [f"{shorten(model, 26)}  {method}" for model, method in heights])
     axes[0].set_ylim(max(heights.values()) + 0.7, min(heights.values()) - 0.7)
-    _set_ratio_axis(axes[2], drawn["perplexity_ratio"])
+    _set_ratio_axis(axes[-1], drawn["perplexity_ratio"])
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), borderaxespad=0.3, columnspacing=1.2)
     add_footer(figure, _footer(table))

@@ -25,7 +25,8 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "evaluate": (
         "Models without their regions",
-        "Refusals of harmful and harmless prompts, and perplexity, of the model without a region, "
+        "Harmful prompts refused or with a degenerate answer, harmless prompts refused, and perplexity, of the model "
+        "without a region, "
         "beside random regions of the same size.",
     ),
     "iou_matrix": (
