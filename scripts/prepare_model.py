@@ -25,6 +25,7 @@ def parse() -> argparse.Namespace:
         help="fetched rows of datasets (kind aligned)",
     )
     parser.add_argument("--local", metavar="FOLDER", help="the model's own folder (kind local)")
+    parser.add_argument("--mirror", metavar="JSON", help="wheels that carry the same GGUF file (kind gguf)")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where an adapter is trained")
     parser.add_argument("--licence", default="", help="licence, for the receipt")
     parser.add_argument("--citation", default="", help="whom to cite, for the receipt")
@@ -43,11 +44,17 @@ def main() -> None:
         return
     from safety_regions.models.sources import Inputs
     from safety_regions.planning.recipes.models import ModelRecipe
-    from safety_regions.steps.arguments import read_recipe
+    from safety_regions.steps.arguments import read_mirror, read_recipe
     from safety_regions.steps.prepare_model import prepare_model
     from safety_regions.steps.training_data import read_data
 
-    inputs = Inputs(arguments.base, read_data(arguments.data), arguments.local, arguments.device)
+    inputs = Inputs(
+        arguments.base,
+        read_data(arguments.data),
+        arguments.local,
+        read_mirror(arguments.mirror or "[]"),
+        arguments.device,
+    )
     recipe = read_recipe(arguments.recipe, ModelRecipe)
     prepare_model(recipe, arguments.output, inputs, arguments.licence, arguments.citation)
 

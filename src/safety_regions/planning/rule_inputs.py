@@ -62,9 +62,14 @@ def inputs_as_json(artifact: Artifact) -> str:
 
 
 def registry_options(spec: DatasetSpec | ModelSpec) -> str:
-    """Options for what a registry says that is no part of a recipe: licence, citation, a local file or folder."""
+    """Options for what a registry says that is no part of a recipe: licence, citation, a local path, a mirror."""
     options = ["--licence", spec.licence, "--citation", spec.citation]
-    return shlex.join(options + (["--local", spec.source.path] if spec.source.kind == "local" else []))
+    match spec.source.kind:
+        case "local":
+            options += ["--local", spec.source.path]
+        case "gguf" if spec.source.mirror:
+            options += ["--mirror", canonical_json([part.model_dump() for part in spec.source.mirror])]
+    return shlex.join(options)
 
 
 def earlier_rows(artifact: Artifact) -> list[str]:

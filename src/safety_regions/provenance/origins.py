@@ -56,6 +56,10 @@ def _model(source: dict) -> Origin:
             return Origin(
                 f"{source['id']} at commit {source['revision']}", f"{HUB}/{source['id']}/tree/{source['revision']}"
             )
+        case "gguf":
+            url = f"{HUB}/{source['id']}/blob/{source['revision']}/{source['file']}"
+            said = f"{source['file']} of {source['id']} at commit {source['revision']}, sha256 {source['sha256']}"
+            return Origin(said, url, source["sha256"])
         case "package":
             wheels = ", ".join(f"{part['package']} {part['version']}" for part in source["parts"])
             return Origin(f"GGUF file in {wheels}, sha256 {source['sha256']}", sha256=source["sha256"])

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
 from safety_regions.artifacts.recipe import Recipe
+from safety_regions.config.models import WheelFile
 from safety_regions.errors import UserError
 from safety_regions.files import canonical_json, load_json
 from safety_regions.planning.recipes.parse import parse_recipe
@@ -46,6 +49,18 @@ def read_recipe(text: str, kind: type[R]) -> R:
             f"not a recipe: {error}", where="--recipe", expected="a JSON object, @FILE, or @RECEIPT"
         ) from None
     return parse_recipe(recipe, "--recipe", kind)
+
+
+def read_mirror(text: str) -> tuple[WheelFile, ...]:
+    """The wheels of an option such as `--mirror [{"package": "a", "version": "1", "file": "a/x"}]`."""
+    try:
+        return TypeAdapter(tuple[WheelFile, ...]).validate_json(text)
+    except ValidationError as error:
+        raise UserError(
+            f"not a list of files in wheels: {error}",
+            where="--mirror",
+            expected='[{"package": "NAME", "version": "1.0", "file": "PATH"}, ...]',
+        ) from None
 
 
 def read_paths(text: str, option: str) -> Paths:

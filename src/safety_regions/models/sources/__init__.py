@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from safety_regions.config.models import WheelFile
+
 
 @runtime_checkable
 class Wanted(Protocol):
@@ -32,5 +34,7 @@ class Inputs:
     """Fetched rows (JSON lines) by dataset, for an aligned model."""
     local: str | None = None
     """Folder of a local model."""
+    mirror: tuple[WheelFile, ...] = ()
+    """Wheels that carry the same bytes as a GGUF file on the Hub."""
     device: str = "auto"
     """Where an adapter is trained."""

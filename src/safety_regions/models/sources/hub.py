@@ -1,10 +1,12 @@
 """A model of the Hub, pinned by its commit: its prepared folder holds a pointer and the configuration, no weights."""
 
+import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-from safety_regions.config.models import HubModel
+from safety_regions.config.models import GgufModel, HubModel
 from safety_regions.errors import UserError
 from safety_regions.files import readable_json, write_text
 from safety_regions.models.checks import refuse_unsound
@@ -20,7 +22,7 @@ def make(source: HubModel, recipe: Wanted, inputs: Inputs, folder: Path) -> dict
     Raises `UserError` for a model that is not there, is gated, whose commit is not the pin, or has no safetensors.
     """
     snapshot = _download(source)
-    where = f"{source.id} @ {source.revision}"
+    where = place_of(source)
     if snapshot.name != source.revision:
         raise UserError(f"the Hub gave commit {snapshot.name}", where=where, expected="the pinned commit")
     refuse_unsound(snapshot, where)
@@ -31,7 +33,25 @@ def make(source: HubModel, recipe: Wanted, inputs: Inputs, folder: Path) -> dict
 
 def _download(source: HubModel) -> Path:
     from huggingface_hub import snapshot_download
+
+    with explained(place_of(source)):
+        return Path(
+            snapshot_download(
+                source.id, revision=source.revision, allow_patterns=list(FILES), ignore_patterns=list(IGNORED)
+            )
+        )
+
+
+def place_of(source: HubModel | GgufModel) -> str:
+    """Of a pinned model, for messages."""
+    return f"{source.id} @ {source.revision}"
+
+
+@contextlib.contextmanager
+def explained(where: str) -> Iterator[None]:
+    """What the Hub refuses while the block is open is raised as `UserError`."""
     from huggingface_hub.errors import (
+        EntryNotFoundError,
         GatedRepoError,
         HfHubHTTPError,
         LocalEntryNotFoundError,
@@ -39,13 +59,8 @@ def _download(source: HubModel) -> Path:
         RevisionNotFoundError,
     )
 
-    where = f"{source.id} @ {source.revision}"
     try:
-        return Path(
-            snapshot_download(
-                source.id, revision=source.revision, allow_patterns=list(FILES), ignore_patterns=list(IGNORED)
-            )
-        )
+        yield
     except GatedRepoError:
         raise UserError("this model is gated", where=where, hint=_token_hint("accept its terms on the Hub")) from None
     except RevisionNotFoundError:
@@ -61,6 +76,10 @@ def _download(source: HubModel) -> Path:
             "the Hub cannot be reached and the model is not in the local cache",
             where=where,
             hint="prepare models where there is a network, with HF_HUB_OFFLINE unset and the same HF_HOME",
+        ) from None
+    except EntryNotFoundError:
+        raise UserError(
+            "no such file in this model", where=where, hint="copy its name from the model's files on the Hub"
         ) from None
     except (HfHubHTTPError, OSError) as error:
         raise UserError(

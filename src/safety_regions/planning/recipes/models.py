@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from safety_regions.artifacts.kinds import TRAINED, VERSIONS
 from safety_regions.artifacts.recipe import Recipe
-from safety_regions.config.models import AlignedModel, LocalModel, ModelSpec, TinyModel
+from safety_regions.config.models import AlignedModel, ModelSpec, TinyModel
 from safety_regions.data import synthetic
 
 
@@ -17,7 +17,7 @@ class ModelRecipe(Recipe):
     version: int = VERSIONS["model"]
     model: str
     source: dict[str, Any]
-    """`config.models.ModelSource` without the path of a local model."""
+    """`config.models.ModelSource` without the path of a local model, and without the mirror of a GGUF file."""
     dtype: str
     plain_template: str | None
     """How prompts are put to a model that has no chat template."""
@@ -53,9 +53,7 @@ def model_recipe(
     An aligned model also needs the digest of its base model's recipe and, for each dataset it trains on, the digest of
     the fetched dataset's recipe.
     """
-    source = spec.source.model_dump(mode="json")
-    if isinstance(spec.source, LocalModel):
-        del source["path"]
+    source = spec.source.model_dump(mode="json", exclude={"path"} if spec.source.kind == "local" else {"mirror"})
     base = data = None
     if isinstance(spec.source, AlignedModel):
         wanted = {*spec.source.harmful, *spec.source.harmless}
