@@ -78,7 +78,7 @@ for _script, _kind, _says, _options in [
 
     @bad("commands", f"a recipe of {_script} without what it needs", says=_says, names="--recipe")
     def without(name=_script, kind=_kind, options=_options):
-        recipe = json.dumps({"kind": kind, "version": 1})
+        recipe = json.dumps({"kind": kind, "version": VERSIONS[kind]})
         return lambda: script(name, "--recipe", recipe, *options, "--output", "made")
 
 

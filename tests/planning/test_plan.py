@@ -296,3 +296,25 @@ def test_an_evaluation_is_told_everything_that_it_goes_by():
     plan = plan_of(evaluate=said)
     recipes = [a.recipe for a in plan.made.values() if a.kind == "evaluate"]
     assert recipes and all(recipe.options == said for recipe in recipes)
+
+
+def test_prompts_are_apart_from_those_of_the_set_and_of_the_regions_taken_out():
+    """With no other set do these prompts change. SafeLayer's normal prompts are apart from those of their set."""
+    plan = plan_of(
+        methods={"nlsr": None},
+        datasets={"safety": ["syn_build", "syn_steal", "syn_trick"], "utility": ["syn_chores", "syn_sums"]},
+        evaluate={"sets": ["syn_steal"], "harmful": ["syn_trick"], "over_refusal": ["syn_sums"], "n_prompts": 5},
+    )
+    own = {artifact.digest: name for name, artifact in plan.prompts.items()}
+    prompts = [artifact.recipe for artifact in plan.made.values() if artifact.kind == "prompts"]
+    asked = {recipe.dataset: recipe for recipe in prompts if recipe.n_samples == 5}
+    assert {name: [own[digest] for digest in of.apart_from] for name, of in asked.items()} == {
+        "syn_trick": ["syn_trick", "syn_steal"],
+        "syn_sums": ["syn_sums"],
+        "syn_chores": ["syn_chores"],
+    }
+    assert {of.near_duplicate for of in asked.values()} == {plan.run.datasets.near_duplicate}
+    normal = [of for of in prompts if of.apart_from and of not in asked.values()]
+    assert [(of.dataset, [own[digest] for digest in of.apart_from]) for of in normal] == [
+        ("syn_chores", ["syn_chores"])
+    ]
