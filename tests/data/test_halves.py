@@ -1,16 +1,18 @@
 """Halves of a set: without a common prompt, complete, of one size, the same every time."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safety_regions.config.claims import Claims
 from safety_regions.data.halves import half_of
 from safety_regions.errors import UserError
 
-N_ELEMENTS, TOP, NOISE = 2000, 100, 3.0
+N_ELEMENTS, TOP, NOISE = 2000, 100, 0.35
 
 
 def rows_of(prompts) -> list[dict]:
@@ -59,26 +61,49 @@ def test_the_first_split_takes_every_other_row_and_others_permute_before_it() ->
     assert len({tuple(halves(range(40), split)[0]) for split in range(20)}) == 20
 
 
-def iou(samples: list[list[int]], world: np.random.Generator) -> float:
-    """Of the top elements by two samples' mean scores; a score is the set's own and the noise of its prompt."""
-    truth = world.standard_normal(N_ELEMENTS)
-    noise = NOISE * world.standard_normal((1 + max(map(max, samples)), N_ELEMENTS))
-    tops = [{*np.argsort(truth + noise[sample].mean(0))[-TOP:]} for sample in samples]
-    return len(tops[0] & tops[1]) / len(tops[0] | tops[1])
+Halves = tuple[list[int], list[int]]
+"""Of the rows of both halves, which prompt each has."""
 
 
-def test_the_ceiling_of_a_set_with_repeats_is_that_of_samples_without_a_common_prompt() -> None:
-    """Planted: 8 prompts, each four times. A split of rows puts most of them in both halves."""
-    by_prompt, by_row, apart = [], [], []
-    for split in range(1, 21):
+def by_prompt(prompts: list[int], split: int) -> Halves:
+    first, second = halves(prompts, split)
+    return [prompts[i] for i in first], [prompts[i] for i in second]
+
+
+def by_row(prompts: list[int], split: int) -> Halves:
+    """What a split would be that does not look at prompts."""
+    order = np.random.Generator(np.random.PCG64(split)).permutation(len(prompts))
+    return [prompts[i] for i in order[::2]], [prompts[i] for i in order[1::2]]
+
+
+def iou(a: set[int], b: set[int]) -> float:
+    return len(a & b) / len(a | b)
+
+
+def ceiling_and_place(halve: Callable[[list[int], int], Halves], n_splits: int = 20) -> tuple[float, float]:
+    """Of two sets that differ in nothing but their prompts, 8 each, every one of them four times.
+
+    A score is a truth that both sets have and the noise of a prompt. The place is that of the IoU of halves of
+    different sets, from chance to the ceiling.
+    """
+    ceilings, between = [], []
+    for split in range(1, n_splits + 1):
         world = np.random.Generator(np.random.PCG64(split))
-        prompts = list(world.permutation(np.repeat(np.arange(8), 4)))
-        places = world.permutation(32)
-        by_prompt.append(iou([[prompts[i] for i in half] for half in halves(prompts, split)], world))
-        by_row.append(iou([[prompts[i] for i in half] for half in (places[::2], places[1::2])], world))
-        apart.append(iou([[0, 1, 2, 3], [4, 5, 6, 7]], world))
-    assert np.mean(by_prompt) == pytest.approx(np.mean(apart), abs=0.02)
-    assert np.mean(by_row) > np.mean(apart) + 0.15
+        scores = world.standard_normal(N_ELEMENTS) + NOISE * world.standard_normal((16, N_ELEMENTS))
+        rows = [list(world.permutation(np.repeat(of, 4))) for of in (range(8), range(8, 16))]
+        first, second = [[{*np.argsort(scores[half].mean(0))[-TOP:]} for half in halve(of, split)] for of in rows]
+        ceilings += [iou(*first), iou(*second)]
+        between += [iou(a, b) for a in first for b in second]
+    ceiling, floor = np.mean(ceilings), TOP / (2 * N_ELEMENTS - TOP)
+    return float(ceiling), float((np.mean(between) - floor) / (ceiling - floor))
+
+
+def test_a_set_of_repeats_has_the_ceiling_of_samples_without_a_common_prompt_and_no_verdict_flips() -> None:
+    """Where most prompts are in both halves, sets that are alike seem to differ by more than their samples do."""
+    ceiling, place = ceiling_and_place(by_prompt)
+    too_high, too_low = ceiling_and_place(by_row)
+    assert (ceiling, place) == (pytest.approx(0.65, abs=0.03), pytest.approx(1, abs=0.03))
+    assert too_high > ceiling + 0.1 and too_low < Claims().same < place
 
 
 @pytest.mark.parametrize(("split", "half"), [(-1, 0), (0, 2), (1, -1)])

@@ -53,7 +53,8 @@ def _deal(prompts: list[Places]) -> tuple[list[Places], list[Places]]:
     n_rows = [0, 0]
     # Sorting is stable in reverse, too. An odd one out is dealt beside a prompt without rows.
     by_rows = sorted(prompts, key=len, reverse=True)
-    for more, fewer in zip_longest(by_rows[::2], by_rows[1::2], fillvalue=[]):
+    no_rows: Places = []
+    for more, fewer in zip_longest(by_rows[::2], by_rows[1::2], fillvalue=no_rows):
         first = int(len(more) > len(fewer) and n_rows[0] > n_rows[1])
         for half, places in ((first, more), (1 - first, fewer)):
             halves[half].append(places)
