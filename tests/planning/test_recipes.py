@@ -31,7 +31,7 @@ WRITTEN = {
     '"n_samples":8,"near_duplicate":0.6,"offset":2,"rows":"$a","seed":0,"version":2}',
     "prompt_overlap": '{"kind":"prompt_overlap","near_duplicate":0.6,"prompts":[["y","$a"],["x","$b"]],"version":2}',
     "model": '{"corpus_version":2,"data":{"x":"$a"},"dtype":"float32","kind":"model","model":"tiny",'
-    '"plain_template":null,"source":{"kind":"tiny"},"version":1}',
+    '"plain_template":null,"source":{"kind":"tiny"},"version":2}',
     "adapter": '{"data":{"x":"$b"},"kind":"adapter","model":"$a","options":{"rank":2},"version":2}',
     "pairs": '{"kind":"pairs","max_new_tokens":24,"model":"$b","policy":"model","prompts":"$a","version":1}',
     "statistics": '{"kind":"statistics","method":"safelayer","model":"$a","normal":"$c","options":{},'

@@ -51,10 +51,7 @@ def _prompts(plan: Plan, of: OtherPrompts, options: Section) -> dict[str, Artifa
     config, names = plan.run.datasets, _names(plan, of, options)
     number = getattr(options, of.number) if of.number else config.n_samples
     offset = config.offset + config.n_samples if of.behind else 0
-    return {
-        name: other_prompts(plan, name, number, offset, config.seed, apart_from=[name] if of.behind else [])
-        for name in names
-    }
+    return {name: other_prompts(plan, name, number, offset, config.seed) for name in names}
 
 
 def _adapter(plan: Plan, model: str, options: Adapter) -> Artifact[AdapterRecipe] | Artifact[ModelRecipe]:
