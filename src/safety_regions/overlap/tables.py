@@ -42,7 +42,7 @@ def pair_table(counts: Counts, p: float) -> pd.DataFrame:
                 # Layers have no units but the whole.
                 pairs_of_lengths = np.stack([lengths[first], lengths[second]], axis=1)
                 floors = np.array([expected_iou(open_elements, pair) for pair in pairs_of_lengths], float)
-            blocks.append(columns | _pair_columns(int(open_elements[rows].sum()), *sums[:3], floors))
+            blocks.append(columns | _pair_columns(int(open_elements[rows].sum()), sums[0], sums[1], sums[2], floors))
     return _table(blocks)
 
 

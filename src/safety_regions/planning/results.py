@@ -113,12 +113,9 @@ def _evaluation(plan: Plan, model: str) -> Parts:
     }
     offset = run.datasets.offset + run.datasets.n_samples if options.offset is None else options.offset
     # A model that has lost a region is asked nothing that the region was identified from.
-    identified_on = {"harmful": sets}
     prompts = {
         role: {
-            name: other_prompts(
-                plan, name, options.n_prompts, offset, options.seed, apart_from=[name, *identified_on.get(role, [])]
-            )
+            name: other_prompts(plan, name, options.n_prompts, offset, options.seed, apart_from=[name, *sets])
             for name in names
         }
         for role, names in asked.items()
