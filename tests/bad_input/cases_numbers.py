@@ -32,7 +32,7 @@ def other_fraction():
     return lambda: level_of((0.25, 0.5), 0.3)
 
 
-@bad("numbers", "one prompt to halve", says="1 rows with 1 distinct prompts", names="raise datasets.n_samples")
+@bad("numbers", "one prompt to halve", says="1 rows with 1 distinct prompts to halve", names="raise datasets.n_samples")
 def one_row():
     return lambda: half_of([{"prompt": "hay"}], 0, 0)
 
