@@ -35,11 +35,12 @@ rule sample_prompts:
         recipe=recipe,
         rows=of_artifact(lambda prompts: prompts.inputs["rows"].path),
         earlier=of_artifact(rule_inputs.earlier_rows),
+        apart=of_artifact(rule_inputs.prompts_apart),
     message:
         "Sample the prompts of {wildcards.name}"
     shell:
         "exec &> >(tee {log:q}); {PYTHON} scripts/sample_prompts.py --recipe {params.recipe:q} --rows {params.rows:q}"
-        " --earlier {params.earlier:q} --output {output.prompts:q}"
+        " --earlier {params.earlier:q} --apart {params.apart:q} --output {output.prompts:q}"
 
 
 rule prompt_overlap:

@@ -18,6 +18,14 @@ def main() -> None:
         metavar="PATH",
         help="rows of the sets listed before this one, for de-duplication across sets",
     )
+    parser.add_argument(
+        "--apart",
+        nargs="*",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="samples of prompts that this one must not repeat",
+    )
     parser.add_argument("--output", required=True, type=Path, metavar="PATH", help="JSONL file to write")
     arguments = parser.parse_args()
 
@@ -26,7 +34,7 @@ def main() -> None:
     from safety_regions.steps.prompts import sample_prompts
 
     recipe = read_recipe(arguments.recipe, PromptsRecipe)
-    sample_prompts(recipe, arguments.rows, arguments.earlier, arguments.output)
+    sample_prompts(recipe, arguments.rows, arguments.earlier, arguments.apart, arguments.output)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ for _script, _recipe, _says in [
     ("measure", JOB, "no 'model' in the recipe"),
     ("overlap", {"kind": "overlap", "version": VERSIONS["overlap"]}, "no 'safety' in the recipe"),
     ("draw_figures", {"kind": "figures", "version": 2}, "no 'style' in the recipe"),
-    ("respond", {"kind": "pairs", "version": 1}, "no 'prompts' in the recipe"),
+    ("respond", {"kind": "pairs", "version": VERSIONS["pairs"]}, "no 'prompts' in the recipe"),
     ("select_regions", JOB | {"kind": "region"}, "no 'model' in the recipe"),
 ]:
 
@@ -78,7 +78,7 @@ for _script, _kind, _says, _options in [
 
     @bad("commands", f"a recipe of {_script} without what it needs", says=_says, names="--recipe")
     def without(name=_script, kind=_kind, options=_options):
-        recipe = json.dumps({"kind": kind, "version": 1})
+        recipe = json.dumps({"kind": kind, "version": VERSIONS[kind]})
         return lambda: script(name, "--recipe", recipe, *options, "--output", "made")
 
 

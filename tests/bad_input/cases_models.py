@@ -12,6 +12,7 @@ from case import Deed, bad, fine, script
 from random_models import byte_tokenizer, random_adapter, random_model
 from safetensors.torch import load_file, save_file
 
+from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.config.models import ModelSpec
 from safety_regions.models.adapter import ADAPTER, ADAPTER_CONFIG, load_adapter
 from safety_regions.models.architecture import projections
@@ -268,7 +269,7 @@ def planted():
     "models", "a tiny model of a family that there is not", says="1 validation error for ...", names="--recipe, source"
 )
 def family():
-    recipe = {"kind": "model", "version": 1, "model": "m", "source": {"kind": "tiny", "family": "gpt2"}}
+    recipe = {"kind": "model", "version": VERSIONS["model"], "model": "m", "source": {"kind": "tiny", "family": "gpt2"}}
     recipe |= {"dtype": "float32", "plain_template": None}
     return lambda: script("prepare_model", "--recipe", json.dumps(recipe), "--output", "out")
 

@@ -32,14 +32,14 @@ def other_fraction():
     return lambda: level_of((0.25, 0.5), 0.3)
 
 
-@bad("numbers", "one row to halve", says="1 rows to halve", names="raise datasets.n_samples")
+@bad("numbers", "one prompt to halve", says="1 rows with 1 distinct prompts to halve", names="raise datasets.n_samples")
 def one_row():
-    return lambda: half_of(["hay"], 0, 0)
+    return lambda: half_of([{"prompt": "hay"}], 0, 0)
 
 
 @bad("numbers", "a half that there is not", says="half 2 of split 0", names="half 0 or 1")
 def third_half():
-    return lambda: half_of(["hay", "straw"], 0, 2)
+    return lambda: half_of([{"prompt": "hay"}, {"prompt": "straw"}], 0, 2)
 
 
 def _levels(what: str, gives: str, scores: list, expected: list, **more) -> None:

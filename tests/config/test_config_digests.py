@@ -148,7 +148,7 @@ RULES = {
     "controls.methods": Rule("statistics", (["snip"], ["safelayer"], None)),
     "controls.templates": Rule("pairs", (["No.", "Never."], ["Yes.", "No.", "Never."])),
     "evaluate": null("prompts"),
-    "evaluate.sets": Rule("evaluate", (["syn_steal"], ["syn_build", "syn_steal"])),
+    "evaluate.sets": Rule("prompts", (["syn_steal"], ["syn_build", "syn_steal"])),
     "evaluate.harmful": Rule("prompts", (["syn_steal"],)),
     "evaluate.over_refusal": Rule("prompts", (["syn_sums"],)),
     "evaluate.texts": Rule("prompts", (["syn_sums"],)),

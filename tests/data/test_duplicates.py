@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safety_regions.data.duplicates import NearIndex, first_of_each, jaccard, normalise, words_of
+from safety_regions.data.duplicates import NearIndex, first_of_each, jaccard, n_repeats, normalise, words_of
 
 word_sets = st.lists(st.frozensets(st.sampled_from("abcdefgh"), min_size=1), max_size=12)
 prompts = st.lists(
@@ -72,3 +72,57 @@ def test_words_and_symbols_do_count(other):
 def test_texts_of_punctuation_alone_differ():
     assert normalise("?") != normalise("!")
     assert first_of_each(["?", "!", "?"], [], 0.6) == [0, 1]
+
+
+def test_repeats_are_counted_without_the_first():
+    assert n_repeats(["Wash it.", "wash it", "paint it", "WASH IT!"]) == 2
+    assert n_repeats([]) == 0
+
+
+NEAR = {
+    "English": (
+        "How do I paint the old fence behind the house?",
+        "How do I paint the old wall behind the house?",
+        "Give me three ideas for a cheap dinner with rice.",
+    ),
+    "Arabic": (
+        "كيف أطلي السياج القديم خلف المنزل",
+        "كيف أطلي الجدار القديم خلف المنزل",
+        "أعطني ثلاث أفكار لعشاء رخيص مع الأرز",
+    ),
+    "Chinese": ("我怎么粉刷房子后面的旧栅栏？", "我怎么粉刷房子后面的旧墙壁？", "给我三个用米饭做便宜晚餐的主意。"),
+    "Japanese": (
+        "家の裏にある古い柵をどうやって塗ればいいですか？",
+        "家の裏にある古い壁をどうやって塗ればいいですか？",
+        "米を使った安い夕食のアイデアを三つください。",
+    ),
+    "Thai": (
+        "ฉันจะทาสีรั้วเก่าหลังบ้านได้อย่างไร",
+        "ฉันจะทาสีกำแพงเก่าหลังบ้านได้อย่างไร",
+        "ขอไอเดียอาหารเย็นราคาถูกที่ใช้ข้าวสามอย่าง",
+    ),
+}
+"""By language: a prompt, the same with another noun, and one of something else."""
+
+
+@pytest.mark.parametrize("language", NEAR)
+def test_near_duplicates_are_found_with_and_without_spaces_between_words(language):
+    prompt, near, other = map(words_of, NEAR[language])
+    assert jaccard(prompt, near) >= 0.6
+    assert jaccard(prompt, other) <= 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("家で iPhone3台を買う。", {"家", "で", "iphone3", "台", "を", "買", "う"}),
+        ("コートと帽子", {"コー", "ート", "トと", "帽", "子"}),
+        ("日々〇", {"日", "々", "〇"}),
+        ("ทาสี", {"ทา", "าส", "สี"}),
+        ("ｶﾚｰ", {"カレ", "レー"}),
+        ("울타리를 칠하다", {"울타리를", "칠하다"}),
+        ("ང་ཚོ།", {"ང", "ཚོ"}),
+    ],
+)
+def test_words_of_each_script(text, words):
+    assert words_of(text) == words

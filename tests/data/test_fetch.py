@@ -13,6 +13,7 @@ from hub import TOKEN, Hub
 
 from safety_regions import files
 from safety_regions.artifacts import receipts
+from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.config.datasets import DatasetSpec
 from safety_regions.data.download import download, mirrored
 from safety_regions.errors import UserError
@@ -221,7 +222,7 @@ def test_a_local_file_must_be_the_one_that_was_planned(client):
 def test_a_recipe_that_is_no_spec_is_refused_without_a_traceback(client):
     broken = {
         "kind": "dataset",
-        "version": 1,
+        "version": VERSIONS["dataset"],
         "dataset": "toy",
         "spec": {"source": {"kind": "synthetic", "name": "syn_spy"}, "sauce": {}},
     }

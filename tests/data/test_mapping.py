@@ -68,10 +68,11 @@ def test_an_empty_response_is_none():
 
 
 @pytest.mark.parametrize(
-    ("dialogue", "prompt"),
+    ("dialogue", "turns"),
     [
-        ("\n\nHuman: Paint it.\n\nAssistant: Sure.", "Paint it."),
-        ("\n\nHuman: Two\n\nlines\n\nAssistant: Sure.\n\nReally.", "Two\n\nlines"),
+        ("\n\nHuman: Paint it.\n\nAssistant: Sure.", ("Paint it.", "Sure.")),
+        ("\n\nHuman: Two\n\nlines\n\nAssistant: Sure.\n\nReally.", ("Two\n\nlines", "Sure.\n\nReally.")),
+        ("\n\nHuman: a\n\nAssistant:", ("a", "")),
         ("\n\nHuman: a\n\nAssistant: b\n\nHuman: c\n\nAssistant: d", None),
         ("\n\nHuman: a", None),
         ("\n\nHuman: \n\nAssistant: b", None),
@@ -79,8 +80,26 @@ def test_an_empty_response_is_none():
         ("preface\n\nHuman: a\n\nAssistant: b", None),
     ],
 )
-def test_single_turn_keeps_the_human_turn_of_one_exchange(dialogue, prompt):
-    assert single_turn(dialogue) == prompt
+def test_single_turn_keeps_the_turns_of_one_exchange(dialogue, turns):
+    assert single_turn(dialogue) == turns
+
+
+def test_the_response_of_a_dialogue_is_the_turn_of_the_assistant_alone():
+    cells = [
+        {"chosen": "\n\nHuman: Paint it.\n\nAssistant: Sure.", "other": "\n\nHuman: Paint it.\n\nAssistant: Gladly."},
+        {"chosen": "\n\nHuman: Sing.\n\nAssistant:", "other": "La la."},
+        {"chosen": "\n\nHuman: Run.\n\nAssistant: No.", "other": "\n\nHuman: Run.\n\nAssistant: a\n\nHuman: b"},
+    ]
+    rows, dropped = mapped(cells, prompt="chosen", response="chosen", extract="single_turn")
+    assert [(row["prompt"], row["response"]) for row in rows] == [
+        ("Paint it.", "Sure."),
+        ("Sing.", None),
+        ("Run.", "No."),
+    ]
+    rows, dropped = mapped(cells, prompt="chosen", response="other", extract="single_turn")
+    assert [(row["prompt"], row["response"]) for row in rows] == [("Paint it.", "Gladly."), ("Sing.", "La la.")]
+    assert dropped["extract"] == 1
+    assert mapped(cells[:1], prompt="chosen", response="chosen")[0][0]["response"] == cells[0]["chosen"]
 
 
 def test_dialogues_of_more_turns_are_counted_as_dropped():

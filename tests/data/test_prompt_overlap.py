@@ -97,10 +97,44 @@ def test_a_sample_across_sets_leaves_out_what_the_earlier_set_has(rows, tmp_path
     done = run_script("sample_prompts.py", recipe, *arguments)
     assert done.returncode == 0, done.stderr
     assert {row["prompt"] for row in files.read_jsonl(output)} == {"sing a song", "run"}
-    assert receipts.check(output).facts == {"n_source_rows": 3, "n_rows": 2}
+    assert receipts.check(output).facts == {"n_source_rows": 3, "n_rows": 2, "n_repeats": 0}
     done = run_script("sample_prompts.py", replace(recipe, n_samples=3), *arguments)
     assert done.returncode == 1
     assert "2 prompts after de-duplication (of 3)" in done.stderr and "dataset b" in done.stderr
+
+
+def test_repeats_in_a_sample_are_counted_and_warned_of(tmp_path):
+    path, output = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    files.write_jsonl(path, rows_of(["wash the car", "Wash the car!", "sing a song", "wash, the car"]))
+    receipts.write(path, {"kind": "dataset", "dataset": "toy"}, {})
+    recipe = prompts_recipe("toy", receipts.read(path).digest, n_samples=4, seed=0)
+    done = run_script("sample_prompts.py", recipe, "--rows", str(path), "--output", str(output))
+    assert receipts.check(output).facts == {"n_source_rows": 4, "n_rows": 4, "n_repeats": 2}
+    assert done.stderr.splitlines() == [
+        "warning: dataset toy: 2 of 4 prompts repeat one before them; `datasets.deduplicate: within` drops such prompts"
+    ]
+
+
+def test_a_sample_apart_from_others_repeats_none_of_them_and_near_ones_are_warned_of(rows, tmp_path):
+    """What they are apart from is checked as rows are."""
+    apart = [receipts.read(rows["a"]).digest]
+    recipe = prompts_recipe("b", receipts.read(rows["b"]).digest, n_samples=2, seed=0, apart_from=apart)
+    output = tmp_path / "out.jsonl"
+    arguments = ("--rows", str(rows["b"]), "--output", str(output))
+    done = run_script("sample_prompts.py", recipe, *arguments, "--apart", str(rows["a"]))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {row["prompt"] for row in files.read_jsonl(output)} == {"sing a song", "run"}
+    facts = {"n_source_rows": 3, "n_rows": 2, "n_repeats": 0, "n_left_out": 1, "n_near": 0}
+    assert receipts.check(output).facts == facts
+    near = replace(recipe, near_duplicate=0.1)
+    files.write_jsonl(rows["a"], rows_of(["wash the car", "sing a hymn"]))
+    receipts.write(rows["a"], {"kind": "dataset", "dataset": "a"}, {})
+    done = run_script("sample_prompts.py", near, *arguments, "--apart", str(rows["a"]))
+    assert receipts.check(output).facts == facts | {"n_near": 1}
+    assert "warning: dataset b: 1 of 2 prompts nearly repeat one that regions are identified from" in done.stderr
+    assert run_script("sample_prompts.py", recipe, *arguments).stderr.startswith("error: 0 files")
+    foreign = replace(recipe, apart_from=["0" * 64])
+    assert run_script("sample_prompts.py", foreign, *arguments, "--apart", str(rows["a"])).returncode == 1
 
 
 def test_altered_or_foreign_inputs_are_refused_and_nothing_is_written(rows, tmp_path):

@@ -23,6 +23,8 @@ ONE_SET = {"fetch_dataset": 1, "sample_prompts": 2, "prompt_overlap": 1} | {
 SAMPLES = {"sample_prompts": 7, "prompt_overlap": 1, "give_responses": 1} | ANSWERS
 # Prompts behind those identified on: SafeLayer's normal ones, two sets to evaluate with, and the adapter's training.
 BEHIND = {"sample_prompts": 10, "train_adapter": 1}
+# Evaluation asks two sets, whose near duplicates of prompts identified on come last.
+NEAR = {"sample_prompts": 2, "prompt_overlap": 1, "evaluate": 1} | REPORT
 
 CHANGES: dict[str, tuple[dict, dict[str, int]]] = {
     "set added": ({"datasets__safety": ["own_set", "syn_steal", "syn_trick", "syn_build"]}, ONE_SET),
@@ -32,9 +34,9 @@ CHANGES: dict[str, tuple[dict, dict[str, int]]] = {
         {"prompt_overlap": 1} | COMPARED,
     ),
     "n_samples": ({"datasets__n_samples": 5}, SAMPLES | BEHIND),
-    # The safety sets have been sampled with this seed before, as replicates.
-    "seed of the sample": ({"datasets__seed": 1}, SAMPLES | {"sample_prompts": 6}),
-    "near_duplicate": ({"datasets__near_duplicate": 0.7}, {"prompt_overlap": 1} | REPORT),
+    # The safety sets have been sampled with this seed before, as replicates. Evaluation asks no prompt identified on.
+    "seed of the sample": ({"datasets__seed": 1}, SAMPLES | {"sample_prompts": 8}),
+    "near_duplicate": ({"datasets__near_duplicate": 0.7}, NEAR),
     "response policy": ({"responses__policy": "template"}, {"give_responses": 1} | REGIONS),
     "max_new_tokens": ({"responses__max_new_tokens": 8}, ANSWERS),
     "grid": ({"thresholds__grid": [0.01, 0.05, 0.1, 0.2]}, REGIONS),
@@ -110,4 +112,4 @@ def test_prompts_that_are_gone_while_their_receipts_are_there_are_sampled_again(
     for path in copy.results.glob("prompts/*.jsonl"):
         path.unlink()
     copy.change(datasets__near_duplicate=0.7)
-    assert copy.planned_jobs() == {"sample_prompts": 4, "prompt_overlap": 1} | REPORT
+    assert copy.planned_jobs() == NEAR | {"sample_prompts": 6}

@@ -226,8 +226,8 @@ def test_what_a_run_leaves_open_is_decided_in_its_recipes():
 def test_regions_of_snip_and_wanda_keep_their_digests():
     """Other methods came later; what was made before them is found again."""
     plan = default_plan()
-    assert plan.regions["tiny-llama", "snip"]["syn_build"].key == "9ab9793cca46"
-    assert plan.regions["tiny-llama", "wanda"]["syn_build"].key == "382d8003d2c3"
+    assert plan.regions["tiny-llama", "snip"]["syn_build"].key == "8e51e408f213"
+    assert plan.regions["tiny-llama", "wanda"]["syn_build"].key == "b5603e23748b"
 
 
 def strings_in(value: object) -> set[str]:
@@ -296,3 +296,22 @@ def test_an_evaluation_is_told_everything_that_it_goes_by():
     plan = plan_of(evaluate=said)
     recipes = [a.recipe for a in plan.made.values() if a.kind == "evaluate"]
     assert recipes and all(recipe.options == said for recipe in recipes)
+
+
+def test_evaluation_prompts_are_apart_from_those_of_the_set_and_of_the_regions_taken_out():
+    """With no other set do these prompts change, and no others are apart."""
+    plan = plan_of(
+        methods={"nlsr": None},
+        datasets={"safety": ["syn_build", "syn_steal", "syn_trick"], "utility": ["syn_chores", "syn_sums"]},
+        evaluate={"sets": ["syn_steal"], "harmful": ["syn_trick"], "over_refusal": ["syn_sums"], "n_prompts": 5},
+    )
+    own = {artifact.digest: name for name, artifact in plan.prompts.items()}
+    prompts = [artifact.recipe for artifact in plan.made.values() if artifact.kind == "prompts"]
+    asked = {recipe.dataset: recipe for recipe in prompts if recipe.n_samples == 5}
+    assert {name: [own[digest] for digest in of.apart_from] for name, of in asked.items()} == {
+        "syn_trick": ["syn_trick", "syn_steal"],
+        "syn_sums": ["syn_sums", "syn_steal"],
+        "syn_chores": ["syn_chores", "syn_steal"],
+    }
+    assert {of.near_duplicate for of in asked.values()} == {plan.run.datasets.near_duplicate}
+    assert all(of in asked.values() for of in prompts if of.apart_from)

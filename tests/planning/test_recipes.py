@@ -26,18 +26,18 @@ CONTEXT = (
 )
 WRITTEN = {
     "dataset": '{"corpus":2,"dataset":"x","kind":"dataset","spec":{"source":{"kind":"synthetic","name":"syn_build"}},'
-    '"version":1}',
-    "prompts": '{"dataset":"x","deduplicate":"across","earlier":["$b"],"kind":"prompts","n_samples":8,'
-    '"near_duplicate":0.6,"offset":2,"rows":"$a","seed":0,"version":1}',
-    "prompt_overlap": '{"kind":"prompt_overlap","near_duplicate":0.6,"prompts":[["y","$a"],["x","$b"]],"version":1}',
+    '"version":2}',
+    "prompts": '{"apart_from":["$c"],"dataset":"x","deduplicate":"across","earlier":["$b"],"kind":"prompts",'
+    '"n_samples":8,"near_duplicate":0.6,"offset":2,"rows":"$a","seed":0,"version":2}',
+    "prompt_overlap": '{"kind":"prompt_overlap","near_duplicate":0.6,"prompts":[["y","$a"],["x","$b"]],"version":2}',
     "model": '{"corpus_version":2,"data":{"x":"$a"},"dtype":"float32","kind":"model","model":"tiny",'
-    '"plain_template":null,"source":{"kind":"tiny"},"version":1}',
-    "adapter": '{"data":{"x":"$b"},"kind":"adapter","model":"$a","options":{"rank":2},"version":1}',
-    "pairs": '{"kind":"pairs","max_new_tokens":24,"model":"$b","policy":"model","prompts":"$a","version":1}',
+    '"plain_template":null,"source":{"kind":"tiny"},"version":2}',
+    "adapter": '{"data":{"x":"$b"},"kind":"adapter","model":"$a","options":{"rank":2},"version":2}',
+    "pairs": '{"kind":"pairs","max_new_tokens":24,"model":"$b","policy":"model","prompts":"$a","version":2}',
     "statistics": '{"kind":"statistics","method":"safelayer","model":"$a","normal":"$c","options":{},'
     '"over_rejection":{"u":"$d"},"pairs":"$b","part":{"half":1,"split":0},"plays":"normal","version":2}',
     "region": '{"grid":[0.05,0.1],"kind":"region","method":"wanda","model":"$a","scope":"matrix","selection":2,'
-    '"statistics":"$b","version":1}',
+    '"statistics":"$b","version":2}',
     "overlap": '{"kind":"overlap","orders":{"n_orders":3},"p":0.1,"safety":[["x","$a"],["y","$b"]],'
     '"utility":[["u","$c"]],"version":3}',
     "replicates": '{"groups":[["seeds",[["x","own","$a"],["x","seed1","$b"]]]],"kind":"replicates","p":0.1,'
@@ -46,11 +46,11 @@ WRITTEN = {
     '"safety":["x"],"utility":["u"],"version":2}',
     "evaluate": '{"adapter":"$a","harmful":[["x","$d"]],"kind":"evaluate","method":"nlsr","model":"$a",'
     '"options":{"seed":0},"over_refusal":[["u","$d"]],"p":0.1,"q":0.05,"safety":[["x","$b"]],"texts":[],'
-    '"utility":[["u","$c"]],"version":1}',
+    '"utility":[["u","$c"]],"version":2}',
     "figures": f'{{"context":{CONTEXT},"kind":"figures","overlap":"$b","style":"$a","version":2}}',
     "layer_curves": f'{{"context":{CONTEXT},"kind":"layer_curves","regions":[["x","$b"]],"style":"$a","version":2}}',
     "report": '{"config":{"name":"own"},"kind":"report","parts":{"overlap/tiny.wanda":"$a"},'
-    '"sources":[{"name":"tiny","what":"model"}],"style":"$b","version":4}',
+    '"sources":[{"name":"tiny","what":"model"}],"style":"$b","version":5}',
 }
 """The canonical JSON of `SOME`; `$a` stands for 64 times a."""
 

@@ -1,4 +1,4 @@
-"""What the summary says of responses that were cut, empty, left out, degenerate or not in English."""
+"""What the summary says of responses that were cut, empty, left out, degenerate or not in English, and of repeats."""
 
 import pytest
 
@@ -34,3 +34,10 @@ def test_sets_with_answers_in_other_languages_are_named():
 def test_the_share_of_degenerate_responses_stands_beside_that_of_refusals():
     sets = {"a": FACTS | {"share_refused": 0.5, "share_degenerate": 0.25}}
     assert summary._refusals({"m": sets}, ["a"])[-1] == "| m | 0.50 / 0.25 |"
+
+
+def test_repeated_prompts_are_counted_by_set_and_nothing_is_said_where_there_are_none():
+    sets = {"a": FACTS | {"n_repeats": 3}, "b": FACTS | {"n_repeats": 0}, "c": FACTS | {"n_repeats": 1}}
+    told = "Prompts that repeat one before them but for case and punctuation: a 3, c 1."
+    assert summary._repeats({"m": sets, "n": sets}) == [told, ""]
+    assert summary._repeats({"m": {"a": FACTS}}) == []

@@ -275,6 +275,7 @@ def make_dataset() -> None:
     }
     local["talks"] = {
         "prompt": "text",
+        "response": "text",
         "extract": "single_turn",
         "source": {"kind": "local", "path": "in/talks.csv", "format": "csv"},
     }
@@ -298,17 +299,18 @@ def make_dataset() -> None:
 
 
 def make_prompts() -> None:
-    """Samples with all repeats, without those within, and without those across sets."""
+    """Samples with all repeats, without those within, without those across sets, and apart from another one."""
     rows = [row | {"prompt": row["prompt"] + " Now!" * (i % 2)} for i, row in enumerate(some_rows("steal", 8))]
     path, digest = write_rows("rows", [*rows, *some_rows("trick", 4), *({**r, "id": f"b{r['id']}"} for r in rows[:4])])
     before, earlier = write_rows("before", rows[2:4])
     for kind, options in {
         "none": {"offset": 3},
         "within": {"near_duplicate": 0.9},
-        "across": {"near_duplicate": 0.9, "earlier": [earlier]},
+        "across": {"near_duplicate": 0.9, "earlier": [earlier], "n_samples": 8},
+        "apart": {"near_duplicate": 0.7, "apart_from": [earlier], "deduplicate": "none", "offset": 1},
     }.items():
-        recipe = prompts_recipe("set", digest, n_samples=5, seed=1, deduplicate=kind, **options)
-        last = ["--earlier", before] if kind == "across" else []
+        recipe = prompts_recipe("set", digest, **{"n_samples": 5, "seed": 1, "deduplicate": kind} | options)
+        last = {"across": ["--earlier", before], "apart": ["--apart", before]}.get(kind, [])
         run_script(
             "sample_prompts",
             "--recipe",
@@ -327,7 +329,15 @@ def make_prompt_overlap() -> None:
     ends = [f" It is row{i} of case{i} here{i}." for i in range(6)]
     rows = [row | {"prompt": row["prompt"] + end} for row, end in zip(some_rows("steal", 6), ends, strict=True)]
     near = [row | {"prompt": row["prompt"].replace("How do I", "How could I")} for row in rows[:3]]
-    samples = {"a": rows, "b": [*rows[4:], *some_rows("trick", 4)], "c": [*near, *rows[5:], *rows[5:]]}
+    talk = [
+        row | {"prompt": f"请告诉我怎么粉刷房子后面的旧{thing}。"}
+        for row, thing in zip(rows, ["栅栏", "墙壁"], strict=False)
+    ]
+    samples = {
+        "a": [*rows, talk[0]],
+        "b": [*rows[4:], *some_rows("trick", 4), talk[1]],
+        "c": [*near, *rows[5:], *rows[5:]],
+    }
     written = {name: write_rows(name, of) for name, of in samples.items()}
     recipe = PromptOverlapRecipe(prompts=[OfSet(name, of) for name, (_, of) in written.items()], near_duplicate=0.6)
     paths = [f"{name}={path}" for name, (path, _) in written.items()]

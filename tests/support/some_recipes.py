@@ -27,7 +27,15 @@ SOME: dict[str, Recipe] = {
     for recipe in (
         DatasetRecipe(dataset="x", spec={"source": {"kind": "synthetic", "name": "syn_build"}}, corpus=2),
         PromptsRecipe(
-            dataset="x", rows=A, n_samples=8, seed=0, offset=2, deduplicate="across", near_duplicate=0.6, earlier=[B]
+            dataset="x",
+            rows=A,
+            n_samples=8,
+            seed=0,
+            offset=2,
+            deduplicate="across",
+            near_duplicate=0.6,
+            earlier=[B],
+            apart_from=[C],
         ),
         PromptOverlapRecipe(prompts=[OfSet("y", A), OfSet("x", B)], near_duplicate=0.6),
         ModelRecipe(
@@ -45,7 +53,7 @@ SOME: dict[str, Recipe] = {
             other_prompts={"normal": C, "over_rejection": {"u": D}},
             plays="normal",
         ),
-        RegionRecipe(method="wanda", version=1, model=A, statistics=B, grid=[0.05, 0.1], scope="matrix"),
+        RegionRecipe(method="wanda", version=2, model=A, statistics=B, grid=[0.05, 0.1], scope="matrix"),
         OverlapRecipe(safety=[OfSet("x", A), OfSet("y", B)], utility=[OfSet("u", C)], p=0.1, orders={"n_orders": 3}),
         ReplicatesRecipe(
             groups=[Group("seeds", [OfVariant.of(Variant("x"), A), OfVariant.of(Variant("x", DRAW, 1), B)])],

@@ -45,11 +45,11 @@ _SELECTED = ("steps.measure", "steps.select_region", "methods.{method}")
 _SOURCE = ("steps.prepare_model", "models.sources.{source[kind]}")
 _SCORING = ("device", "batch_tokens")
 _ROWS = (
-    Kind("dataset", 1, ".jsonl", "datasets", ("steps.fetch_dataset",), "fetch_dataset", "dvc", alone=True),
-    Kind("prompts", 1, ".jsonl", "prompts", ("steps.prompts",), "sample_prompts", "dvc", alone=True),
-    Kind("prompt_overlap", 1, ".csv", "prompt_overlap", ("steps.prompt_overlap",), "prompt_overlap", "git", alone=True),
-    Kind("model", 1, "/config.json", "models", _SOURCE, "prepare_model", "dvc", alone=True),
-    Kind("adapter", 1, "/lora.json", "adapters", ("steps.adapter",), "train_adapter", "dvc", "train", alone=True),
+    Kind("dataset", 2, ".jsonl", "datasets", ("steps.fetch_dataset",), "fetch_dataset", "dvc", alone=True),
+    Kind("prompts", 2, ".jsonl", "prompts", ("steps.prompts",), "sample_prompts", "dvc", alone=True),
+    Kind("prompt_overlap", 2, ".csv", "prompt_overlap", ("steps.prompt_overlap",), "prompt_overlap", "git", alone=True),
+    Kind("model", 2, "/config.json", "models", _SOURCE, "prepare_model", "dvc", alone=True),
+    Kind("adapter", 2, "/lora.json", "adapters", ("steps.adapter",), "train_adapter", "dvc", "train", alone=True),
     Kind("pairs", 2, ".jsonl", "responses", ("steps.respond",), "respond", "dvc", "respond", ("device",)),
     Kind("statistics", None, ".safetensors", "statistics", _MEASURED, "measure", "dvc", "measure", _SCORING),
     Kind("region", None, ".safetensors", "regions", _SELECTED, "measure", "dvc", told=_SCORING),

@@ -67,7 +67,7 @@ class DatasetSpec(Section):
     """Drop the rows in whose prompt or response a word starts with one of these (case ignored)."""
     extract: Literal["none", "single_turn"] = "none"
     """`single_turn`: the prompt column holds `\\n\\nHuman: ... \\n\\nAssistant: ...` dialogues; keep the human turn of
-    those with one turn."""
+    those with one turn. Of a `response` column that holds such dialogues keep the assistant's turn."""
     rows: int | None = Field(default=None, ge=1)
     """Expected number of rows after the filters; another number stops the run."""
     licence: str

@@ -21,7 +21,8 @@ class Evaluate(Section):
     texts: list[SetId] | None = Field(default=None, min_length=1)
     """Sets with responses of their own, on which perplexity is measured; null: the utility sets that have them."""
     n_prompts: int = Field(default=16, ge=1)
-    """Prompts of each of these sets."""
+    """Prompts of each of these sets. Those that its own region, or one that is taken out, is identified from are left
+    out; near duplicates of them (`datasets.near_duplicate`) are asked only where there are too few others."""
     offset: int | None = Field(default=None, ge=0)
     """Skip this many prompts of the seeded order; null: ask those behind the ones that regions are identified from."""
     seed: int = Field(default=0, ge=0)

@@ -12,7 +12,8 @@ class Replicates(Section):
     """Regions of the same sets again, from other prompts: the noise ceiling of every IoU. `null`: no ceiling."""
 
     splits: int = Field(default=1, ge=0)
-    """Ways to split the prompts of every safety set into two disjoint halves, with a region from each half."""
+    """Ways to split the prompts of every safety set into two disjoint halves, with a region from each half. Repeats of
+    a prompt are all in one half."""
     methods: list[Method] | None = None
     """Methods whose regions are identified again; null: all that are run."""
     seeds: int = Field(default=1, ge=0)

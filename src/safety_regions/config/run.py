@@ -53,7 +53,9 @@ class Datasets(Section):
     deduplicate: Literal["none", "within", "across"] = "none"
     """`within`: drop prompts that repeat an earlier one of their set; `across`: also those of any set listed before."""
     near_duplicate: Fraction = 0.6
-    """Word-set Jaccard similarity from which two prompts count as near duplicates, in tables and in `deduplicate`."""
+    """Word-set Jaccard similarity from which two prompts count as near duplicates: in tables, in `deduplicate`, and for
+    the prompts of evaluation. Chinese characters, and neighbouring letters of other scripts without spaces, are words.
+    """
 
     @model_validator(mode="after")
     def _each_once(self):

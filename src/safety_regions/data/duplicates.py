@@ -4,6 +4,9 @@ import math
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator
+from functools import cache
+from itertools import groupby, pairwise
+from typing import Literal
 
 Words = frozenset[str]
 
@@ -21,9 +24,49 @@ def normalise(text: str) -> str:
     return " ".join(bare.split()) or " ".join(folded.split())
 
 
+def n_repeats(prompts: Iterable[str]) -> int:
+    """The number of prompts that are equal to one before them after `normalise`."""
+    normalised = [normalise(prompt) for prompt in prompts]
+    return len(normalised) - len(set(normalised))
+
+
 def words_of(text: str) -> Words:
-    """The set of words of the normalised text."""
-    return frozenset(normalise(text).split())
+    """The set of words of the normalised text: what stands between spaces.
+
+    Scripts that set no spaces between words have other units. Each character of the Han script is a word, as it mostly
+    is a morpheme; of a run of kana, bopomofo, Thai, Lao, Khmer, Burmese or Tai letters every two neighbours are one,
+    and a single letter is one, too. Where such a script begins or ends, so does a word.
+    """
+    return frozenset(word for token in normalise(text).split() for word in _words_in(token))
+
+
+HAN = ("CJK ", "IDEOGRAPHIC ")
+PAIRED = ("HIRAGANA ", "KATAKANA", "BOPOMOFO ", "THAI ", "LAO ", "KHMER ", "MYANMAR ", "TAI ", "NEW TAI ")
+"""How the Unicode names of these scripts' characters begin. Combining vowels and tones have such names as well."""
+
+
+def _words_in(token: str) -> Iterator[str]:
+    """The words of text without a space."""
+    if token.isascii():
+        yield token
+        return
+    for units, characters in groupby(token, _units):
+        run = "".join(characters)
+        if units == "word" or len(run) == 1:
+            yield run
+        elif units == "character":
+            yield from run
+        else:
+            yield from map("".join, pairwise(run))
+
+
+@cache
+def _units(character: str) -> Literal["word", "character", "pair"]:
+    """What counts as a word where this character stands."""
+    name = unicodedata.name(character, "")
+    if name.startswith(HAN):
+        return "character"
+    return "pair" if name.startswith(PAIRED) else "word"
 
 
 def jaccard(a: Words, b: Words) -> float:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 from safety_regions.config.datasets import DatasetSpec
 from safety_regions.data.cells import cell, text_cell
@@ -22,16 +23,15 @@ def map_rows(name: str, spec: DatasetSpec, source: list[SourceRow], where: str) 
     rows: list[Row] = []
     for number, source_row in enumerate(source):
         reason = _dropped_by_columns(source_row, spec, where)
-        prompt = None if reason else _prompt(source_row, spec, where)
-        response = None if reason or spec.response is None else text_cell(source_row, spec.response, where) or None
-        if not reason and prompt is None:
+        said = None if reason else _EXTRACTORS[spec.extract](*_cells(source_row, spec, where))
+        if not reason and said is None:
             reason = "extract"
-        if not reason and words and (words.search(prompt or "") or words.search(response or "")):
+        if said and words and any(words.search(text) for text in said):
             reason = "drop_words"
         if reason:
             dropped[reason] += 1
-        else:
-            rows.append({"id": f"{name}-{number:06d}", "prompt": prompt, "response": response})
+        elif said:
+            rows.append({"id": f"{name}-{number:06d}", "prompt": said.prompt, "response": said.response or None})
     if not rows:
         raise _nothing_left(spec, source, dropped, where)
     return rows, dropped
@@ -45,8 +45,15 @@ def _dropped_by_columns(row: SourceRow, spec: DatasetSpec, where: str) -> str | 
     return None
 
 
-def _prompt(row: SourceRow, spec: DatasetSpec, where: str) -> str | None:
-    """The row's prompt; None if the dialogue it should come from has more than one turn."""
+class Exchange(NamedTuple):
+    """A prompt with its response, which is empty where there is none."""
+
+    prompt: str
+    response: str
+
+
+def _cells(row: SourceRow, spec: DatasetSpec, where: str) -> Exchange:
+    """Prompt and response as the row's columns have them."""
     columns = [spec.prompt] if isinstance(spec.prompt, str) else spec.prompt
     parts = [text_cell(row, column, where) for column in columns]
     prompt = "\n\n".join(part for part in parts if part.strip())
@@ -57,21 +64,35 @@ def _prompt(row: SourceRow, spec: DatasetSpec, where: str) -> str | None:
             expected="text",
             hint="drop such rows with the `keep` or `drop` filter, or name another column",
         )
-    return _EXTRACTORS[spec.extract](prompt)
+    return Exchange(prompt, text_cell(row, spec.response, where) if spec.response else "")
 
 
 _TURNS = re.compile(r"\n\n(Human|Assistant):")
 
 
-def single_turn(dialogue: str) -> str | None:
-    r"""The human turn of a `\n\nHuman: ... \n\nAssistant: ...` dialogue that has one of each, else None."""
+def single_turn(dialogue: str) -> Exchange | None:
+    r"""The turns of a `\n\nHuman: ... \n\nAssistant: ...` dialogue that has one of each, else None; without spaces at
+    their ends. The human has to say something.
+    """
     start, *turns = _TURNS.split("\n\n" + dialogue.lstrip())
     if start.strip() or turns[0::2] != ["Human", "Assistant"]:
         return None
-    return turns[1].strip() or None
+    human, assistant = (turn.strip() for turn in turns[1::2])
+    return Exchange(human, assistant) if human else None
 
 
-_EXTRACTORS: dict[str, Callable[[str], str | None]] = {"none": lambda prompt: prompt, "single_turn": single_turn}
+def _of_dialogues(prompt: str, response: str) -> Exchange | None:
+    """The human's turn of one dialogue and the assistant's of another, or of the same; a response that is no dialogue
+    stays as it is.
+    """
+    asked = single_turn(prompt)
+    if not _TURNS.match("\n\n" + response.lstrip()):
+        return asked and Exchange(asked.prompt, response)
+    answered = single_turn(response)
+    return Exchange(asked.prompt, answered.response) if asked and answered else None
+
+
+_EXTRACTORS: dict[str, Callable[[str, str], Exchange | None]] = {"none": Exchange, "single_turn": _of_dialogues}
 
 
 def _word_pattern(words: list[str]) -> re.Pattern[str] | None:

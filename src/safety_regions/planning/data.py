@@ -1,5 +1,7 @@
 """The part of a plan that regions are made from: datasets, prompts, models."""
 
+from collections.abc import Iterable
+
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.models import AlignedModel
 from safety_regions.planning.plan import Plan
@@ -46,11 +48,25 @@ def _drawn(plan: Plan, name: str, seed: int) -> Artifact[PromptsRecipe]:
     return plan.add(Artifact(recipe, name, {"rows": rows, **earlier}))
 
 
-def other_prompts(plan: Plan, name: str, n: int, offset: int, seed: int) -> Artifact[PromptsRecipe]:
-    """Prompts of a set that are not those identified on: all repeats kept."""
+def other_prompts(
+    plan: Plan, name: str, n: int, offset: int, seed: int, apart_from: Iterable[str] = ()
+) -> Artifact[PromptsRecipe]:
+    """Prompts of a set beside those identified on: all repeats kept, but for prompts of the sets that they are to be
+    apart from. Of these, sets that the run does not identify on have none.
+    """
     rows = add_dataset(plan, name)
-    recipe = prompts_recipe(name, rows.digest, n_samples=n, seed=seed, offset=offset)
-    return plan.add(Artifact(recipe, name, {"rows": rows}))
+    sets = [of for of in dict.fromkeys(apart_from) if of in plan.prompts]
+    apart = {f"apart{i}": plan.prompts[of] for i, of in enumerate(sets)}
+    recipe = prompts_recipe(
+        name,
+        rows.digest,
+        n_samples=n,
+        seed=seed,
+        offset=offset,
+        near_duplicate=plan.run.datasets.near_duplicate,
+        apart_from=[a.digest for a in apart.values()],
+    )
+    return plan.add(Artifact(recipe, name, {"rows": rows, **apart}))
 
 
 def add_model(plan: Plan, name: str) -> Artifact[ModelRecipe]:

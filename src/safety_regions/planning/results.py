@@ -112,8 +112,12 @@ def _evaluation(plan: Plan, model: str) -> Parts:
         "texts": options.texts or responding(run, plan.registries.datasets),
     }
     offset = run.datasets.offset + run.datasets.n_samples if options.offset is None else options.offset
+    # A model that has lost a region is asked nothing that the region was identified from.
     prompts = {
-        role: {name: other_prompts(plan, name, options.n_prompts, offset, options.seed) for name in names}
+        role: {
+            name: other_prompts(plan, name, options.n_prompts, offset, options.seed, apart_from=[name, *sets])
+            for name in names
+        }
         for role, names in asked.items()
     }
     tables: Parts = {

@@ -74,7 +74,12 @@ def registry_options(spec: DatasetSpec | ModelSpec) -> str:
 
 def earlier_rows(artifact: Artifact) -> list[str]:
     """The rows of the sets listed before that of these prompts, which must not repeat theirs."""
-    return [source.path for role, source in artifact.inputs.items() if role != "rows"]
+    return [source.path for role, source in artifact.inputs.items() if role.startswith("earlier")]
+
+
+def prompts_apart(artifact: Artifact) -> list[str]:
+    """The samples that these prompts must not repeat."""
+    return [source.path for role, source in artifact.inputs.items() if role.startswith("apart")]
 
 
 def training_data(artifact: Artifact) -> list[str]:

@@ -93,6 +93,7 @@ def summary(
         "",
         *_cut(responses),
         "",
+        *_repeats(responses),
         *LEGEND,
     ]
     return "\n".join(lines) + "\n"
@@ -129,6 +130,13 @@ def _foreign(sets: Facts) -> str:
     """In which sets answers are not in English, whose refusals alone are known; nothing if there are none."""
     found = [f"{facts['n_foreign']} of {name}" for name, facts in sets.items() if facts.get("n_foreign")]
     return f" Not in English, so that refusals among them are not known: {', '.join(found)}." if found else ""
+
+
+def _repeats(responses: dict[str, Facts]) -> list[str]:
+    """How many prompts of each set repeat one before them; nothing where none does."""
+    repeats = {name: facts.get("n_repeats", 0) for sets in responses.values() for name, facts in sets.items()}
+    told = ", ".join(f"{name} {n}" for name, n in repeats.items() if n)
+    return [f"Prompts that repeat one before them but for case and punctuation: {told}.", ""] if told else []
 
 
 def _cut(responses: dict[str, Facts]) -> list[str]:

@@ -47,10 +47,11 @@ def _facts(regions: dict[str, Path]) -> dict:
     )
     facts = {name: receipts.read(path).facts for name, path in regions.items()}
     lacking = {name: _lacking(facts[name], path) for name, path in regions.items()}
-    # Receipts from before anything was left out do not say so.
+    # Receipts from before these were counted do not say so.
     return {
         "sets": {
-            name: {key: of[key] for key in keys} | {"n_left_out": of.get("n_left_out", 0)} for name, of in facts.items()
+            name: {key: of[key] for key in keys} | {key: of.get(key, 0) for key in ("n_left_out", "n_repeats")}
+            for name, of in facts.items()
         },
         "n_lacking": {name: of for name, of in lacking.items() if of},
     }

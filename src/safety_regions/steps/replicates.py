@@ -1,7 +1,5 @@
 """Replicate regions of one model and method in, one table of their overlaps out."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from safety_regions.config.variants import HALF, Variant
@@ -37,15 +35,15 @@ def replicates(entry: Entry[ReplicatesRecipe]) -> None:
 def _facts(entry: Entry[ReplicatesRecipe]) -> dict[Variant, Facts]:
     """Of each compared region the prompts behind it, and whether its set is harmless."""
     harmless = {name for name, _ in entry.recipe.utility}
-    prompts = {
-        listed.variant: [normalise(row["prompt"]) for row in entry.rows(listed.variant.role("prompts"))]
-        for listed in entry.recipe.prompts
-    }
+    rows = {listed.variant: entry.rows(listed.variant.role("prompts")) for listed in entry.recipe.prompts}
     variants = [member.variant for _, listed in entry.recipe.groups for member in listed]
     return {
-        variant: Facts(_part(prompts[variant.drawn_from], variant), variant.set in harmless) for variant in variants
+        variant: Facts(_prompts(rows[variant.drawn_from], variant), variant.set in harmless) for variant in variants
     }
 
 
-def _part(prompts: Sequence[str], variant: Variant) -> Sequence[str]:
-    return half_of(prompts, variant.number, variant.half) if variant.which == HALF else prompts
+def _prompts(rows: list[dict], variant: Variant) -> list[str]:
+    """What a region was identified from, normalised."""
+    if variant.which == HALF:
+        rows = half_of(rows, variant.number, variant.half)
+    return [normalise(row["prompt"]) for row in rows]

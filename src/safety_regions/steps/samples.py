@@ -2,6 +2,7 @@
 
 import sys
 
+from safety_regions.data.duplicates import n_repeats
 from safety_regions.data.halves import half_of
 from safety_regions.errors import UserError
 from safety_regions.models.checks import refuse_unreadable
@@ -32,6 +33,7 @@ def read_samples(entry: Entry[MethodRecipe], loaded: LoadedModel) -> tuple[list[
     facts = {
         "n_samples": n,
         "n_left_out": n_all - n,
+        "n_repeats": n_repeats(row["prompt"] for row in rows),
         "share_refused": round(sum(row["refused"] for row in rows) / n, 6),
         "share_degenerate": round(sum(row["degenerate"] for row in rows) / n, 6),
         "n_foreign": sum(row["foreign"] for row in rows),

@@ -49,14 +49,20 @@ class PromptsRecipe(Recipe):
     offset: int
     deduplicate: str
     near_duplicate: float | None = None
-    """Similarity from which a prompt repeats another; None without de-duplication."""
+    """Similarity from which a prompt nearly repeats another; None where nothing is compared."""
     earlier: list[str] | None = None
     """Digests of the sets listed before it; None unless repeats are dropped across sets."""
+    apart_from: list[str] | None = None
+    """Digests of samples that regions are identified from: none of their prompts is drawn, and what nearly repeats them
+    last; None if there are none."""
 
     @property
     def inputs(self) -> dict[str, str]:
-        """Rows, and those of earlier sets."""
-        return {"rows": self.rows} | {f"earlier{i}": digest for i, digest in enumerate(self.earlier or [])}
+        """Rows, those of earlier sets, and samples that this one must not repeat."""
+        others = {"earlier": self.earlier, "apart": self.apart_from}
+        return {"rows": self.rows} | {
+            f"{role}{i}": of for role, all_of in others.items() for i, of in enumerate(all_of or [])
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,11 +118,13 @@ def prompts_recipe(
     deduplicate: str = "none",
     near_duplicate: float = 0.6,
     earlier: list[str] | None = None,
+    apart_from: list[str] | None = None,
 ) -> PromptsRecipe:
     """The recipe of a sample of dataset `name`.
 
-    `rows`: full digest of the dataset's recipe; `earlier`: those of the sets listed before it. What has no influence
-    (`near_duplicate` without de-duplication, `earlier` unless `across`) stays out.
+    `rows`: full digest of the dataset's recipe; `earlier`: those of the sets listed before it; `apart_from`: those of
+    samples that it must not repeat, with all repeats of its own kept. What has no influence (`near_duplicate` where
+    nothing is compared, `earlier` unless `across`) stays out.
     """
     return PromptsRecipe(
         dataset=name,
@@ -125,6 +133,7 @@ def prompts_recipe(
         seed=seed,
         offset=offset,
         deduplicate=deduplicate,
-        near_duplicate=near_duplicate if deduplicate != "none" else None,
+        near_duplicate=near_duplicate if deduplicate != "none" or apart_from else None,
         earlier=list(earlier or []) if deduplicate == "across" else None,
+        apart_from=list(apart_from) if apart_from else None,
     )
