@@ -9,6 +9,7 @@ from made import set_run
 
 from safety_regions.__main__ import parse
 from safety_regions.artifacts import receipts
+from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.provenance.checklist import checklist, table
 from safety_regions.provenance.index import Known, scan
 from safety_regions.provenance.usage import own_times, use_of
@@ -131,7 +132,7 @@ def test_a_real_run_is_traced_listed_and_crated(finished_run, tmp_path, monkeypa
         arguments = parse(words)
         arguments.run(arguments)
     text = capsys.readouterr().out
-    assert "4 regions wanda v1" in text and "no receipt is known" not in text
+    assert f"4 regions wanda v{CATALOGUE['wanda'].version}" in text and "no receipt is known" not in text
     assert "none has changed since" in text
     assert cells(text, "all")[1] == cells(text, "all")[2] and "left out" not in text
     measured, all_steps = (

@@ -11,6 +11,8 @@ from made import publish_report
 
 from safety_regions.__main__ import parse
 from safety_regions.artifacts import receipts
+from safety_regions.artifacts.kinds import VERSIONS
+from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.errors import UserError
 from safety_regions.provenance.index import made_from, scan
 from safety_regions.provenance.trace import locate, trace
@@ -103,16 +105,19 @@ def test_what_git_alone_has_is_enough(plan, capsys):
 
 def test_equal_siblings_are_one_line_and_everything_comes_once(seen, capsys):
     text = said(capsys, seen.overlaps["micro", "wanda"].path)
-    assert "safety, utility: 4 regions wanda v1 in results/regions/micro/wanda, here: own_set" in text
+    assert (
+        f"safety, utility: 4 regions wanda v{CATALOGUE['wanda'].version} in results/regions/micro/wanda, here: own_set"
+        in text
+    )
     assert "(grid [0.01, 0.05, 0.1], scope matrix, selection 1)" in text
-    assert text.count(seen.models["micro"].path) == 1 and "model v1: micro: see above" in text
+    assert text.count(seen.models["micro"].path) == 1 and f"model v{VERSIONS['model']}: micro: see above" in text
     assert text.count("from local csv file, sha256") == 1 and text.count("licence: CC-BY-4.0") == 4
     assert "changed since: regions.select (4)" in text
 
 
 def test_two_methods_are_two_lines(seen, capsys):
     text = said(capsys, seen.targets[0].path)
-    assert "4 regions snip v1" in text and "4 regions wanda v1" in text
+    assert all(f"4 regions {name} v{CATALOGUE[name].version}" in text for name in ("snip", "wanda"))
 
 
 @pytest.mark.parametrize("ending", ["", ".receipt.json", ".run.json", ".dvc"])
@@ -167,7 +172,7 @@ def test_a_damaged_receipt_stops_nothing_and_is_named(plan, capsys):
     arguments = parse(["provenance", region(plan).path])
     arguments.run(arguments)
     output = capsys.readouterr()
-    assert "4 regions" not in output.out and "wanda v1 own_set" in output.out
+    assert "4 regions" not in output.out and f"wanda v{CATALOGUE['wanda'].version} own_set" in output.out
     assert "warning: not a receipt" in output.err and region(plan, "snip").receipt in output.err
     with pytest.raises(UserError, match=r"(?s)no receipt knows this file.*could not be read"):
         locate(Path(region(plan, "snip").path), scan())

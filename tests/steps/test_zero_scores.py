@@ -29,7 +29,15 @@ from safety_regions.steps.overlap import overlap
 
 GRID, Q, RANK = (0.05, 0.5), 0.5, 5
 SETS = ("a", "b", "c", "u")
-RESPONSES = {"n_samples": 4, "share_refused": 0.5, "n_cut": 0, "n_empty": 0, "mean_response_tokens": 3.0}
+RESPONSES = {
+    "n_samples": 4,
+    "share_refused": 0.5,
+    "share_degenerate": 0.0,
+    "n_foreign": 0,
+    "n_cut": 0,
+    "n_empty": 0,
+    "mean_response_tokens": 3.0,
+}
 
 
 @pytest.fixture(scope="module")
