@@ -109,7 +109,7 @@ def test_equal_siblings_are_one_line_and_everything_comes_once(seen, capsys):
         f"safety, utility: 4 regions wanda v{CATALOGUE['wanda'].version} in results/regions/micro/wanda, here: own_set"
         in text
     )
-    assert "(grid [0.01, 0.05, 0.1], scope matrix, selection 1)" in text
+    assert f"(grid [0.01, 0.05, 0.1], scope matrix, selection {VERSIONS['selection']})" in text
     assert text.count(seen.models["micro"].path) == 1 and f"model v{VERSIONS['model']}: micro: see above" in text
     assert text.count("from local csv file, sha256") == 1 and text.count("licence: CC-BY-4.0") == 4
     assert "changed since: regions.select (4)" in text
