@@ -11,7 +11,10 @@ from safety_regions.claims.estimates import COLUMNS, Tables, estimate_rows, meas
 from safety_regions.claims.jackknife import Estimate
 from safety_regions.claims.planted import PlantedWorld, Q, draw
 from safety_regions.claims.rows import at
+from safety_regions.claims.rules import Evidence, beyond_noise
 from safety_regions.claims.size_control import size_matched
+from safety_regions.claims.verdict import UNDECIDED
+from safety_regions.config.claims import Claims
 
 NOTHING = pd.DataFrame()
 SETS = ["a", "b", "c"]
@@ -27,7 +30,8 @@ def pairs_of(condition: dict, iou: list[float], size: int = 100, floor: float = 
 
 def replicate(kind: str, a: str, b: str, variants: tuple[str, str], iou: float, condition: dict = RAW) -> dict:
     own = {"kind": kind, "a": a, "b": b, "variant_a": variants[0], "variant_b": variants[1], "iou": iou}
-    return {**condition, **own, "floor_iou": 0.1, "shared_prompts": 0.25}
+    known = {"floor_iou": 0.1, "shared_prompts": 0.25, "n_samples_a": 50, "n_samples_b": 49}
+    return {**condition, **own, **known}
 
 
 def by_hand() -> Tables:
@@ -57,7 +61,9 @@ def test_every_estimate_by_hand():
     assert raw.above_floor.value == pytest.approx(0.45)
     assert raw.ceiling.value == pytest.approx(0.8)
     assert raw.between.value == pytest.approx(0.3)
+    assert raw.apart.value == pytest.approx(0.5)
     assert raw.place.value == pytest.approx((0.3 - 0.1) / (0.8 - 0.1))
+    assert raw.half_prompts == 49.5
     assert (raw.seeds, raw.seeds_shared_prompts) == pytest.approx((0.85, 0.25))
     assert refined.iou.value == pytest.approx(0.25)
     assert np.isnan([refined.place.value, refined.ceiling.value, refined.seeds]).all()
@@ -92,7 +98,36 @@ def test_without_replicates_and_without_anything_all_is_undefined():
 def test_a_ceiling_at_the_floor_has_no_places():
     tables = by_hand()
     at_floor = tables.replicates.assign(iou=0.1)
-    assert np.isnan(measure(replace(tables, replicates=at_floor), 0.95).stages["raw"].place.value)
+    raw = measure(replace(tables, replicates=at_floor), 0.95).stages["raw"]
+    assert np.isnan([raw.place.value, raw.unlimited.value]).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_all_is_noise_there_is_no_place(seed):
+    """A ratio of two numbers that are next to nothing can be anything: by itself it would be in the hundreds."""
+    of = evidence(draw(PlantedWorld(noise=60.0), 5, seed))
+    assert np.isnan([of.raw.place.value, of.raw.unlimited.value]).all()
+    assert beyond_noise(of).decision == UNDECIDED
+
+
+@pytest.mark.parametrize("common", [0.3, 0.6, 0.9])
+def test_unlimited_prompts_give_the_planted_overlap_and_the_place_moves_with_their_number(common):
+    """The sets stay as they are; only the noise of their prompts grows."""
+    truth = measure(draw(PlantedWorld(common=common, spread=0.0, noise=0.0), 20, 0), 0.95).stages["raw"].iou.value
+    found = {
+        noise: [measure(draw(PlantedWorld(common=common, spread=0.0, noise=noise), 10, s), 0.95) for s in range(4)]
+        for noise in (1.0, 4.0)
+    }
+    unlimited, place = (
+        [np.mean([getattr(of.stages["raw"], name).value for of in found[noise]]) for noise in found]
+        for name in ("unlimited", "place")
+    )
+    assert unlimited == pytest.approx([truth, truth], abs=0.04)
+    assert place[1] > place[0] + 0.03
+
+
+def evidence(tables: Tables) -> Evidence:
+    return Evidence(tables, measure(tables, 0.95), Claims())
 
 
 def curve(sizes: list[int], iou: list[float]) -> pd.DataFrame:

@@ -108,6 +108,18 @@ def test_nway_table_equals_python_sets(tables):
         assert row.added == names[-1]
 
 
+def test_what_random_regions_share_stands_beside_what_real_ones_do(tables):
+    """Raw: of each matrix the product of the shares that the regions hold, times its elements."""
+    counts, safety_levels, _ = tables
+    for row in nway_table(counts).query("stage == 'raw'").itertuples():
+        regions = [members(safety_levels[counts.safety[i]], row.q) for i in counts.orders[row.order][: row.n]]
+        expected = 0.0
+        for name, (height, width) in SHAPES.items():
+            shares = [sum(element[0] == name for element in region) / (height * width) for region in regions]
+            expected += height * width * np.prod(shares)
+        assert row.floor_intersection == pytest.approx(expected)
+
+
 def test_two_way_nway_equals_the_pair(tables):
     counts = tables[0]
     pairs = pair_table(counts, p=0.1).query("scope == 'all' and stage == 'raw'")
@@ -186,6 +198,7 @@ def test_orders_are_distinct_permutations(n_sets, n_orders, expected):
     assert len(orders) == len({tuple(o) for o in orders}) == expected
     assert all(sorted(o) == list(range(n_sets)) for o in orders)
     assert orders == sample_orders(n_sets, n_orders, seed=0)
+    assert len({order[-1] for order in orders}) == min(n_sets, n_orders)
 
 
 def layer_region(path, inside, n_layers):
@@ -234,10 +247,13 @@ def test_tables_and_figures_are_made_without_torch():
     """To import it takes longer than a table does."""
     code = """
 import sys
-import safety_regions.steps.across, safety_regions.steps.draw_figures, safety_regions.steps.overlap
+import safety_regions.steps.across, safety_regions.steps.overlap
 print([m for m in ("torch", "transformers", "datasets", "scipy") if m in sys.modules])
+import safety_regions.steps.draw_figures
+print([m for m in ("torch", "transformers", "datasets", "scipy.stats", "scipy.cluster") if m in sys.modules])
 """
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n[]\n"
 
 
 def test_another_seed_gives_other_orders_behind_the_listed_one():

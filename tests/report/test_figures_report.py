@@ -27,6 +27,7 @@ def make_estimates() -> pd.DataFrame:
         row |= {"between": iou - 0.02, "between_low": iou - 0.12, "between_high": iou + 0.08}
         row |= {"iou": iou, "iou_low": iou - 0.1, "iou_high": iou + 0.1, "size_matched_iou": 0.35}
         row |= {"ceiling": top, "ceiling_low": top - 0.05, "ceiling_high": top + 0.05}
+        row |= {"unlimited": iou + 0.02, "unlimited_low": iou - 0.1, "unlimited_high": iou + 0.1, "half_prompts": 16.0}
         rows.append(row | {"place": 0.5, "place_low": 0.3, "place_high": 0.8, "seeds_iou": 0.8})
     return pd.DataFrame(rows)
 
@@ -205,10 +206,23 @@ def test_responses_begin_with_what_overlaps_most_and_end_with_two_halves():
         "Other prompts,\nsame responses",
         "Same prompts,\nother responses",
         "Two halves of one set,\nown responses",
+        "Halves of other sets,\nown responses",
     ]
     drawn = points(figure.axes[0], "raw", "o")
     ceilings = table[(table["method"] == "snip") & (table["stage"] == "raw")]["ceiling"].unique()
-    assert sorted(drawn) == sorted([(0.6, -0.17), (0.2, 0.83)] * 2 + [(value, 1.83) for value in ceilings])
+    between = table[(table["method"] == "snip") & (table["stage"] == "raw")]["between"].unique()
+    halves = [(value, 1.83) for value in ceilings] + [(value, 2.83) for value in between]
+    assert sorted(drawn) == sorted([(0.6, -0.17), (0.2, 0.83)] * 2 + halves)
+
+
+def test_the_set_that_moves_a_verdict_most_stands_beside_it():
+    fewer = {"x": Outcome(HOLDS, "So.", 0.35), "y": Outcome(UNDECIDED, "So.", 0.1), "z": Outcome(FAILS, "So.")}
+    verdict = replace(make_verdicts()[0], without=fewer, p_holm=0.04, p_bh=0.02)
+    row = verdicts.verdict_table([verdict]).iloc[0]
+    assert row[["moved_by", "effect_without", "verdict_without"]].tolist() == ["y", 0.1, UNDECIDED]
+    assert row[["p_holm", "p_bh"]].tolist() == [0.04, 0.02]
+    assert verdicts.without_table([verdict])["without"].tolist() == ["x", "y", "z"]
+    assert verdicts.without_table(make_verdicts()).empty
 
 
 def test_verdicts_have_mark_word_effect_and_interval_and_marks_alone_when_many():

@@ -4,24 +4,32 @@
     between  mean over pairs of sets of the IoU of their halves, four for each pair and split: as many prompts as the
              ceiling
     place    (between - floor) / (ceiling - floor): 0 at chance, 1 as alike as two samples of one set
+    unlimited  mean IoU over pairs of sets that unlimited prompts would give (`safety_regions.claims.latent`)
+    apart    ceiling - between: how much less alike different sets are than two samples of one, at as many prompts
     seeds    mean over sets of the IoU of regions from different draws: a ceiling at all n_samples prompts; draws of a
              small set share prompts, which raises it
+
+The place depends on the number of prompts: with few of them the ceiling comes down to the IoU between sets, and the
+place goes up. It is of half as many prompts as the IoU, whose number `half_prompts` tells. Where the ceiling is not
+above chance (the interval of the difference reaches zero), halves tell nothing: place and unlimited are undefined.
 
 Every interval leaves out one set at a time, from pairs and halves alike (`safety_regions.claims.jackknife`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float64
 
-from safety_regions.claims.jackknife import NAN, Estimate, jackknife, mean, pair_means, ratio, set_means, square
+from safety_regions.claims.jackknife import NAN, Estimate, Left, jackknife, mean, pair_means, ratio, set_means, square
+from safety_regions.claims.latent import correlation_of_iou, iou_of_correlation, share_of_floor
 from safety_regions.claims.rows import at
 from safety_regions.claims.size_control import size_matched
 from safety_regions.overlap.counts import STAGES
 
 IOU_BOUNDS = (0.0, 1.0)
-ESTIMATES = ("iou", "between", "ceiling", "place")
+ESTIMATES = ("iou", "between", "ceiling", "place", "unlimited")
 """Those of a `Stage` that have an interval in estimates.csv."""
 COLUMNS = [
     "model",
@@ -42,6 +50,10 @@ COLUMNS = [
     "place",
     "place_low",
     "place_high",
+    "unlimited",
+    "unlimited_low",
+    "unlimited_high",
+    "half_prompts",
     "seeds_iou",
     "seeds_shared_prompts",
     "size_matched_iou",
@@ -63,6 +75,17 @@ class Tables:
     """The safety sets."""
     q: float
     p: float
+    reads_responses: bool = True
+    """Whether the method looks at responses, or at prompts alone."""
+    sizes_vary: bool = True
+    """Whether its regions are larger at a larger fraction q."""
+
+    def without(self, name: str) -> "Tables":
+        """The tables about all sets but one; what others have in common with it stays in `nway`."""
+        pairs, replicates = (
+            of[(of["a"] != name) & (of["b"] != name)] if len(of) else of for of in (self.pairs, self.replicates)
+        )
+        return replace(self, pairs=pairs, replicates=replicates, sets=[set_ for set_ in self.sets if set_ != name])
 
 
 @dataclass(frozen=True)
@@ -76,7 +99,12 @@ class Stage:
     """IoU less the floor of each pair."""
     ceiling: Estimate
     between: Estimate
+    apart: Estimate
+    """Ceiling less between."""
     place: Estimate
+    unlimited: Estimate
+    half_prompts: float
+    """Mean number of prompts of a half: what ceiling, between, apart and place are of."""
     seeds: float
     seeds_shared_prompts: float
 
@@ -119,18 +147,39 @@ def _stage(pairs: pd.DataFrame, replicates: pd.DataFrame, sets: list[str], confi
     halves, seeds = (
         replicates[replicates["kind"] == kind] if len(replicates) else pairs[:0] for kind in ("halves", "seeds")
     )
-    half_iou = square(halves, "iou", sets)
-    ceiling, between, chance = set_means(half_iou), pair_means(half_iou), pair_means(square(halves, "floor_iou", sets))
+    half_iou, half_floor = square(halves, "iou", sets), square(halves, "floor_iou", sets)
+    ceiling, between, chance = set_means(half_iou), pair_means(half_iou), pair_means(half_floor)
+    told = jackknife(ceiling - chance, confidence).low > 0
+    undefined = Estimate(NAN, n_sets=len(sets))
+    unlimited = unlimited_means(half_iou, half_floor)
     return Stage(
         iou=jackknife(pair_means(iou), confidence, IOU_BOUNDS),
         floor=float(pair_means(floor)[0]),
         above_floor=jackknife(pair_means(iou - floor), confidence, (-1.0, 1.0)),
         ceiling=jackknife(ceiling, confidence, IOU_BOUNDS),
         between=jackknife(between, confidence, IOU_BOUNDS),
-        place=jackknife(ratio(between - chance, ceiling - chance), confidence),
+        apart=jackknife(ceiling - between, confidence, (-1.0, 1.0)),
+        place=jackknife(ratio(between - chance, ceiling - chance), confidence) if told else undefined,
+        unlimited=jackknife(unlimited, confidence, IOU_BOUNDS) if told else undefined,
+        half_prompts=mean(halves[["n_samples_a", "n_samples_b"]].to_numpy(float).ravel()) if len(halves) else NAN,
         seeds=float(set_means(square(seeds, "iou", sets))[0]),
         seeds_shared_prompts=mean(seeds["shared_prompts"].to_numpy(float)) if len(seeds) else NAN,
     )
+
+
+def unlimited_means(half_iou: Float64[np.ndarray, "sets sets"], half_floor: Float64[np.ndarray, "sets sets"]) -> Left:
+    """Mean IoU over pairs of sets if each set had unlimited prompts, from the IoU of their halves.
+
+    Corrected for attenuation is the mean, not each pair: a pair's own correction is unsure where noise is large, and
+    IoU bends so much near 1 that the mean of unsure ones is biased.
+    """
+    share = share_of_floor(half_floor)
+    # By chance two halves may be less alike than random regions are.
+    reliability = np.diagonal(correlation_of_iou(half_iou, share)).clip(0)
+    attenuated = iou_of_correlation(np.sqrt(np.outer(reliability, reliability)), share)
+    of_mean = share_of_floor(pair_means(half_floor))
+    found, most = (correlation_of_iou(pair_means(iou), of_mean) for iou in (half_iou, attenuated))
+    return iou_of_correlation(ratio(found, most).clip(-1, 1), of_mean)
 
 
 def estimate_rows(model: str, method: str, tables: Tables, measured: Measured) -> pd.DataFrame:
@@ -142,6 +191,7 @@ def estimate_rows(model: str, method: str, tables: Tables, measured: Measured) -
         for column in ESTIMATES:
             estimate: Estimate = getattr(stage, column)
             row |= {column: estimate.value, f"{column}_low": estimate.low, f"{column}_high": estimate.high}
+        row |= {"half_prompts": stage.half_prompts}
         row |= {"floor": stage.floor, "seeds_iou": stage.seeds, "seeds_shared_prompts": stage.seeds_shared_prompts}
         row |= {"size_matched_iou": measured.size_matched if refined else NAN, "n_sets": len(tables.sets)}
         rows.append(row)

@@ -32,7 +32,19 @@ class Estimate:
     low: float = NAN
     high: float = NAN
     n_sets: int = 0
+    error: float = NAN
+    """Its standard error."""
     method: str = METHOD
+
+    def p_value(self, threshold: float) -> float:
+        """Two-sided p of a truth at the threshold, of t with N - 1 degrees of freedom: below 1 - confidence exactly
+        where the interval, before it is cut off, leaves the threshold out. NaN without an error.
+        """
+        if np.isnan(self.error):
+            return NAN
+        if self.error == 0:
+            return float(self.value == threshold)
+        return float(2 * special.stdtr(self.n_sets - 1, -abs(self.value - threshold) / self.error))
 
 
 Left = Float64[np.ndarray, " left"]
@@ -52,7 +64,7 @@ def jackknife(left: Left, confidence: float = 0.95, bounds: tuple[float, float] 
     error = np.sqrt((n_sets - 1) / n_sets * np.square(without - without.mean()).sum())
     reach = special.stdtrit(n_sets - 1, (1 + confidence) / 2) * error
     low, high = np.clip([value - reach, value + reach], *bounds)
-    return Estimate(value, float(low), float(high), n_sets)
+    return Estimate(value, float(low), float(high), n_sets, float(error))
 
 
 def square(table: pd.DataFrame, column: str, sets: list[str]) -> Float64[np.ndarray, "sets sets"]:

@@ -22,6 +22,7 @@ TABLES = {
     "confounds": ("overlap", "prompt_overlap"),
     "confounds_pairs": ("overlap", "prompt_overlap"),
     "verdicts": ("overlap", "replicates", "evaluate"),
+    "without": ("overlap", "replicates"),
 }
 """Files of a report, without ending, that are made from parts of some kinds only; others are made from all parts."""
 
