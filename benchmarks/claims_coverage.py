@@ -7,7 +7,7 @@ truth, on it, and far above.
 
 import argparse
 from collections import Counter
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats
@@ -29,7 +29,18 @@ WORLDS = {
     "ranges of layers": PlantedWorld(common=0.9, spread=0.05, noise=0.5, n_elements=30, ranges=True),
     "all is noise": PlantedWorld(noise=60.0),
 }
-NAMES = ("iou", "above_floor", "ceiling", "place", "unlimited", "apart", "difference", "drop", "beyond_size")
+NAMES = (
+    "iou",
+    "above_floor",
+    "ceiling",
+    "place",
+    "unlimited",
+    "apart",
+    "difference",
+    "drop",
+    "beyond_size",
+    "beyond_placebo",
+)
 DISTANCE = 0.25
 
 
@@ -90,9 +101,8 @@ def simulate(world: PlantedWorld, n_sets: int, n: int, truth: dict[str, float]) 
 
 def estimates(measured: Measured) -> dict[str, Estimate]:
     """What is simulated, by name: of the raw stage, and what refinement changes."""
-    of = {field.name: getattr(measured, field.name) for field in fields(measured)}
     raw = measured.stages["raw"]
-    return {key: getattr(raw, key) if hasattr(raw, key) else of[key] for key in NAMES}
+    return {key: getattr(raw if hasattr(raw, key) else measured.refinement, key) for key in NAMES}
 
 
 def pair_values(tables) -> dict[str, np.ndarray]:

@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from safety_regions.claims.assessment import assess
 from safety_regions.claims.catalogue import CATALOGUE
+from safety_regions.claims.estimates import Tables
 from safety_regions.claims.jackknife import square
 from safety_regions.claims.planted import PlantedWorld, Q, draw
 from safety_regions.claims.rows import at
 from safety_regions.config.claims import Claims
+from safety_regions.report.inputs import OVERLAP_TABLES
 
 NOTHING = pd.DataFrame()
 
@@ -23,12 +25,17 @@ def planted():
     return {"m.snip": draw(PlantedWorld(utility=0.5), 5, 0), "m-1.wanda": draw(PlantedWorld(), 5, 1)}
 
 
+def tables_of(planted: Tables) -> dict[str, pd.DataFrame]:
+    """What a report reads of a comparison of sets."""
+    return {name: getattr(planted, name) for name in OVERLAP_TABLES}
+
+
 def config(sets: list[str], **claims: float) -> dict:
     return {"datasets": {"safety": sets}, "thresholds": {"q": Q, "p": Q}, "claims": claims}
 
 
 def assessed(planted, replicates: bool = True, **claims: float):
-    overlaps = {name: {"pairs": of.pairs, "nway": of.nway} for name, of in planted.items()}
+    overlaps = {name: tables_of(of) for name, of in planted.items()}
     halves = {name: of.replicates for name, of in planted.items()} if replicates else {}
     sets = next(iter(planted.values())).sets
     return assess(config(sets, **claims), overlaps, halves, NOTHING, NOTHING, {})
@@ -95,12 +102,24 @@ def test_few_sets_and_empty_tables_raise_no_warning(n_sets):
         warnings.simplefilter("error")
         found = assessed({"m.snip": draw(PlantedWorld(), n_sets, 0)})
         assert found.estimates["iou"].notna().all()
-        of = {"pairs": draw(PlantedWorld(), n_sets, 0).pairs[:0], "nway": NOTHING}
+        of = {
+            "pairs": draw(PlantedWorld(), n_sets, 0).pairs[:0],
+            "nway": NOTHING,
+            "levels": NOTHING,
+            "placebo": NOTHING,
+        }
         empty = assess(config(["a", "b"]), {"m.snip": of}, {"m.snip": NOTHING}, NOTHING, NOTHING, {})
         assert {v.outcome.decision for v in empty.verdicts} == {"not run"}
         nothing = assess(config(["a", "b"]), {}, {}, NOTHING, NOTHING, {})
     assert (len(nothing.verdicts), len(nothing.estimates), len(nothing.confounds)) == (0, 0, 0)
     assert json.loads(nothing.to_json())["verdicts"] == []
+
+
+def test_the_drop_stands_at_every_p_and_at_the_headline_is_that_of_the_claim(planted):
+    found = assessed(planted)
+    effects = {(v.model, v.method): v.outcome.effect for v in found.verdicts if v.claim.id == "drops_when_refined"}
+    drops = found.drops[found.drops["p"] == Q].set_index(["model", "method"])["drop"].to_dict()
+    assert drops == effects and found.drops["placebo_drop"].notna().all()
 
 
 def test_low_must_not_be_above_moderate():
@@ -119,7 +138,7 @@ def without_regions(model: str, method: str, refined: float) -> pd.DataFrame:
 def test_each_region_is_held_against_what_its_own_model_does_without_it(planted):
     own = {("m", "snip"): 0.0, ("m-1", "wanda"): 1.0, ("m", "wanda"): 1.0, ("m-1", "snip"): 0.0}
     evaluated = pd.concat([without_regions(*key, rate) for key, rate in own.items()], ignore_index=True)
-    overlaps = {name: {"pairs": of.pairs, "nway": of.nway} for name, of in planted.items()}
+    overlaps = {name: tables_of(of) for name, of in planted.items()}
     sets = next(iter(planted.values())).sets
     found = assess(config(sets), overlaps, {}, evaluated, NOTHING, {})
     verdicts = {(v.model, v.method): v.outcome.decision for v in found.verdicts if v.claim.id == "matters"}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from safety_regions.claims.catalogue import CATALOGUE
-from safety_regions.claims.estimates import Tables, measure
+from safety_regions.claims.estimates import Measured, Tables, measure
 from safety_regions.claims.jackknife import Estimate
 from safety_regions.claims.planted import PlantedWorld, draw
 from safety_regions.claims.refusals import difference_interval, matters, wilson
@@ -37,6 +37,10 @@ def empty(**tables: pd.DataFrame) -> Tables:
     return replace(
         Tables(draw(PlantedWorld(), 3, 0).pairs[:0], NOTHING, NOTHING, NOTHING, ["a", "b", "c"], 0.1, 0.1), **tables
     )
+
+
+def with_difference(measured: Measured, difference: Estimate) -> Measured:
+    return replace(measured, refinement=replace(measured.refinement, difference=difference))
 
 
 def test_every_claim_has_a_test_and_thresholds_of_the_configuration():
@@ -118,7 +122,7 @@ def test_few_prompts_do_not_make_sets_the_same():
 
 def test_a_drop_needs_a_difference_below_zero_too():
     sure = evidence(draw(PlantedWorld(utility=0.95), 8, 0))
-    unsure = replace(sure.measured, difference=Estimate(-0.1, -0.3, 0.1, 8))
+    unsure = with_difference(sure.measured, Estimate(-0.1, -0.3, 0.1, 8))
     assert drops_when_refined(sure).decision == HOLDS
     assert drops_when_refined(replace(sure, measured=unsure)).decision == UNDECIDED
 
@@ -397,14 +401,14 @@ def test_an_overlap_that_is_not_known_is_called_nothing():
 @pytest.mark.parametrize(("high", "verdict"), [(-0.01, HOLDS), (0.0, UNDECIDED)])
 def test_a_drop_whose_difference_may_be_zero_is_left_open(high, verdict):
     of = evidence(draw(PlantedWorld(utility=0.95), 8, 0))
-    of = replace(of, measured=replace(of.measured, difference=Estimate(-0.1, -0.3, high, 8)))
+    of = replace(of, measured=with_difference(of.measured, Estimate(-0.1, -0.3, high, 8)))
     assert drops_when_refined(of).decision == verdict
 
 
 def test_a_difference_below_zero_makes_no_drop_of_what_is_none():
     of = evidence(draw(PlantedWorld(utility=0.0), 8, 0))
     for high in (-0.01, 0.1):
-        unsure = replace(of, measured=replace(of.measured, difference=Estimate(-0.1, -0.3, high, 8)))
+        unsure = replace(of, measured=with_difference(of.measured, Estimate(-0.1, -0.3, high, 8)))
         assert drops_when_refined(unsure).decision == FAILS
 
 

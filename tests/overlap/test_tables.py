@@ -10,6 +10,7 @@ import pytest
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.errors import UserError
+from safety_regions.overlap.controls import level_table, placebo_table, taken_out
 from safety_regions.overlap.counts import UNION, count, sample_orders
 from safety_regions.overlap.tables import nway_table, pair_table, size_table
 from safety_regions.planning.recipes.tables import OverlapRecipe
@@ -118,6 +119,33 @@ def test_what_random_regions_share_stands_beside_what_real_ones_do(tables):
             shares = [sum(element[0] == name for element in region) / (height * width) for region in regions]
             expected += height * width * np.prod(shares)
         assert row.floor_intersection == pytest.approx(expected)
+
+
+def controls(folder):
+    """Counts for the tables of controls of three random sets, and their levels."""
+    safety, levels = random_regions(folder, ["a", "b", "c"])
+    return count(safety, safety, p=0.1, orders=[], removals=taken_out(list(safety), GRID)), levels
+
+
+def test_level_table_equals_python_sets_at_every_two_fractions(tmp_path):
+    counts, levels = controls(tmp_path)
+    table = level_table(counts)
+    assert len(table) == 3 * len(GRID) ** 2 and not table.duplicated(["a", "b", "q_a", "q_b"]).any()
+    for row in table.itertuples():
+        a, b = members(levels[row.a], row.q_a), members(levels[row.b], row.q_b)
+        assert (row.size_a, row.size_b, row.intersection, row.union) == (len(a), len(b), len(a & b), len(a | b))
+        assert row.iou == pytest.approx(len(a & b) / len(a | b))
+
+
+def test_placebo_table_equals_python_sets_for_every_third_set(tmp_path):
+    counts, levels = controls(tmp_path)
+    table = placebo_table(counts)
+    assert len(table) == 3 * len(GRID) ** 2 and not table.duplicated(["a", "b", "removed", "q", "p"]).any()
+    for row in table.itertuples():
+        assert {row.a, row.b, row.removed} == {"a", "b", "c"}
+        a, b = (members(levels[name], row.q) - members(levels[row.removed], row.p) for name in (row.a, row.b))
+        assert (row.size_a, row.size_b, row.intersection, row.union) == (len(a), len(b), len(a & b), len(a | b))
+        assert row.iou == pytest.approx(len(a & b) / len(a | b) if a | b else np.nan, nan_ok=True)
 
 
 def test_two_way_nway_equals_the_pair(tables):

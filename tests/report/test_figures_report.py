@@ -9,9 +9,10 @@ from figure_tables import CONFIG, words
 from matplotlib.colors import to_hex
 
 from safety_regions.claims.catalogue import Claim
+from safety_regions.claims.drop_curve import COLUMNS as DROP_COLUMNS
 from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, Outcome, Verdict
 from safety_regions.files import sha256_of_file
-from safety_regions.report.figures import ceiling, confounds, responses, verdicts
+from safety_regions.report.figures import ceiling, confounds, drop, responses, verdicts
 from safety_regions.report.figures.style import COLOURS
 
 MODELS, METHODS, STAGES = ("tiny", "small-model"), ("snip", "wanda"), ("raw", "refined")
@@ -59,6 +60,12 @@ def make_responses() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "method", "stage", "comparison", "iou", "floor", "n_pairs"])
 
 
+def make_drops() -> pd.DataFrame:
+    about = dict.fromkeys((model, method) for model, method, _ in KEYS)
+    rows = [(*key, 0.05, p, 0.3, 5 * p, 4 * p, 6 * p, 0.2) for key in about for p in (0.01, 0.05)]
+    return pd.DataFrame(rows, columns=DROP_COLUMNS)
+
+
 CLAIMS = [Claim(f"c{n}", "", f"Claim {n} of the study.", "abstract", "t", (), "IoU") for n in range(3)]
 OUTCOMES = [Outcome(HOLDS, "So.", 0.4, 0.2, 0.6), Outcome(FAILS, "So.", -0.001, -0.2, 0.1), Outcome(UNDECIDED, "So.")]
 
@@ -76,6 +83,7 @@ WRITERS = {
     "ceiling": lambda out: ceiling.write_ceiling(make_estimates(), CONFIG, out),
     "confounds_pairs": lambda out: confounds.write_confounds(make_pairs(), make_tests(), CONFIG, out),
     "responses": lambda out: responses.write_responses(make_responses(), make_estimates(), CONFIG, out),
+    "drop": lambda out: drop.write_drop(make_drops(), CONFIG, out),
     "verdicts": lambda out: verdicts.write_verdicts(make_verdicts(), CONFIG, out),
 }
 
@@ -95,6 +103,7 @@ def test_written_twice_they_have_the_same_bytes_and_the_numbers_drawn_beside_the
 @pytest.mark.parametrize("rows", ["none", "one method", "no numbers"])
 def test_few_rows_and_no_numbers_are_drawn_without_complaint(rows):
     tables = [make_estimates(), make_pairs(), make_tests(), make_responses(), verdicts.verdict_table(make_verdicts())]
+    tables.append(make_drops())
     if rows == "no numbers":
         numbers = [
             "value",
@@ -109,6 +118,8 @@ def test_few_rows_and_no_numbers_are_drawn_without_complaint(rows):
             "p_value",
             "effect",
             "low",
+            "drop",
+            "placebo_drop",
         ]
         tables = [table.assign(**{name: NAN for name in numbers if name in table}) for table in tables]
     else:
@@ -116,12 +127,13 @@ def test_few_rows_and_no_numbers_are_drawn_without_complaint(rows):
             table[(table["model"] == "tiny") & (table["method"] == ("snip" if rows == "one method" else ""))]
             for table in tables
         ]
-    estimates, pairs, tests, given, found = tables
+    estimates, pairs, tests, given, found, drops = tables
     for figure in (
         ceiling.draw_ceiling(estimates, CONFIG),
         confounds.draw_confounds(pairs, tests, CONFIG),
         responses.draw_responses(responses.responses_table(given, estimates), CONFIG),
         verdicts.draw_verdicts(found, CONFIG),
+        drop.draw_drop(drops, CONFIG),
     ):
         figure.draw_without_rendering()
         text = " ".join(" ".join(words(figure)).split())

@@ -87,7 +87,7 @@ def make_tables(free: bool = False) -> ReportTables:
         about
         | {"stage": "raw", "q": 0.05, "p": np.nan, "floor": 0.026, "seeds_iou": 0.8, "half_prompts": 16.0}
         | ends
-        | {"size_matched_iou": np.nan, "n_sets": 4}
+        | {"size_matched_iou": np.nan, "placebo_iou": np.nan, "n_sets": 4}
     )
     evaluation = {
         "set": HOSTILE,

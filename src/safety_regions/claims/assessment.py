@@ -9,6 +9,8 @@ import pandas as pd
 from safety_regions.claims.catalogue import CATALOGUE
 from safety_regions.claims.confounds import COLUMNS as CONFOUND_COLUMNS
 from safety_regions.claims.confounds import confound_rows
+from safety_regions.claims.drop_curve import COLUMNS as DROP_COLUMNS
+from safety_regions.claims.drop_curve import drop_rows
 from safety_regions.claims.estimates import COLUMNS as ESTIMATE_COLUMNS
 from safety_regions.claims.estimates import Measured, Tables, estimate_rows, measure
 from safety_regions.claims.multiplicity import benjamini_hochberg, holm
@@ -25,11 +27,13 @@ from safety_regions.config.model_method import ModelMethod
 
 @dataclass(frozen=True)
 class Assessment:
-    """What the numbers of a run mean. The tables are those of estimates.csv, confounds.csv and responses.csv."""
+    """What the numbers of a run mean. The tables are those of estimates.csv, confounds.csv, responses.csv and
+    drop.csv."""
 
     estimates: pd.DataFrame
     confounds: pd.DataFrame
     responses: pd.DataFrame
+    drops: pd.DataFrame
     verdicts: list[Verdict]
 
     def to_json(self) -> str:
@@ -51,15 +55,16 @@ def assess(
 ) -> Assessment:
     """Estimates, confounds and verdicts of every `<model>.<method>` in `overlaps`, in their order.
 
-    `config`: a run's configuration; without `claims` the default thresholds. `overlaps`: the tables `pairs` and `nway`.
-    `replicates`: for those that have it. `evaluated`: evaluate.csv of all, with columns model and method.
-    `prompt_overlap`: pairs of sets. `sets`: facts of each set by name. `replicates`, `evaluated` and `prompt_overlap`
-    may be empty: what they would tell stays empty or undecided.
+    `config`: a run's configuration; without `claims` the default thresholds. `overlaps`: the tables `pairs`, `nway`,
+    `levels` and `placebo`. `replicates`: for those that have it. `evaluated`: evaluate.csv of all, with columns model
+    and method. `prompt_overlap`: pairs of sets. `sets`: facts of each set by name. `replicates`, `evaluated` and
+    `prompt_overlap` may be empty: what they would tell stays empty or is not run.
     """
     lines = Claims.model_validate(config.get("claims", {}))
     estimates: list[pd.DataFrame] = []
     confounds: list[pd.DataFrame] = []
     responses: list[pd.DataFrame] = []
+    drops: list[pd.DataFrame] = []
     verdicts: list[Verdict] = []
     for name, overlap in overlaps.items():
         model, method = ModelMethod.parse(name)
@@ -70,12 +75,14 @@ def assess(
         estimates.append(estimate_rows(model, method, tables, measured))
         confounds.append(confound_rows(model, method, tables, prompt_overlap, sets.get(name, {})))
         responses.append(response_rows(model, method, tables))
+        drops.append(drop_rows(model, method, tables, lines.confidence))
         verdicts += decide(model, method, tables, measured, lines)
     verdicts = adjusted(verdicts)
     return Assessment(
         estimates=_joined(estimates, ESTIMATE_COLUMNS),
         confounds=_joined(confounds, CONFOUND_COLUMNS),
         responses=_joined(responses, RESPONSE_COLUMNS),
+        drops=_joined(drops, DROP_COLUMNS),
         verdicts=verdicts,
     )
 
@@ -110,7 +117,7 @@ def _tables(
 ) -> Tables:
     thresholds, info = config["thresholds"], METHODS[method]
     return Tables(
-        whole_model(overlap["pairs"], thresholds["p"]),
+        whole_model(overlap["pairs"]),
         overlap["nway"],
         replicates,
         evaluated,
@@ -119,6 +126,8 @@ def _tables(
         thresholds["p"],
         reads_responses=info.reads_responses,
         sizes_vary=info.shape != "range",
+        levels=overlap["levels"],
+        placebo=overlap["placebo"],
     )
 
 

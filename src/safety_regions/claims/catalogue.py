@@ -58,9 +58,19 @@ CATALOGUE = (
         "not by size alone",
         "The drop is more than smaller regions bring by themselves.",
         OURS,
-        "Refined IoU less the IoU of the same raw regions cut to the refined regions' size, against -`margin`.",
+        "Refined IoU less the IoU of the same two raw regions, each cut to its own refined size, against -`margin`.",
         ("margin",),
         "refined IoU less that of raw regions of the same size, mean over pairs of sets",
+    ),
+    Claim(
+        "beyond_placebo",
+        "more than a placebo",
+        "Taking out harmless sets lowers the overlap more than taking out as much of another safety set does.",
+        OURS,
+        "Refined IoU less the IoU of the same two regions without that of a third safety set, cut to the fraction at "
+        "which it takes as much of them, against -`margin`; mean over pairs and third sets.",
+        ("margin",),
+        "refined IoU less that without as much of a third safety set, mean over pairs and third sets",
     ),
     Claim(
         "beyond_noise",

@@ -16,15 +16,27 @@ above chance (the interval of the difference reaches zero), halves tell nothing:
 Every interval leaves out one set at a time, from pairs and halves alike (`safety_regions.claims.jackknife`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
-from safety_regions.claims.jackknife import NAN, Estimate, Left, jackknife, mean, pair_means, ratio, set_means, square
+from safety_regions.claims.jackknife import (
+    NAN,
+    Estimate,
+    Left,
+    jackknife,
+    mean,
+    pair_means,
+    ratio,
+    set_means,
+    square,
+    triple_means,
+)
 from safety_regions.claims.latent import correlation_of_iou, iou_of_correlation, share_of_floor
-from safety_regions.claims.rows import at
+from safety_regions.claims.placebo import placebo_ious, taken
+from safety_regions.claims.rows import at, at_q
 from safety_regions.claims.size_control import size_matched
 from safety_regions.overlap.counts import STAGES
 
@@ -56,7 +68,11 @@ COLUMNS = [
     "half_prompts",
     "seeds_iou",
     "seeds_shared_prompts",
+    "taken",
     "size_matched_iou",
+    "placebo_iou",
+    "placebo_low",
+    "placebo_high",
     "n_sets",
 ]
 
@@ -79,13 +95,19 @@ class Tables:
     """Whether the method looks at responses, or at prompts alone."""
     sizes_vary: bool = True
     """Whether its regions are larger at a larger fraction q."""
+    levels: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Raw pairs at every two fractions (`safety_regions.overlap.controls.level_table`)."""
+    placebo: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Pairs without a third safety set (`safety_regions.overlap.controls.placebo_table`)."""
 
     def without(self, name: str) -> "Tables":
         """The tables about all sets but one; what others have in common with it stays in `nway`."""
-        pairs, replicates = (
-            of[(of["a"] != name) & (of["b"] != name)] if len(of) else of for of in (self.pairs, self.replicates)
-        )
-        return replace(self, pairs=pairs, replicates=replicates, sets=[set_ for set_ in self.sets if set_ != name])
+        fewer = {}
+        for table in ("pairs", "replicates", "levels", "placebo"):
+            of = getattr(self, table)
+            members = [column for column in ("a", "b", "removed") if column in of]
+            fewer[table] = of[of[members].ne(name).all(axis=1)] if len(of) else of
+        return replace(self, **fewer, sets=[set_ for set_ in self.sets if set_ != name])
 
 
 @dataclass(frozen=True)
@@ -110,35 +132,68 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Both stages, and what refinement changes: means over the same pairs."""
+class Refinement:
+    """What refinement changes, and what it is held against: means over the same pairs."""
 
-    stages: dict[str, Stage]
     difference: Estimate
     """Refined less raw IoU of the same pair."""
     drop: Estimate
     """1 - refined / raw, of the means."""
+    taken: float
+    """Mean share of a pair's regions that refinement takes out."""
     size_matched: float
     """Mean IoU of raw regions as small as the refined ones."""
     beyond_size: Estimate
     """Refined less size-matched raw IoU of the same pair."""
+    placebo: Estimate
+    """IoU without as much of a third safety set, mean over pairs and third sets."""
+    placebo_drop: float
+    """1 - placebo / raw, of the means."""
+    beyond_placebo: Estimate
+    """Refined IoU less that of the same pair without as much of a third safety set."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Both stages, and what lies between them."""
+
+    stages: dict[str, Stage]
+    refinement: Refinement
 
 
 def measure(tables: Tables, confidence: float) -> Measured:
     """All estimates of one model and method. What the tables do not tell is NaN."""
     sets = tables.sets
     pairs = {stage: at(tables.pairs, stage, tables.q, tables.p) for stage in STAGES}
-    raw, refined = (square(pairs[stage], "iou", sets) for stage in STAGES)
-    matched = square(size_matched(at(tables.pairs, "raw", None, tables.p), pairs["refined"]), "iou", sets)
-    # A pair that is empty after refinement has no difference, and counts in neither mean of the ratio.
-    share_left = ratio(pair_means(refined), pair_means(raw + 0 * refined))
     replicates = {stage: at(tables.replicates, stage, tables.q, tables.p) for stage in STAGES}
     return Measured(
         stages={stage: _stage(pairs[stage], replicates[stage], sets, confidence) for stage in STAGES},
+        refinement=refinement(tables, confidence),
+    )
+
+
+def refinement(tables: Tables, confidence: float) -> Refinement:
+    """What refinement at the tables' p changes."""
+    sets = tables.sets
+    raw_rows, refined_rows = (at(tables.pairs, stage, tables.q, tables.p) for stage in STAGES)
+    raw, refined = square(raw_rows, "iou", sets), square(refined_rows, "iou", sets)
+    matched = square(size_matched(tables.levels, refined_rows), "iou", sets)
+    # A pair that is empty after refinement has no difference, and counts in neither mean of the ratio.
+    share_left = ratio(pair_means(refined), pair_means(raw + 0 * refined))
+    without_third = placebo_ious(at_q(tables.placebo, tables.q), raw_rows, refined_rows, sets)
+    beyond_placebo = refined[:, :, None] - without_third
+    placebo = triple_means(without_third)
+    # Of the pairs and third sets that have a placebo.
+    placebo_left = ratio(placebo, triple_means(raw[:, :, None] + 0 * without_third))
+    return Refinement(
         difference=jackknife(pair_means(refined - raw), confidence, (-1.0, 1.0)),
         drop=jackknife(1 - share_left, confidence, (-np.inf, 1.0)),
+        taken=float(pair_means(taken(raw_rows, refined_rows, sets))[0]),
         size_matched=float(pair_means(matched)[0]),
         beyond_size=jackknife(pair_means(refined - matched), confidence, (-1.0, 1.0)),
+        placebo=jackknife(placebo, confidence, IOU_BOUNDS),
+        placebo_drop=float(1 - placebo_left[0]),
+        beyond_placebo=jackknife(triple_means(beyond_placebo), confidence, (-1.0, 1.0)),
     )
 
 
@@ -193,6 +248,10 @@ def estimate_rows(model: str, method: str, tables: Tables, measured: Measured) -
             row |= {column: estimate.value, f"{column}_low": estimate.low, f"{column}_high": estimate.high}
         row |= {"half_prompts": stage.half_prompts}
         row |= {"floor": stage.floor, "seeds_iou": stage.seeds, "seeds_shared_prompts": stage.seeds_shared_prompts}
-        row |= {"size_matched_iou": measured.size_matched if refined else NAN, "n_sets": len(tables.sets)}
-        rows.append(row)
-    return pd.DataFrame(rows)[COLUMNS]
+        rows.append(row | (_controls(measured.refinement) if refined else {}) | {"n_sets": len(tables.sets)})
+    return pd.DataFrame(rows).reindex(columns=COLUMNS)
+
+
+def _controls(of: Refinement) -> dict[str, float]:
+    placebo = {"placebo_iou": of.placebo.value, "placebo_low": of.placebo.low, "placebo_high": of.placebo.high}
+    return {"taken": of.taken, "size_matched_iou": of.size_matched, **placebo}

@@ -91,6 +91,22 @@ def pair_means(matrix: Float64[np.ndarray, "sets sets"]) -> Left:
     return ratio(np.append(0, -2 * of_set) + of_set.sum(), np.append(0, -2 * count) + count.sum())
 
 
+def triple_means(tensor: Float64[np.ndarray, "sets sets sets"]) -> Left:
+    """Mean over the defined triples of a pair of sets and a third one: of all sets, and without each.
+
+    `tensor[a, b, c]` is that of the pair (a, b), either way round, and c.
+    """
+    n_sets = len(tensor)
+    a, b, c = np.meshgrid(*(np.arange(n_sets),) * 3, indexing="ij")
+    defined = (a < b) & (c != a) & (c != b) & ~np.isnan(tensor)
+    values, members = tensor[defined], np.stack([of[defined] for of in (a, b, c)])
+    of_set, count = np.zeros(n_sets), np.zeros(n_sets)
+    for member in members:
+        np.add.at(of_set, member, values)
+        np.add.at(count, member, 1)
+    return ratio(np.append(0, -of_set) + values.sum(), np.append(0, -count) + len(values))
+
+
 def set_means(matrix: Float64[np.ndarray, "sets sets"]) -> Left:
     """Mean over the defined values of each set with itself: of all sets, and without each."""
     values = np.diagonal(matrix)

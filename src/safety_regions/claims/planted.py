@@ -8,6 +8,8 @@ for each element. a_i is uniform in common -+ spread: sets that are near to the 
 depend on each other. Truth is the mean over ever more sets of one model.
 """
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +20,7 @@ from safety_regions.claims.estimates import Tables
 from safety_regions.claims.jackknife import NAN, ratio
 from safety_regions.overlap.chance import chances, expected_growth, expected_pair
 
-GRID = (0.02, 0.05, 0.1)
+GRID = (0.02, 0.05, 0.1, 0.2)
 Q = 0.1
 
 
@@ -48,9 +50,13 @@ CONDITIONS = (*(("raw", "", q, NAN) for q in GRID), ("refined", "union", Q, Q))
 """Stage, utility, q and p."""
 
 
+MOST_WITH_CONTROLS = 20
+"""Sets up to which the tables of controls are made: of N sets there are N^3 / 2 pairs with a third one."""
+
+
 def draw(world: PlantedWorld, n_sets: int, seed: int) -> Tables:
     """Overlap tables and halves of `n_sets` sets: raw at every fraction of `GRID`, refined with one utility region at
-    `Q`.
+    `Q`; of up to `MOST_WITH_CONTROLS` sets the controls.
     """
     full, halves, utility = scores(world, n_sets, seed)
     inside = highest_range if world.ranges else top
@@ -64,6 +70,8 @@ def draw(world: PlantedWorld, n_sets: int, seed: int) -> Tables:
         replicates.append(compare(half_masks, hidden))
         nway.append(_grown(masks, hidden, names))
     half = np.repeat(["split0.0", "split0.1"], n_sets)
+    controls = n_sets <= MOST_WITH_CONTROLS
+    cut = {q: inside(full, q) for q in GRID}
     return Tables(
         pairs=_table(pairs, _ends("{}", names) | {"scope": "all", "unit": "all"}),
         nway=_table(nway, {}),
@@ -82,7 +90,34 @@ def draw(world: PlantedWorld, n_sets: int, seed: int) -> Tables:
         sets=names.tolist(),
         q=Q,
         p=Q,
+        levels=_levels(cut, names) if controls else pd.DataFrame(),
+        placebo=_placebo(cut, names) if controls else pd.DataFrame(),
     )
+
+
+def _levels(cut: Mapping[float, Bool[np.ndarray, "sets n"]], names: np.ndarray) -> pd.DataFrame:
+    """As `safety_regions.overlap.controls.level_table`, of regions by fraction."""
+    first, second = np.triu_indices(len(names), k=1)
+    blocks = []
+    for (q_a, at_a), (q_b, at_b) in itertools.product(cut.items(), repeat=2):
+        shared = (at_a.astype(np.float32) @ at_b.T.astype(np.float32))[first, second].astype(float)
+        sizes = {"size_a": at_a.sum(axis=1)[first], "size_b": at_b.sum(axis=1)[second]}
+        known = {"q_a": q_a, "q_b": q_b, "a": names[first], "b": names[second]}
+        union = sizes["size_a"] + sizes["size_b"] - shared
+        blocks.append(pd.DataFrame(known | sizes | {"iou": ratio(shared, union)}))
+    return pd.concat(blocks, ignore_index=True)
+
+
+def _placebo(cut: Mapping[float, Bool[np.ndarray, "sets n"]], names: np.ndarray) -> pd.DataFrame:
+    """As `safety_regions.overlap.controls.placebo_table` at `Q`, of regions by fraction."""
+    first, second = np.triu_indices(len(names), k=1)
+    blocks = []
+    for number, (p, at_p) in itertools.product(range(len(names)), cut.items()):
+        others = (first != number) & (second != number)
+        found = compare(cut[Q] & ~at_p[number], at_p[number][None])
+        known = {"q": Q, "p": p, "a": names[first], "b": names[second], "removed": names[number]}
+        blocks.append(pd.DataFrame(known | found)[others])
+    return pd.concat(blocks, ignore_index=True)
 
 
 def _ends(column: str, names: np.ndarray) -> dict[str, np.ndarray]:

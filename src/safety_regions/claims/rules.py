@@ -69,7 +69,8 @@ def drops_when_refined(evidence: Evidence) -> Outcome:
     """1 - refined / raw > drop, and refined - raw < 0."""
     if not evidence.is_compared("refined"):
         return NOT_REFINED
-    outcome, difference = against(evidence.measured.drop, evidence.lines.drop, above=True), evidence.measured.difference
+    difference = evidence.measured.refinement.difference
+    outcome = against(evidence.measured.refinement.drop, evidence.lines.drop, above=True)
     if outcome.decision == HOLDS and not difference.high < 0:
         reason = f"The interval {interval(difference)} of the difference reaches zero."
         return replace(outcome, decision=UNDECIDED, reason=reason)
@@ -82,7 +83,23 @@ def not_size_alone(evidence: Evidence) -> Outcome:
         return Outcome(NOT_APPLICABLE, "The method's regions are as large at every fraction: none is cut to a size.")
     if not evidence.is_compared("refined"):
         return NOT_REFINED
-    return against(evidence.measured.beyond_size, -evidence.lines.margin, above=False)
+    return against(evidence.measured.refinement.beyond_size, -evidence.lines.margin, above=False)
+
+
+def beyond_placebo(evidence: Evidence) -> Outcome:
+    """Refined - placebo < -margin."""
+    if not evidence.tables.sizes_vary:
+        return Outcome(NOT_APPLICABLE, "The method's regions are as large at every fraction: none takes out as much.")
+    if not evidence.is_compared("refined"):
+        return NOT_REFINED
+    if evidence.tables.placebo.empty:
+        return Outcome(NOT_RUN, "No third safety set was taken out of two.")
+    found = evidence.measured.refinement
+    outcome = against(found.beyond_placebo, -evidence.lines.margin, above=False)
+    if math.isnan(found.placebo.value):
+        return replace(outcome, reason="No third safety set takes out as much as refinement does.")
+    reason = f"{outcome.reason} Refinement takes out {found.taken:.2f} of the regions; without as much of a third set:"
+    return replace(outcome, reason=f"{reason} IoU {found.placebo.value:.2f}.")
 
 
 def beyond_noise(evidence: Evidence) -> Outcome:
@@ -172,6 +189,7 @@ TESTS: Mapping[str, Callable[[Evidence], Outcome]] = {
         at_most_moderate,
         drops_when_refined,
         not_size_alone,
+        beyond_placebo,
         beyond_noise,
         nothing_common,
         follows_response,

@@ -18,6 +18,7 @@ TABLES = {
     "prompt_overlap": ("prompt_overlap",),
     "estimates": ("overlap", "replicates"),
     "ceiling": ("overlap", "replicates"),
+    "drop": ("overlap",),
     "responses": ("overlap", "replicates"),
     "confounds": ("overlap", "prompt_overlap"),
     "confounds_pairs": ("overlap", "prompt_overlap"),

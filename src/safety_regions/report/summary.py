@@ -16,6 +16,7 @@ LEGEND = (
     "`without.csv` without each set; "
     "`estimates.csv` and",
     "`ceiling.*` IoU between chance and noise, with intervals; "
+    "`drop.*` what refinement takes away at every p; "
     "`confounds.csv` and `confounds_pairs.*` what else IoU goes with;",
     "`responses.*` the same prompts with other responses. `headline.*` all models and methods at a glance;",
     "`<model>.<method>.iou_matrix.*` every pair of sets; `iou_threshold.*` IoU against the fraction; "
@@ -36,7 +37,8 @@ PLACE = (
     "many prompts. Halves have fewer prompts than sets, so the IoU may be above the ceiling. "
     "Place: where between lies from 0 (chance) to 1 (ceiling); the fewer the prompts, the nearer to 1. "
     "Unlimited: the IoU between sets that unlimited prompts would give. "
-    "In brackets 95% intervals over the sets. Size-matched: raw IoU of regions as small as the refined ones."
+    "In brackets 95% intervals over the sets. Size-matched: raw IoU of regions as small as the refined ones. "
+    "Placebo: IoU without as much of a third safety set."
 )
 LACKING = (
     "**Warning.** These regions hold so many elements fewer than their fraction asks for. "

@@ -71,9 +71,9 @@ def estimates_table(estimates: pd.DataFrame) -> Table:
             WithInterval(*(row[f"{name}{end}"] for end in ("", "_low", "_high")))
             for name in ("iou", "between", "ceiling", "place", "unlimited")
         )
-        seeds, size_matched = row["seeds_iou"], row["size_matched_iou"]
+        controls = (row["seeds_iou"], row["size_matched_iou"], row["placebo_iou"])
         halves = [row["half_prompts"], between, ceiling, place, place]
-        rows.append([*_about(row), iou, row["floor"], *halves, unlimited, seeds, size_matched, row["n_sets"]])
+        rows.append([*_about(row), iou, row["floor"], *halves, unlimited, *controls, row["n_sets"]])
     columns = (
         *ABOUT,
         Column(INTERVAL, "IoU between sets", "IoU"),
@@ -86,6 +86,7 @@ def estimates_table(estimates: pd.DataFrame) -> Table:
         Column(INTERVAL, "unlimited prompts", "unlimited"),
         Column(NUMBER, "IoU of two seeds"),
         Column(NUMBER, "raw IoU at that size", "size-matched IoU"),
+        Column(NUMBER, "without as much of a third safety set", "placebo IoU"),
         Column(NUMBER, "sets"),
     )
     caption = (

@@ -21,6 +21,7 @@ from safety_regions.planning.recipes.report import ReportRecipe
 from safety_regions.report.dvc_metrics import write_metrics
 from safety_regions.report.figures.ceiling import write_ceiling
 from safety_regions.report.figures.confounds import pair_rows, write_confounds
+from safety_regions.report.figures.drop import write_drop
 from safety_regions.report.figures.evaluate import write_evaluation
 from safety_regions.report.figures.headline import write_headline
 from safety_regions.report.figures.responses import write_responses
@@ -105,6 +106,7 @@ def _write_assessment(gathered: Gathered, assessment: Assessment, output: Path) 
     write_csv(without_table(assessment.verdicts), output / "without.csv")
     write_csv(assessment.estimates, output / "estimates.csv")
     write_ceiling(assessment.estimates, config, output)
+    write_drop(assessment.drops, config, output)
     write_csv(assessment.confounds, output / "confounds.csv")
     write_confounds(_confounded(gathered), assessment.confounds, config, output)
     if len(assessment.responses):
