@@ -58,7 +58,13 @@ def draw_drop(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
 
 def _draw_panel(axis: Axes, rows: pd.DataFrame, config: dict[str, Any]) -> None:
     p = rows["p"].to_numpy(float)
+    # A grid may be of one fraction alone.
+    ends = sorted({*p, config["thresholds"]["p"]})
     axis.set_xscale("log")
+    axis.set_xlim(0.8 * ends[0], 1.25 * ends[-1])
+    axis.xaxis.set_minor_locator(NullLocator())
+    ticks = sorted({ends[0], config["thresholds"]["p"], ends[-1]})
+    axis.set_xticks(ticks, [percent(tick) for tick in ticks])
     axis.axvline(config["thresholds"]["p"], color="0.8", linewidth=0.8, zorder=0)
     axis.axhline(Claims.model_validate(config.get("claims", {})).drop, color="0.8", linewidth=0.8, zorder=0)
     axis.fill_between(p, rows["drop_low"], rows["drop_high"], color=AFTER, alpha=0.2, linewidth=0)
@@ -69,10 +75,4 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, config: dict[str, Any]) -> None:
     if not rows["drop"].notna().any():
         axis.text(0.5, 0.5, UNDEFINED, transform=axis.transAxes, ha="center", va="center")
     axis.set_ylim(-0.1, 1)
-    # The smallest and the largest p and that of the headline: a grid may be of one fraction alone.
-    ends = sorted({p.min(), p.max(), config["thresholds"]["p"]}) if len(p) else []
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_xticks(ends, [percent(end) for end in ends])
-    if ends:
-        axis.set_xlim(0.8 * ends[0], 1.25 * ends[-1])
     axis.grid(axis="y")
