@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from safety_regions.claims.catalogue import CATALOGUE
-from safety_regions.claims.estimates import Tables, measure
+from safety_regions.claims.estimates import Measured, Tables, measure
 from safety_regions.claims.jackknife import Estimate
 from safety_regions.claims.planted import PlantedWorld, draw
 from safety_regions.claims.refusals import difference_interval, matters, wilson
 from safety_regions.claims.responses import compared, response_rows
+from safety_regions.claims.rows import at
 from safety_regions.claims.rules import (
     TESTS,
     Evidence,
@@ -20,7 +21,7 @@ from safety_regions.claims.rules import (
     follows_response,
     nothing_common,
 )
-from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, against
+from safety_regions.claims.verdict import FAILS, HOLDS, NOT_RUN, UNDECIDED, against
 from safety_regions.config.claims import Claims
 
 LINES = Claims()
@@ -36,6 +37,10 @@ def empty(**tables: pd.DataFrame) -> Tables:
     return replace(
         Tables(draw(PlantedWorld(), 3, 0).pairs[:0], NOTHING, NOTHING, NOTHING, ["a", "b", "c"], 0.1, 0.1), **tables
     )
+
+
+def with_difference(measured: Measured, difference: Estimate) -> Measured:
+    return replace(measured, refinement=replace(measured.refinement, difference=difference))
 
 
 def test_every_claim_has_a_test_and_thresholds_of_the_configuration():
@@ -69,10 +74,10 @@ def test_a_number_without_an_interval_is_undecided_and_says_why():
     assert outcome.reason == "No interval: without one of the 3 sets it is undefined."
 
 
-def test_without_evidence_every_claim_is_undecided_and_says_so():
+def test_without_evidence_no_claim_was_run_and_each_says_so():
     for claim, test in TESTS.items():
         outcome = test(evidence(empty()))
-        assert outcome.decision == UNDECIDED, claim
+        assert outcome.decision == NOT_RUN, claim
         assert np.isnan(outcome.effect)
         assert outcome.reason
 
@@ -91,8 +96,9 @@ def test_without_evidence_every_claim_is_undecided_and_says_so():
         ("not_size_alone", PlantedWorld(common=0.9, spread=0.05, utility=0.95, noise=0.5), {}, HOLDS),
         ("not_size_alone", PlantedWorld(utility=0.0), {"margin": 0.05}, FAILS),
         ("beyond_noise", PlantedWorld(), {}, HOLDS),
-        ("beyond_noise", PlantedWorld(common=1.0, spread=0.0), {"same": 0.8}, FAILS),
-        ("nothing_common", PlantedWorld(), {}, HOLDS),
+        ("beyond_noise", PlantedWorld(common=1.0, spread=0.0, noise=0.5), {"same": 0.8, "margin": 0.05}, FAILS),
+        ("nothing_common", PlantedWorld(common=0.0, spread=0.0, n_elements=300), {}, HOLDS),
+        ("nothing_common", PlantedWorld(common=0.9, spread=0.0), {}, FAILS),
     ],
 )
 def test_far_from_the_threshold_claims_are_decided(claim, world, lines, decision):
@@ -102,30 +108,72 @@ def test_far_from_the_threshold_claims_are_decided(claim, world, lines, decision
 
 def test_near_the_threshold_they_are_not():
     worlds = [draw(PlantedWorld(), 5, seed) for seed in range(5)]
-    decisions = [TESTS["beyond_noise"](evidence(world, same=0.39)).decision for world in worlds]
+    decisions = [TESTS["beyond_noise"](evidence(world, margin=0.2)).decision for world in worlds]
     assert decisions.count(UNDECIDED) >= 4, decisions
+
+
+def test_few_prompts_do_not_make_sets_the_same():
+    """Their halves are next to as alike as those of one set, but with more prompts they need not be."""
+    outcome = TESTS["beyond_noise"](evidence(draw(PlantedWorld(noise=6.0, n_elements=4000), 8, 0), margin=0.1))
+    assert outcome.decision == UNDECIDED
+    assert outcome.high < 0.1
+    assert outcome.reason.startswith("From 16 prompts sets are as alike as halves")
 
 
 def test_a_drop_needs_a_difference_below_zero_too():
     sure = evidence(draw(PlantedWorld(utility=0.95), 8, 0))
-    unsure = replace(sure.measured, difference=Estimate(-0.1, -0.3, 0.1, 8))
+    unsure = with_difference(sure.measured, Estimate(-0.1, -0.3, 0.1, 8))
     assert drops_when_refined(sure).decision == HOLDS
     assert drops_when_refined(replace(sure, measured=unsure)).decision == UNDECIDED
 
 
+def kept_by(*kept: float, chance: float = 0.05, union: int = 100, stage: str = "refined") -> pd.DataFrame:
+    """Rows of the growing overlap of sets a, b, c, ... of which each keeps so much of what all others share."""
+    names = list("abcdefgh"[: len(kept)])
+    of = AT | ({"stage": "raw", "utility": "", "p": np.nan} if stage == "raw" else {})
+    rows = []
+    for number, (name, share) in enumerate(zip(names, kept, strict=True)):
+        order = [other for other in names if other != name] + [name]
+        for n in range(2, len(names) + 1):
+            is_last = n == len(names)
+            both = {"intersection": 40 * (share if is_last else 1), "floor_intersection": chance if is_last else 1.0}
+            rows.append({**of, "order": number, "n": n, "added": order[n - 1], "union": union, "iou": 0.1, **both})
+    return pd.DataFrame(rows)
+
+
 @pytest.mark.parametrize(
-    ("iou", "decision"),
+    ("table", "decision", "effect"),
     [
-        ([0.5, 0.2, 0.05], HOLDS),
-        ([0.5, 0.4, 0.39], FAILS),
-        ([0.5, 0.4, 0.2], UNDECIDED),
-        ([np.nan] * 3, UNDECIDED),
-        ([0.4], UNDECIDED),
+        (kept_by(0.8, 0.85, 0.9, chance=0.05), FAILS, 0.8),
+        (kept_by(0.1, 0.15, 0.2), HOLDS, 0.1),
+        (kept_by(0.2, 0.5, 0.8), UNDECIDED, 0.45),
+        # What regions share by chance is not common.
+        (kept_by(0.8, 0.85, 0.9, chance=0.75), HOLDS, 0.1),
+        # The line itself is on neither side.
+        (kept_by(0.55, 0.55, 0.55, chance=0.05), UNDECIDED, 0.5),
+        (kept_by(0.8, 0.8, union=100), UNDECIDED, np.nan),
+        (kept_by(0.0, 0.0, 0.0).assign(intersection=0), HOLDS, 0.0),
+        (kept_by(0.0, 0.0, 0.0, union=0).assign(intersection=0), UNDECIDED, np.nan),
     ],
 )
-def test_what_is_common_to_all_sets_must_be_small_or_settled(iou, decision):
-    rows = [{**AT, "order": 0, "n": n, "iou": value} for n, value in enumerate(iou, 2)]
-    assert nothing_common(evidence(empty(nway=pd.DataFrame(rows)))).decision == decision
+def test_what_is_common_is_what_each_set_keeps_of_that_of_all_others(table, decision, effect):
+    outcome = nothing_common(evidence(empty(nway=table)))
+    assert (outcome.decision, outcome.effect) == (decision, pytest.approx(effect, nan_ok=True))
+
+
+def test_the_sets_that_keep_least_and_most_are_named():
+    found = nothing_common(evidence(empty(nway=kept_by(0.8, 0.95, 0.85))))
+    assert found.reason.endswith("keep least and most: a 0.80, b 0.95. IoU of all: 0.10.")
+
+
+@pytest.mark.parametrize("n_sets", [5, 10, 20])
+def test_with_ever_more_sets_a_core_stays_a_core(n_sets):
+    """The IoU of all sets falls below any line, and says so only of their number."""
+    tables = draw(PlantedWorld(common=0.9, spread=0.0, noise=0.5, n_elements=20_000), n_sets, 0)
+    outcome = nothing_common(evidence(tables))
+    assert outcome.decision == FAILS
+    whole = at(tables.nway, "refined", tables.q, tables.p)
+    assert (whole["iou"][whole["n"] == n_sets].mean() < 0.2) == (n_sets > 5)
 
 
 def controls(same_response: list[float], same_prompts: list[float]) -> pd.DataFrame:
@@ -353,55 +401,26 @@ def test_an_overlap_that_is_not_known_is_called_nothing():
 @pytest.mark.parametrize(("high", "verdict"), [(-0.01, HOLDS), (0.0, UNDECIDED)])
 def test_a_drop_whose_difference_may_be_zero_is_left_open(high, verdict):
     of = evidence(draw(PlantedWorld(utility=0.95), 8, 0))
-    of = replace(of, measured=replace(of.measured, difference=Estimate(-0.1, -0.3, high, 8)))
+    of = replace(of, measured=with_difference(of.measured, Estimate(-0.1, -0.3, high, 8)))
     assert drops_when_refined(of).decision == verdict
 
 
 def test_a_difference_below_zero_makes_no_drop_of_what_is_none():
     of = evidence(draw(PlantedWorld(utility=0.0), 8, 0))
     for high in (-0.01, 0.1):
-        unsure = replace(of, measured=replace(of.measured, difference=Estimate(-0.1, -0.3, high, 8)))
+        unsure = replace(of, measured=with_difference(of.measured, Estimate(-0.1, -0.3, high, 8)))
         assert drops_when_refined(unsure).decision == FAILS
 
 
-def grown(orders: list[list[float]], stage: str = "refined") -> pd.DataFrame:
-    """Rows of the growing overlap, one list for each order, from two sets on."""
-    of = AT | ({"stage": "raw", "utility": "", "p": np.nan} if stage == "raw" else {})
-    rows = [{**of, "order": i, "n": n, "iou": v} for i, order in enumerate(orders) for n, v in enumerate(order, 2)]
-    return pd.DataFrame(rows)
-
-
-@pytest.mark.parametrize(
-    ("orders", "lines", "verdict", "effect"),
-    [
-        # The line itself is not below it, and a loss of just the line's share has not settled.
-        ([[0.5, 0.125]], {"common": 0.125}, UNDECIDED, 0.125),
-        ([[0.5, 0.375]], {"settled": 0.25}, UNDECIDED, 0.375),
-        ([[0.5, 0.375]], {"settled": 0.2500001}, FAILS, 0.375),
-        # Means over the orders, whatever a single one says.
-        ([[0.5, 0.02], [0.5, 0.48]], {}, UNDECIDED, 0.25),
-        ([[0.25, 0.25], [0.25, 0.25]], {}, FAILS, 0.25),
-        # Against the mean of one set fewer, not of two.
-        ([[1.0, 0.26, 0.25]], {}, FAILS, 0.25),
-        ([[0.25, 0.5, 0.25]], {}, UNDECIDED, 0.25),
-        # From nothing nothing can fall.
-        ([[0.0, 0.25]], {}, UNDECIDED, 0.25),
-    ],
-)
-def test_what_is_common_to_all_sets_is_the_last_mean_over_orders(orders, lines, verdict, effect):
-    found = nothing_common(evidence(empty(nway=grown(orders)), **lines))
-    assert (found.decision, found.effect) == (verdict, pytest.approx(effect))
-
-
 def test_what_raw_regions_have_in_common_says_nothing_of_refined_ones():
-    table = pd.concat([grown([[0.5, 0.45]]), grown([[0.5, 0.01]], "raw")], ignore_index=True)
-    assert nothing_common(evidence(empty(nway=table))).effect == 0.45
+    table = pd.concat([kept_by(0.4, 0.4, 0.4), kept_by(0.1, 0.1, 0.1, stage="raw")], ignore_index=True)
+    assert nothing_common(evidence(empty(nway=table))).effect == pytest.approx(0.35)
 
 
 @pytest.mark.parametrize("outside", [{"q": 0.2}, {"p": 0.2}, {"utility": "u"}, {"stage": "raw", "utility": ""}])
 def test_a_claim_looks_at_the_fractions_and_the_union_of_the_run(outside):
-    table = pd.concat([grown([[0.5, 0.45]]), grown([[0.01, 0.01]]).assign(**outside)], ignore_index=True)
-    assert nothing_common(evidence(empty(nway=table))).effect == 0.45
+    table = pd.concat([kept_by(0.4, 0.4, 0.4), kept_by(0.1, 0.1, 0.1).assign(**outside)], ignore_index=True)
+    assert nothing_common(evidence(empty(nway=table))).effect == pytest.approx(0.35)
 
 
 @pytest.mark.parametrize("at", ["low", "high"])
@@ -424,3 +443,9 @@ def test_every_intact_model_must_refuse(row):
 def test_the_ranges_of_both_kinds_of_pairs_are_told():
     found = follows_response(evidence(empty(replicates=controls([0.6, 0.6], [0.4, 0.5]))))
     assert found.reason == "Same response: 0.60; same prompts: 0.40 to 0.50."
+    neither = controls([0.6, 0.6], [0.4, 0.5]).iloc[[0]].assign(variant_b="template1", iou=0.44)
+    with_neither = pd.concat([controls([0.6, 0.6], [0.4, 0.5]), neither], ignore_index=True)
+    found = follows_response(evidence(empty(replicates=with_neither)))
+    assert found.reason.endswith(
+        "Beside other prompts with other responses (0.440) the same response adds 0.160, the same prompts 0.010."
+    )

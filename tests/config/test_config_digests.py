@@ -165,7 +165,6 @@ RULES = {
     "claims.drop": Rule("report", (0.3,), ONLY_A_VERDICT),
     "claims.same": Rule("report", (0.8,), ONLY_A_VERDICT),
     "claims.common": Rule("report", (0.2,), ONLY_A_VERDICT),
-    "claims.settled": Rule("report", (0.1,), ONLY_A_VERDICT),
     "claims.refuses": Rule("report", (0.6,), ONLY_A_VERDICT),
     "claims.broken": Rule("report", (20.0,), ONLY_A_VERDICT),
     "machine.device": Rule("", why=SAYS_NOTHING_OF_RESULTS),

@@ -10,6 +10,7 @@ import pytest
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.errors import UserError
+from safety_regions.overlap.controls import level_table, placebo_table, taken_out
 from safety_regions.overlap.counts import UNION, count, sample_orders
 from safety_regions.overlap.tables import nway_table, pair_table, size_table
 from safety_regions.planning.recipes.tables import OverlapRecipe
@@ -108,6 +109,45 @@ def test_nway_table_equals_python_sets(tables):
         assert row.added == names[-1]
 
 
+def test_what_random_regions_share_stands_beside_what_real_ones_do(tables):
+    """Raw: of each matrix the product of the shares that the regions hold, times its elements."""
+    counts, safety_levels, _ = tables
+    for row in nway_table(counts).query("stage == 'raw'").itertuples():
+        regions = [members(safety_levels[counts.safety[i]], row.q) for i in counts.orders[row.order][: row.n]]
+        expected = 0.0
+        for name, (height, width) in SHAPES.items():
+            shares = [sum(element[0] == name for element in region) / (height * width) for region in regions]
+            expected += height * width * np.prod(shares)
+        assert row.floor_intersection == pytest.approx(expected)
+
+
+def controls(folder):
+    """Counts for the tables of controls of three random sets, and their levels."""
+    safety, levels = random_regions(folder, ["a", "b", "c"])
+    return count(safety, safety, p=0.1, orders=[], removals=taken_out(list(safety), GRID)), levels
+
+
+def test_level_table_equals_python_sets_at_every_two_fractions(tmp_path):
+    counts, levels = controls(tmp_path)
+    table = level_table(counts)
+    assert len(table) == 3 * len(GRID) ** 2 and not table.duplicated(["a", "b", "q_a", "q_b"]).any()
+    for row in table.itertuples():
+        a, b = members(levels[row.a], row.q_a), members(levels[row.b], row.q_b)
+        assert (row.size_a, row.size_b, row.intersection, row.union) == (len(a), len(b), len(a & b), len(a | b))
+        assert row.iou == pytest.approx(len(a & b) / len(a | b))
+
+
+def test_placebo_table_equals_python_sets_for_every_third_set(tmp_path):
+    counts, levels = controls(tmp_path)
+    table = placebo_table(counts)
+    assert len(table) == 3 * len(GRID) ** 2 and not table.duplicated(["a", "b", "removed", "q", "p"]).any()
+    for row in table.itertuples():
+        assert {row.a, row.b, row.removed} == {"a", "b", "c"}
+        a, b = (members(levels[name], row.q) - members(levels[row.removed], row.p) for name in (row.a, row.b))
+        assert (row.size_a, row.size_b, row.intersection, row.union) == (len(a), len(b), len(a & b), len(a | b))
+        assert row.iou == pytest.approx(len(a & b) / len(a | b) if a | b else np.nan, nan_ok=True)
+
+
 def test_two_way_nway_equals_the_pair(tables):
     counts = tables[0]
     pairs = pair_table(counts, p=0.1).query("scope == 'all' and stage == 'raw'")
@@ -186,6 +226,7 @@ def test_orders_are_distinct_permutations(n_sets, n_orders, expected):
     assert len(orders) == len({tuple(o) for o in orders}) == expected
     assert all(sorted(o) == list(range(n_sets)) for o in orders)
     assert orders == sample_orders(n_sets, n_orders, seed=0)
+    assert len({order[-1] for order in orders}) == min(n_sets, n_orders)
 
 
 def layer_region(path, inside, n_layers):
@@ -234,10 +275,13 @@ def test_tables_and_figures_are_made_without_torch():
     """To import it takes longer than a table does."""
     code = """
 import sys
-import safety_regions.steps.across, safety_regions.steps.draw_figures, safety_regions.steps.overlap
+import safety_regions.steps.across, safety_regions.steps.overlap
 print([m for m in ("torch", "transformers", "datasets", "scipy") if m in sys.modules])
+import safety_regions.steps.draw_figures
+print([m for m in ("torch", "transformers", "datasets", "scipy.stats", "scipy.cluster") if m in sys.modules])
 """
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n[]\n"
 
 
 def test_another_seed_gives_other_orders_behind_the_listed_one():

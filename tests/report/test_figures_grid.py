@@ -145,3 +145,13 @@ def test_growth_with_the_last_set_is_said_for_both_stages_with_that_of_chance():
     last = table[(table["n"] == 4) & (table["stage"] == "raw")].iloc[0]
     assert f"Set 4 adds {100 * last['union_change']:.2g}% (chance {100 * last['floor_union_change']:.2g}%)" in text
     assert any("(chance –)" in word for word in text)
+
+
+def test_the_curve_that_pairs_predict_begins_at_two_sets_and_falls():
+    context, tables = make_context(5), make_tables(5, 0.6, 0.2)
+    table = nway_table(tables["nway"], tables["sizes"], context)
+    for _, of in table.groupby("stage"):
+        predicted = of.set_index("n")["pairs_predict"]
+        assert np.isnan(predicted[1])
+        assert predicted[2] == pytest.approx(of.set_index("n")["iou"][2], abs=1e-6)
+        assert (predicted[2:].diff().dropna() < 0).all()

@@ -9,9 +9,10 @@ from figure_tables import CONFIG, words
 from matplotlib.colors import to_hex
 
 from safety_regions.claims.catalogue import Claim
+from safety_regions.claims.drop_curve import COLUMNS as DROP_COLUMNS
 from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, Outcome, Verdict
 from safety_regions.files import sha256_of_file
-from safety_regions.report.figures import ceiling, confounds, responses, verdicts
+from safety_regions.report.figures import ceiling, confounds, drop, responses, verdicts
 from safety_regions.report.figures.style import COLOURS
 
 MODELS, METHODS, STAGES = ("tiny", "small-model"), ("snip", "wanda"), ("raw", "refined")
@@ -27,6 +28,7 @@ def make_estimates() -> pd.DataFrame:
         row |= {"between": iou - 0.02, "between_low": iou - 0.12, "between_high": iou + 0.08}
         row |= {"iou": iou, "iou_low": iou - 0.1, "iou_high": iou + 0.1, "size_matched_iou": 0.35}
         row |= {"ceiling": top, "ceiling_low": top - 0.05, "ceiling_high": top + 0.05}
+        row |= {"unlimited": iou + 0.02, "unlimited_low": iou - 0.1, "unlimited_high": iou + 0.1, "half_prompts": 16.0}
         rows.append(row | {"place": 0.5, "place_low": 0.3, "place_high": 0.8, "seeds_iou": 0.8})
     return pd.DataFrame(rows)
 
@@ -58,6 +60,12 @@ def make_responses() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "method", "stage", "comparison", "iou", "floor", "n_pairs"])
 
 
+def make_drops() -> pd.DataFrame:
+    about = dict.fromkeys((model, method) for model, method, _ in KEYS)
+    rows = [(*key, 0.05, p, 0.3, 5 * p, 4 * p, 6 * p, 0.2) for key in about for p in (0.01, 0.05)]
+    return pd.DataFrame(rows, columns=DROP_COLUMNS)
+
+
 CLAIMS = [Claim(f"c{n}", "", f"Claim {n} of the study.", "abstract", "t", (), "IoU") for n in range(3)]
 OUTCOMES = [Outcome(HOLDS, "So.", 0.4, 0.2, 0.6), Outcome(FAILS, "So.", -0.001, -0.2, 0.1), Outcome(UNDECIDED, "So.")]
 
@@ -75,6 +83,7 @@ WRITERS = {
     "ceiling": lambda out: ceiling.write_ceiling(make_estimates(), CONFIG, out),
     "confounds_pairs": lambda out: confounds.write_confounds(make_pairs(), make_tests(), CONFIG, out),
     "responses": lambda out: responses.write_responses(make_responses(), make_estimates(), CONFIG, out),
+    "drop": lambda out: drop.write_drop(make_drops(), CONFIG, out),
     "verdicts": lambda out: verdicts.write_verdicts(make_verdicts(), CONFIG, out),
 }
 
@@ -94,6 +103,7 @@ def test_written_twice_they_have_the_same_bytes_and_the_numbers_drawn_beside_the
 @pytest.mark.parametrize("rows", ["none", "one method", "no numbers"])
 def test_few_rows_and_no_numbers_are_drawn_without_complaint(rows):
     tables = [make_estimates(), make_pairs(), make_tests(), make_responses(), verdicts.verdict_table(make_verdicts())]
+    tables.append(make_drops())
     if rows == "no numbers":
         numbers = [
             "value",
@@ -108,6 +118,8 @@ def test_few_rows_and_no_numbers_are_drawn_without_complaint(rows):
             "p_value",
             "effect",
             "low",
+            "drop",
+            "placebo_drop",
         ]
         tables = [table.assign(**{name: NAN for name in numbers if name in table}) for table in tables]
     else:
@@ -115,12 +127,13 @@ def test_few_rows_and_no_numbers_are_drawn_without_complaint(rows):
             table[(table["model"] == "tiny") & (table["method"] == ("snip" if rows == "one method" else ""))]
             for table in tables
         ]
-    estimates, pairs, tests, given, found = tables
+    estimates, pairs, tests, given, found, drops = tables
     for figure in (
         ceiling.draw_ceiling(estimates, CONFIG),
         confounds.draw_confounds(pairs, tests, CONFIG),
         responses.draw_responses(responses.responses_table(given, estimates), CONFIG),
         verdicts.draw_verdicts(found, CONFIG),
+        drop.draw_drop(drops, CONFIG),
     ):
         figure.draw_without_rendering()
         text = " ".join(" ".join(words(figure)).split())
@@ -205,10 +218,23 @@ def test_responses_begin_with_what_overlaps_most_and_end_with_two_halves():
         "Other prompts,\nsame responses",
         "Same prompts,\nother responses",
         "Two halves of one set,\nown responses",
+        "Halves of other sets,\nown responses",
     ]
     drawn = points(figure.axes[0], "raw", "o")
     ceilings = table[(table["method"] == "snip") & (table["stage"] == "raw")]["ceiling"].unique()
-    assert sorted(drawn) == sorted([(0.6, -0.17), (0.2, 0.83)] * 2 + [(value, 1.83) for value in ceilings])
+    between = table[(table["method"] == "snip") & (table["stage"] == "raw")]["between"].unique()
+    halves = [(value, 1.83) for value in ceilings] + [(value, 2.83) for value in between]
+    assert sorted(drawn) == sorted([(0.6, -0.17), (0.2, 0.83)] * 2 + halves)
+
+
+def test_the_set_that_moves_a_verdict_most_stands_beside_it():
+    fewer = {"x": Outcome(HOLDS, "So.", 0.35), "y": Outcome(UNDECIDED, "So.", 0.1), "z": Outcome(FAILS, "So.")}
+    verdict = replace(make_verdicts()[0], without=fewer, p_holm=0.04, p_bh=0.02)
+    row = verdicts.verdict_table([verdict]).iloc[0]
+    assert row[["moved_by", "effect_without", "verdict_without"]].tolist() == ["y", 0.1, UNDECIDED]
+    assert row[["p_holm", "p_bh"]].tolist() == [0.04, 0.02]
+    assert verdicts.without_table([verdict])["without"].tolist() == ["x", "y", "z"]
+    assert verdicts.without_table(make_verdicts()).empty
 
 
 def test_verdicts_have_mark_word_effect_and_interval_and_marks_alone_when_many():

@@ -41,12 +41,16 @@ def test_estimates_have_intervals_and_a_bar_on_the_page_alone():
     table = estimates_table(make_tables().estimates)
     interval, place = "0.500 [0.500, 0.500]", "−0.100 [−0.100, −0.100]"
     about = ["tiny-llama", "snip", "before"]
-    ceiling = "0.900 [0.900, 0.900]"
-    assert table.cells() == [[*about, interval, "0.026", ceiling, place, Bar(0, 0, 0), "0.800", "", "4"]]
+    between, ceiling, unlimited = (f"{value} [{value}, {value}]" for value in ("0.400", "0.900", "0.600"))
+    assert table.cells() == [
+        [*about, interval, "0.026", "16", between, ceiling, place, Bar(0, 0, 0), unlimited, "0.800", "", "", "4"]
+    ]
     assert table.markdown() == [
-        "| model | method | stage | IoU | ceiling | place | size-matched IoU |",
-        "|---|---|---|---|---|---|---|",
-        "| tiny-llama | snip | raw | 0.500 (0.500 to 0.500) | 0.900 (0.900 to 0.900) | -0.100 (-0.100 to -0.100) | – |",
+        "| model | method | stage | IoU | prompts of a half | between | ceiling | place | unlimited "
+        "| size-matched IoU | placebo IoU |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| tiny-llama | snip | raw | 0.500 (0.500 to 0.500) | 16 | 0.400 (0.400 to 0.400) | 0.900 (0.900 to 0.900) "
+        "| -0.100 (-0.100 to -0.100) | 0.600 (0.600 to 0.600) | – | – |",
     ]
 
 

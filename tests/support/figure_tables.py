@@ -70,9 +70,11 @@ def make_tables(sets: int, iou: float, refined: float, layers: int = 4, empty: i
                         "order": order,
                         "n": n,
                         "added": added,
+                        "intersection": round(value * union),
                         "union": union,
                         "iou": value,
                         "floor_iou": floor ** (n - 1),
+                        "floor_intersection": union * floor ** (n - 1),
                     }
                 )
         for layer, module, name in ((x, m, name) for x in range(layers) for m in KINDS for name in names):
@@ -103,7 +105,8 @@ def make_tables(sets: int, iou: float, refined: float, layers: int = 4, empty: i
                 "n_elements": ELEMENTS,
             }
         )
-    return {"pairs": pd.DataFrame(pairs), "nway": pd.DataFrame(nway), "sizes": pd.DataFrame(sizes)}
+    tables = {"pairs": pairs, "nway": nway, "sizes": sizes, "levels": [], "placebo": []}
+    return {name: pd.DataFrame(rows) for name, rows in tables.items()}
 
 
 def make_headline(models: int = 4) -> pd.DataFrame:

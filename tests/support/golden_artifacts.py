@@ -37,7 +37,7 @@ from safety_regions import files
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.claims.planted import GRID as PLANTED_GRID
-from safety_regions.claims.planted import PlantedWorld, draw
+from safety_regions.claims.planted import PlantedWorld, Q, draw
 from safety_regions.config.datasets import DatasetSpec
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.models import ModelSpec
@@ -603,7 +603,7 @@ MODELS, METHODS, N_SETS = ("tiny", "small-model"), ("snip", "safelayer"), 4
 def make_report() -> None:
     """A report of two models and two methods with every kind of part."""
     sets = [f"set{i}" for i in range(N_SETS)]
-    q = PLANTED_GRID[-1]
+    q = Q
     config = {
         "name": "golden",
         "models": list(MODELS),
@@ -644,6 +644,8 @@ def write_parts(sets: list[str], q: float) -> dict[str, Path]:
         table = drawn.pairs.assign(overlap_coefficient=2 * drawn.pairs["iou"] / (1 + drawn.pairs["iou"]))
         table.round(4).to_parquet(Path("in/overlap", name, "pairs.parquet"))
         drawn.nway.assign(floor_iou=0.001).round(4).to_parquet(Path("in/overlap", name, "nway.parquet"))
+        for control in ("levels", "placebo"):
+            getattr(drawn, control).round(4).to_parquet(Path("in/overlap", name, f"{control}.parquet"))
         facts = {of: FACTS | {"share_refused": 0.25 * i, "n_samples": 8 - i} for i, of in enumerate([*sets, "chores"])}
         receipt_for(Path("in/overlap", name), sets=facts)
         write_replicates(drawn.replicates.round(4), Path("in/replicates", name))

@@ -4,7 +4,7 @@ import base64
 import itertools
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,8 @@ def make_verdicts() -> list[Verdict]:
     for claim, model, method in itertools.product((LITTLE, DROP), MODELS, METHODS):
         decision = HOLDS if claim is LITTLE else next(decisions)
         outcome = Outcome(decision, f"{HOSTILE} of {model}, {method}", effect=0.25, low=0.2)
-        verdicts.append(Verdict(claim, model, method, outcome))
+        fewer = {"build": replace(outcome, effect=0.2), "steal": replace(outcome, decision=FAILS, effect=0.5)}
+        verdicts.append(Verdict(claim, model, method, outcome, without=fewer))
     return verdicts
 
 
@@ -79,14 +80,14 @@ def make_tables(free: bool = False) -> ReportTables:
     about = {"model": "tiny-llama", "method": "snip"}
     ends = {
         f"{name}{end}": value
-        for name, value in (("iou", 0.5), ("ceiling", 0.9), ("place", -0.1))
+        for name, value in (("iou", 0.5), ("between", 0.4), ("ceiling", 0.9), ("place", -0.1), ("unlimited", 0.6))
         for end in ("", "_low", "_high")
     }
     estimate = (
         about
-        | {"stage": "raw", "q": 0.05, "p": np.nan, "floor": 0.026, "seeds_iou": 0.8}
+        | {"stage": "raw", "q": 0.05, "p": np.nan, "floor": 0.026, "seeds_iou": 0.8, "half_prompts": 16.0}
         | ends
-        | {"size_matched_iou": np.nan, "n_sets": 4}
+        | {"size_matched_iou": np.nan, "placebo_iou": np.nan, "n_sets": 4}
     )
     evaluation = {
         "set": HOSTILE,

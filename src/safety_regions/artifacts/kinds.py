@@ -65,7 +65,7 @@ _ROWS = (
         "overlap",
         noun="comparison",
     ),
-    Kind("figures", 2, "/iou_matrix.csv", "figures", ("steps.draw_figures",), "draw_figures", "nowhere"),
+    Kind("figures", 3, "/iou_matrix.csv", "figures", ("steps.draw_figures",), "draw_figures", "nowhere"),
     Kind("layer_curves", 2, "/gap.csv", "curves", ("steps.draw_figures",), "draw_figures", "git", noun="curves"),
     Kind("across", 2, "/across.csv", "across", ("steps.across",), "overlap", "git", "overlap", noun="comparison"),
     Kind(

@@ -1,31 +1,39 @@
 """All tables of a run in; estimates, confounds, response controls and verdicts out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from safety_regions.claims.catalogue import CATALOGUE
 from safety_regions.claims.confounds import COLUMNS as CONFOUND_COLUMNS
 from safety_regions.claims.confounds import confound_rows
+from safety_regions.claims.drop_curve import COLUMNS as DROP_COLUMNS
+from safety_regions.claims.drop_curve import drop_rows
 from safety_regions.claims.estimates import COLUMNS as ESTIMATE_COLUMNS
 from safety_regions.claims.estimates import Measured, Tables, estimate_rows, measure
+from safety_regions.claims.multiplicity import benjamini_hochberg, holm
 from safety_regions.claims.render import to_json, to_markdown
 from safety_regions.claims.responses import COLUMNS as RESPONSE_COLUMNS
 from safety_regions.claims.responses import response_rows
+from safety_regions.claims.rows import whole_model
 from safety_regions.claims.rules import TESTS, Evidence
 from safety_regions.claims.verdict import Verdict
 from safety_regions.config.claims import Claims
+from safety_regions.config.method_catalogue import CATALOGUE as METHODS
 from safety_regions.config.model_method import ModelMethod
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """What the numbers of a run mean. The tables are those of estimates.csv, confounds.csv and responses.csv."""
+    """What the numbers of a run mean. The tables are those of estimates.csv, confounds.csv, responses.csv and
+    drop.csv."""
 
     estimates: pd.DataFrame
     confounds: pd.DataFrame
     responses: pd.DataFrame
+    drops: pd.DataFrame
     verdicts: list[Verdict]
 
     def to_json(self) -> str:
@@ -47,44 +55,80 @@ def assess(
 ) -> Assessment:
     """Estimates, confounds and verdicts of every `<model>.<method>` in `overlaps`, in their order.
 
-    `config`: a run's configuration; without `claims` the default thresholds. `overlaps`: the tables `pairs` and `nway`.
-    `replicates`: for those that have it. `evaluated`: evaluate.csv of all, with columns model and method.
-    `prompt_overlap`: pairs of sets. `sets`: facts of each set by name. `replicates`, `evaluated` and `prompt_overlap`
-    may be empty: what they would tell stays empty or undecided.
+    `config`: a run's configuration; without `claims` the default thresholds. `overlaps`: the tables `pairs`, `nway`,
+    `levels` and `placebo`. `replicates`: for those that have it. `evaluated`: evaluate.csv of all, with columns model
+    and method. `prompt_overlap`: pairs of sets. `sets`: facts of each set by name. `replicates`, `evaluated` and
+    `prompt_overlap` may be empty: what they would tell stays empty or is not run.
     """
     lines = Claims.model_validate(config.get("claims", {}))
     estimates: list[pd.DataFrame] = []
     confounds: list[pd.DataFrame] = []
     responses: list[pd.DataFrame] = []
+    drops: list[pd.DataFrame] = []
     verdicts: list[Verdict] = []
     for name, overlap in overlaps.items():
         model, method = ModelMethod.parse(name)
-        tables = _tables(config, overlap, replicates.get(name, pd.DataFrame()), _rows_of(evaluated, model, method))
+        tables = _tables(
+            config, method, overlap, replicates.get(name, pd.DataFrame()), _rows_of(evaluated, model, method)
+        )
         measured = measure(tables, lines.confidence)
         estimates.append(estimate_rows(model, method, tables, measured))
         confounds.append(confound_rows(model, method, tables, prompt_overlap, sets.get(name, {})))
         responses.append(response_rows(model, method, tables))
+        drops.append(drop_rows(model, method, tables, lines.confidence))
         verdicts += decide(model, method, tables, measured, lines)
+    verdicts = adjusted(verdicts)
     return Assessment(
         estimates=_joined(estimates, ESTIMATE_COLUMNS),
         confounds=_joined(confounds, CONFOUND_COLUMNS),
         responses=_joined(responses, RESPONSE_COLUMNS),
+        drops=_joined(drops, DROP_COLUMNS),
         verdicts=verdicts,
     )
 
 
 def decide(model: str, method: str, tables: Tables, measured: Measured, lines: Claims) -> list[Verdict]:
-    """The verdict of every claim of the catalogue about one model and method."""
+    """The verdict of every claim of the catalogue about one model and method, and what it would be without each set."""
     evidence = Evidence(tables, measured, lines)
-    return [Verdict(claim, model, method, TESTS[claim.id](evidence)) for claim in CATALOGUE]
+    fewer = {name: tables.without(name) for name in tables.sets} if len(tables.sets) > 2 else {}
+    left = {name: Evidence(of, measure(of, lines.confidence), lines) for name, of in fewer.items()}
+    return [
+        Verdict(
+            claim,
+            model,
+            method,
+            TESTS[claim.id](evidence),
+            error_rate=1 - lines.confidence,
+            without={name: TESTS[claim.id](of) for name, of in left.items()} if claim.of_sets else {},
+        )
+        for claim in CATALOGUE
+    ]
+
+
+def adjusted(verdicts: list[Verdict]) -> list[Verdict]:
+    """The verdicts with p-values adjusted for all of them."""
+    p_values = np.array([verdict.outcome.p_value for verdict in verdicts], float)
+    both = zip(verdicts, holm(p_values), benjamini_hochberg(p_values), strict=True)
+    return [replace(verdict, p_holm=float(of_holm), p_bh=float(of_bh)) for verdict, of_holm, of_bh in both]
 
 
 def _tables(
-    config: dict, overlap: Mapping[str, pd.DataFrame], replicates: pd.DataFrame, evaluated: pd.DataFrame
+    config: dict, method: str, overlap: Mapping[str, pd.DataFrame], replicates: pd.DataFrame, evaluated: pd.DataFrame
 ) -> Tables:
-    thresholds = config["thresholds"]
-    safety = list(config["datasets"]["safety"])
-    return Tables(overlap["pairs"], overlap["nway"], replicates, evaluated, safety, thresholds["q"], thresholds["p"])
+    thresholds, info = config["thresholds"], METHODS[method]
+    return Tables(
+        whole_model(overlap["pairs"]),
+        overlap["nway"],
+        replicates,
+        evaluated,
+        list(config["datasets"]["safety"]),
+        thresholds["q"],
+        thresholds["p"],
+        reads_responses=info.reads_responses,
+        sizes_vary=info.shape != "range",
+        levels=overlap["levels"],
+        placebo=overlap["placebo"],
+    )
 
 
 def _rows_of(evaluated: pd.DataFrame, model: str, method: str) -> pd.DataFrame:

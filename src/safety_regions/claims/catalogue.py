@@ -20,6 +20,8 @@ class Claim:
     """Keys of `safety_regions.config.claims.Claims` that the test goes by, beside `confidence`."""
     effect: str
     """What the number is that the test decides by, in words."""
+    of_sets: bool = True
+    """Whether the test asks all sets together, so that it can be asked without one."""
 
 
 CATALOGUE = (
@@ -56,28 +58,41 @@ CATALOGUE = (
         "not by size alone",
         "The drop is more than smaller regions bring by themselves.",
         OURS,
-        "Refined IoU less the IoU of the same raw regions cut to the refined regions' size, against -`margin`.",
+        "Refined IoU less the IoU of the same two raw regions, each cut to its own refined size, against -`margin`.",
         ("margin",),
         "refined IoU less that of raw regions of the same size, mean over pairs of sets",
+    ),
+    Claim(
+        "beyond_placebo",
+        "more than a placebo",
+        "Taking out harmless sets lowers the overlap more than taking out as much of another safety set does.",
+        OURS,
+        "Refined IoU less the IoU of the same two regions without that of a third safety set, cut to the fraction at "
+        "which it takes as much of them, against -`margin`; mean over pairs and third sets.",
+        ("margin",),
+        "refined IoU less that without as much of a third safety set, mean over pairs and third sets",
     ),
     Claim(
         "beyond_noise",
         "more than noise",
         "Regions of different sets differ more than those of two samples of one set.",
         OURS,
-        "Place of the raw IoU between chance (0) and two halves of one set (1), against `same`.",
-        ("same",),
-        "place of the raw IoU between chance (0) and two halves of one set (1)",
+        "IoU of two halves of one set less that of halves of different sets, at as many prompts, against `margin`. "
+        "It does not hold only where the IoU that unlimited prompts would give is above `same`, too: few prompts hide "
+        "differences. Not decided where two halves of one set are no more alike than chance.",
+        ("margin", "same"),
+        "IoU of two halves of one set less that of halves of different sets",
     ),
     Claim(
         "nothing_common",
         "nothing in common",
         "No refined region is common to all safety sets: there is no stable region that does not depend on the set.",
         STUDY,
-        "IoU of all refined regions together, against `common`. "
-        "More sets can only lower it, so at or above the line it must have settled (`settled`) before the claim fails.",
-        ("common", "settled"),
-        "IoU of all refined regions together",
+        "Of what all other sets have in common, the share that one set more has too, less that by chance, mean over "
+        "the sets, against `common`. The IoU of all sets falls with every set, whatever they have in common, and "
+        "decides nothing.",
+        ("common",),
+        "share of what all other sets have in common that one set more has too, less that by chance",
     ),
     Claim(
         "follows_response",
@@ -88,6 +103,7 @@ CATALOGUE = (
         "every pair of the one against every pair of the other, against `margin`.",
         ("margin",),
         "raw IoU for other prompts with the same response, less that for the same prompts with another",
+        of_sets=False,
     ),
     Claim(
         "matters",
@@ -100,5 +116,6 @@ CATALOGUE = (
         "gives more degenerate answers.",
         ("refuses", "broken"),
         "refusals without the refined region, less those without the random region that costs most",
+        of_sets=False,
     ),
 )

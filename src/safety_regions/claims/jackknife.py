@@ -32,7 +32,19 @@ class Estimate:
     low: float = NAN
     high: float = NAN
     n_sets: int = 0
+    error: float = NAN
+    """Its standard error."""
     method: str = METHOD
+
+    def p_value(self, threshold: float) -> float:
+        """Two-sided p of a truth at the threshold, of t with N - 1 degrees of freedom: below 1 - confidence exactly
+        where the interval, before it is cut off, leaves the threshold out. NaN without an error.
+        """
+        if np.isnan(self.error):
+            return NAN
+        if self.error == 0:
+            return float(self.value == threshold)
+        return float(2 * special.stdtr(self.n_sets - 1, -abs(self.value - threshold) / self.error))
 
 
 Left = Float64[np.ndarray, " left"]
@@ -52,7 +64,7 @@ def jackknife(left: Left, confidence: float = 0.95, bounds: tuple[float, float] 
     error = np.sqrt((n_sets - 1) / n_sets * np.square(without - without.mean()).sum())
     reach = special.stdtrit(n_sets - 1, (1 + confidence) / 2) * error
     low, high = np.clip([value - reach, value + reach], *bounds)
-    return Estimate(value, float(low), float(high), n_sets)
+    return Estimate(value, float(low), float(high), n_sets, float(error))
 
 
 def square(table: pd.DataFrame, column: str, sets: list[str]) -> Float64[np.ndarray, "sets sets"]:
@@ -77,6 +89,22 @@ def pair_means(matrix: Float64[np.ndarray, "sets sets"]) -> Left:
     defined = ~np.isnan(values)
     of_set, count = np.where(defined, values, 0).sum(axis=1), defined.sum(axis=1)
     return ratio(np.append(0, -2 * of_set) + of_set.sum(), np.append(0, -2 * count) + count.sum())
+
+
+def triple_means(tensor: Float64[np.ndarray, "sets sets sets"]) -> Left:
+    """Mean over the defined triples of a pair of sets and a third one: of all sets, and without each.
+
+    `tensor[a, b, c]` is that of the pair (a, b), either way round, and c.
+    """
+    n_sets = len(tensor)
+    a, b, c = np.meshgrid(*(np.arange(n_sets),) * 3, indexing="ij")
+    defined = (a < b) & (c != a) & (c != b) & ~np.isnan(tensor)
+    values, members = tensor[defined], np.stack([of[defined] for of in (a, b, c)])
+    of_set, count = np.zeros(n_sets), np.zeros(n_sets)
+    for member in members:
+        np.add.at(of_set, member, values)
+        np.add.at(count, member, 1)
+    return ratio(np.append(0, -of_set) + values.sum(), np.append(0, -count) + len(values))
 
 
 def set_means(matrix: Float64[np.ndarray, "sets sets"]) -> Left:

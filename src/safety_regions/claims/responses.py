@@ -9,6 +9,7 @@ from safety_regions.overlap.counts import STAGES
 OWN = "own"
 SAME_PROMPTS = "same prompts, other responses"
 SAME_RESPONSES = "other prompts, same responses"
+OTHER_PROMPTS = "other prompts, other responses"
 COLUMNS = ["model", "method", "stage", "comparison", "iou", "floor", "n_pairs"]
 
 

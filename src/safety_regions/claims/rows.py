@@ -16,6 +16,16 @@ def at(table: pd.DataFrame, stage: str, q: float | None, p: float) -> pd.DataFra
     return table[wanted & table["scope"].eq("all")] if "scope" in table else table[wanted]
 
 
+def at_q(table: pd.DataFrame, q: float) -> pd.DataFrame:
+    """Rows at fraction q of the safety regions; a table of nothing as it is."""
+    return table if table.empty else table[table["q"].eq(q)]
+
+
+def whole_model(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Rows over the whole model at every q: raw, and refined with the union of the utility regions at every p."""
+    return pairs[pairs["scope"].eq("all") & (pairs["stage"].eq("raw") | pairs["utility"].eq(UNION))]
+
+
 def along_grid(pairs: pd.DataFrame) -> pd.DataFrame:
     """Rows over the whole model: raw at every q, and refined with the union of the utility regions at p = q."""
     refined = pairs["utility"].eq(UNION) & pairs["p"].eq(pairs["q"])

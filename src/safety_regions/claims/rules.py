@@ -4,14 +4,25 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from safety_regions.claims import refusals
 from safety_regions.claims.estimates import Measured, Stage, Tables
-from safety_regions.claims.jackknife import NAN
-from safety_regions.claims.responses import SAME_PROMPTS, SAME_RESPONSES, compared
+from safety_regions.claims.jackknife import jackknife, set_means
+from safety_regions.claims.responses import OTHER_PROMPTS, SAME_PROMPTS, SAME_RESPONSES, compared
+from safety_regions.claims.retention import retention
 from safety_regions.claims.rows import at
-from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, Outcome, against, interval
+from safety_regions.claims.verdict import (
+    FAILS,
+    HOLDS,
+    NOT_APPLICABLE,
+    NOT_RUN,
+    UNDECIDED,
+    Outcome,
+    against,
+    interval,
+)
 from safety_regions.config.claims import Claims
 
 
@@ -28,14 +39,26 @@ class Evidence:
         """The estimates before refinement."""
         return self.measured.stages["raw"]
 
+    def is_compared(self, stage: str) -> bool:
+        """Whether pairs of regions of a stage were compared, be they empty or not."""
+        return not at(self.tables.pairs, stage, self.tables.q, self.tables.p).empty
+
+
+NOT_COMPARED = Outcome(NOT_RUN, "The raw regions were not compared.")
+NOT_REFINED = Outcome(NOT_RUN, "The refined regions were not compared.")
+
 
 def above_chance(evidence: Evidence) -> Outcome:
     """IoU - floor > margin."""
+    if not evidence.is_compared("raw"):
+        return NOT_COMPARED
     return against(evidence.raw.above_floor, evidence.lines.margin, above=True)
 
 
 def at_most_moderate(evidence: Evidence) -> Outcome:
     """IoU < moderate, and in words where it lies."""
+    if not evidence.is_compared("raw"):
+        return NOT_COMPARED
     iou, lines = evidence.raw.iou.value, evidence.lines
     outcome = against(evidence.raw.iou, lines.moderate, above=False)
     degree = "low" if iou < lines.low else "moderate" if iou <= lines.moderate else "high"
@@ -44,7 +67,10 @@ def at_most_moderate(evidence: Evidence) -> Outcome:
 
 def drops_when_refined(evidence: Evidence) -> Outcome:
     """1 - refined / raw > drop, and refined - raw < 0."""
-    outcome, difference = against(evidence.measured.drop, evidence.lines.drop, above=True), evidence.measured.difference
+    if not evidence.is_compared("refined"):
+        return NOT_REFINED
+    difference = evidence.measured.refinement.difference
+    outcome = against(evidence.measured.refinement.drop, evidence.lines.drop, above=True)
     if outcome.decision == HOLDS and not difference.high < 0:
         reason = f"The interval {interval(difference)} of the difference reaches zero."
         return replace(outcome, decision=UNDECIDED, reason=reason)
@@ -53,40 +79,86 @@ def drops_when_refined(evidence: Evidence) -> Outcome:
 
 def not_size_alone(evidence: Evidence) -> Outcome:
     """Refined - size-matched raw < -margin."""
-    return against(evidence.measured.beyond_size, -evidence.lines.margin, above=False)
+    if not evidence.tables.sizes_vary:
+        return Outcome(NOT_APPLICABLE, "The method's regions are as large at every fraction: none is cut to a size.")
+    if not evidence.is_compared("refined"):
+        return NOT_REFINED
+    return against(evidence.measured.refinement.beyond_size, -evidence.lines.margin, above=False)
+
+
+def beyond_placebo(evidence: Evidence) -> Outcome:
+    """Refined - placebo < -margin."""
+    if not evidence.tables.sizes_vary:
+        return Outcome(NOT_APPLICABLE, "The method's regions are as large at every fraction: none takes out as much.")
+    if not evidence.is_compared("refined"):
+        return NOT_REFINED
+    if evidence.tables.placebo.empty:
+        return Outcome(NOT_RUN, "No third safety set was taken out of two.")
+    found = evidence.measured.refinement
+    outcome = against(found.beyond_placebo, -evidence.lines.margin, above=False)
+    if math.isnan(found.placebo.value):
+        return replace(outcome, reason="No third safety set takes out as much as refinement does.")
+    reason = f"{outcome.reason} Refinement takes out {found.taken:.2f} of the regions; without as much of a third set:"
+    return replace(outcome, reason=f"{reason} IoU {found.placebo.value:.2f}.")
 
 
 def beyond_noise(evidence: Evidence) -> Outcome:
-    """Place < same."""
-    return against(evidence.raw.place, evidence.lines.same, above=False)
+    """Ceiling - between > margin. With few prompts it is small whatever sets have in common, so the claim fails only if
+    the IoU that unlimited prompts would give is above `same`, too.
+    """
+    raw, lines = evidence.raw, evidence.lines
+    if math.isnan(raw.half_prompts):
+        return Outcome(NOT_RUN, "No regions were identified from halves of the sets.")
+    if math.isnan(raw.unlimited.value):
+        return Outcome(UNDECIDED, "Two halves of one set are no more alike than chance, as far as can be told.")
+    outcome = against(raw.apart, lines.margin, above=True)
+    if outcome.decision == FAILS and not raw.unlimited.low > lines.same:
+        reason = (
+            f"From {raw.half_prompts:g} prompts sets are as alike as halves, {interval(raw.apart)}, but with more they "
+            f"need not be: at {interval(raw.unlimited)} they would not all be above {lines.same:g}."
+        )
+        return replace(outcome, decision=UNDECIDED, reason=reason)
+    return outcome
 
 
 def nothing_common(evidence: Evidence) -> Outcome:
-    """n-way IoU of all sets < common. It falls with every set, so it is an upper bound for more sets."""
-    means, common = _means_as_sets_are_added(evidence.tables), evidence.lines.common
-    if means.empty:
-        return Outcome(UNDECIDED, "The refined regions are empty, or were not compared.")
-    n_sets, iou = int(means.index[-1]), float(means.iloc[-1])
-    if iou < common:
-        reason = f"{iou:.2f} for {n_sets} sets is below {common:g}, and more sets can only lower it."
-        return Outcome(HOLDS, reason, iou)
-    before = float(means.get(n_sets - 1, NAN))
-    lost = (before - iou) / before if before > 0 else NAN
-    not_below = f"{iou:.2f} for {n_sets} sets is not below {common:g}"
-    if lost < evidence.lines.settled:
-        return Outcome(FAILS, f"{not_below}; the last set took away {lost:.0%} of it.", iou)
-    falling = "how it falls is not known" if math.isnan(lost) else f"the last set took away {lost:.0%}"
-    return Outcome(UNDECIDED, f"{not_below}, but still falling: {falling}.", iou)
+    """Retention - chance < common, mean over sets."""
+    tables = evidence.tables
+    refined = at(tables.nway, "refined", tables.q, tables.p)
+    if refined.empty:
+        return Outcome(NOT_RUN, "The refined regions were not compared all together.")
+    n_sets = int(refined["n"].max())
+    if n_sets < 3:
+        return Outcome(UNDECIDED, "Two sets have no others whose common part a set more could keep.")
+    if not refined["union"].sum():
+        return Outcome(UNDECIDED, "The refined regions are empty.")
+    if not refined["intersection"][refined["n"] == n_sets - 1].sum():
+        return Outcome(HOLDS, f"Not even {n_sets - 1} sets have an element in common.", 0.0)
+    of_set = retention(refined).reindex(tables.sets)
+    values = np.diag((of_set["kept"] - of_set["by_chance"]).to_numpy(float))
+    outcome = against(jackknife(set_means(values), evidence.lines.confidence), evidence.lines.common, above=False)
+    kept = of_set["kept"].dropna().sort_values(kind="stable")
+    ends = ", ".join(f"{name} {kept[name]:.2f}" for name in dict.fromkeys([kept.index[0], kept.index[-1]]))
+    iou = float(refined["iou"][refined["n"] == n_sets].mean())
+    reason = f"{outcome.reason} Of what all others have in common keep least and most: {ends}. IoU of all: {iou:.2f}."
+    return replace(outcome, reason=reason)
 
 
 def follows_response(evidence: Evidence) -> Outcome:
     """All pairs that share the response against all that share the prompts; two sets are too few for an interval."""
+    if not evidence.tables.reads_responses:
+        return Outcome(NOT_APPLICABLE, "The method reads prompts alone.")
     rows = at(compared(evidence.tables.replicates), "raw", evidence.tables.q, evidence.tables.p)
     response, prompt = _ious(rows, SAME_RESPONSES), _ious(rows, SAME_PROMPTS)
     if response.empty or prompt.empty:
-        return Outcome(UNDECIDED, "There are no regions with other responses.")
+        return Outcome(NOT_RUN, "There are no regions with other responses.")
     effect = float(response.mean() - prompt.mean())
     ranges = f"Same response: {_range(response)}; same prompts: {_range(prompt)}."
+    if len(neither := _ious(rows, OTHER_PROMPTS)):
+        ranges += (
+            f" Beside other prompts with other responses ({neither.mean():.3f}) the same response adds "
+            f"{response.mean() - neither.mean():.3f}, the same prompts {prompt.mean() - neither.mean():.3f}."
+        )
     if response.min() - prompt.max() > evidence.lines.margin:
         return Outcome(HOLDS, ranges, effect)
     if prompt.min() - response.max() > -evidence.lines.margin:
@@ -96,13 +168,9 @@ def follows_response(evidence: Evidence) -> Outcome:
 
 def matters(evidence: Evidence) -> Outcome:
     """Refusals without the refined regions against those without random ones."""
+    if evidence.tables.evaluated.empty:
+        return Outcome(NOT_RUN, "No model was asked without its regions.")
     return refusals.matters(evidence.tables.evaluated, evidence.lines)
-
-
-def _means_as_sets_are_added(tables: Tables) -> pd.Series:
-    """Mean IoU of n refined regions together over the orders of the sets, by n; what is undefined is left out."""
-    refined = at(tables.nway, "refined", tables.q, tables.p)
-    return refined.groupby("n")["iou"].mean().dropna() if len(refined) else pd.Series(dtype=float)
 
 
 def _ious(rows: pd.DataFrame, comparison: str) -> pd.Series:
@@ -121,6 +189,7 @@ TESTS: Mapping[str, Callable[[Evidence], Outcome]] = {
         at_most_moderate,
         drops_when_refined,
         not_size_alone,
+        beyond_placebo,
         beyond_noise,
         nothing_common,
         follows_response,

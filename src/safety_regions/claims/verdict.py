@@ -1,8 +1,8 @@
 """What was decided about a claim, and the one rule by which intervals are held against thresholds."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from safety_regions.claims.catalogue import Claim
 from safety_regions.claims.jackknife import NAN, Estimate
@@ -10,7 +10,9 @@ from safety_regions.claims.jackknife import NAN, Estimate
 HOLDS = "holds"
 FAILS = "does not hold"
 UNDECIDED = "undecided"
-MARKS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?"}
+NOT_RUN = "not run"
+NOT_APPLICABLE = "not applicable"
+MARKS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?", NOT_RUN: "–", NOT_APPLICABLE: "·"}
 """By decision: the sign that stands for it."""
 
 
@@ -19,15 +21,20 @@ class Outcome:
     """What one claim's test came to; without numbers where there is nothing to decide it by."""
 
     decision: str
-    """`HOLDS`, `FAILS` or `UNDECIDED`."""
+    """`HOLDS`, `FAILS`, or `UNDECIDED` by what there is; `NOT_RUN` where what decides it was not computed;
+    `NOT_APPLICABLE` where the claim says nothing of the method."""
     reason: str
     effect: float = NAN
     low: float = NAN
     high: float = NAN
+    p_value: float = NAN
+    """Two-sided, of a truth on the line; NaN where the test is no interval over sets."""
 
     def rounded(self) -> "Outcome":
         """With six digits behind the point, as in verdicts.json; NaN for what is not finite."""
-        return replace(self, effect=_rounded(self.effect), low=_rounded(self.low), high=_rounded(self.high))
+        numbers = (self.effect, self.low, self.high, self.p_value)
+        effect, low, high, p_value = map(_rounded, numbers)
+        return replace(self, effect=effect, low=low, high=high, p_value=p_value)
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,23 @@ class Verdict:
     model: str
     method: str
     outcome: Outcome
+    p_holm: float = NAN
+    """p adjusted for all verdicts of the run (`safety_regions.claims.multiplicity`)."""
+    p_bh: float = NAN
+    error_rate: float = 0.05
+    """1 - confidence: what an adjusted p has to be below for the verdict to remain decided."""
+    without: Mapping[str, Outcome] = field(default_factory=dict)
+    """By set: the outcome of the test without it."""
+
+    @property
+    def moved_most(self) -> tuple[str, Outcome] | None:
+        """The set without which the effect is farthest from that of all sets, and the outcome without it; the first of
+        equals, None without effects.
+        """
+        moves = {name: abs(of.effect - self.outcome.effect) for name, of in self.without.items()}
+        moves = {name: move for name, move in moves.items() if math.isfinite(move)}
+        name = max(moves, key=moves.__getitem__, default=None)
+        return None if name is None else (name, self.without[name])
 
 
 def by_claim(verdicts: Iterable[Verdict]) -> dict[Claim, list[Verdict]]:
@@ -53,7 +77,7 @@ def against(estimate: Estimate, threshold: float, *, above: bool) -> Outcome:
 
     Undecided if the interval reaches across the threshold, or there is none.
     """
-    numbers = (estimate.value, estimate.low, estimate.high)
+    numbers = (estimate.value, estimate.low, estimate.high, estimate.p_value(threshold))
     if math.isnan(estimate.value):
         return Outcome(UNDECIDED, "There is nothing to decide it by.")
     if math.isnan(estimate.low):

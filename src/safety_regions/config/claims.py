@@ -25,12 +25,10 @@ class Claims(Section):
     drop: Share = 0.2
     """From this share of the raw IoU on, what refinement takes away is a significant drop."""
     same: Share = 0.9
-    """Place between chance (0) and two samples of one set (1) below which sets differ by more than their samples do."""
-    common: Share = 0.1
-    """IoU of all safety sets together below which they have no region in common."""
-    settled: Share = 0.05
-    """If the last set lowers the IoU of all sets together by a smaller share than this, more sets would change
-    little."""
+    """IoU that unlimited prompts would give from which on different sets count as the same."""
+    common: Share = 0.5
+    """Share of what all other sets have in common that one set more must have too, beyond chance, if anything is to be
+    common to sets like these."""
     refuses: Share = 0.5
     """Share of the harmful prompts that a model must refuse if a region is to be held against its refusals."""
     broken: float = Field(default=10.0, ge=1)

@@ -152,10 +152,13 @@ def _common_header(regions: list[Region]) -> Header:
 def sample_orders(n_sets: int, n_orders: int, seed: int) -> list[list[int]]:
     """Distinct orders of the sets: at most `n_orders`, or every order if there are not more.
 
-    The listed order comes first.
+    The listed order comes first, then as many that every set ends one, which tells what it keeps of all the others.
     """
     generator = np.random.Generator(np.random.PCG64(seed))
     orders = {tuple(range(n_sets)): None}
+    for last in range(min(n_sets, n_orders) - 1):
+        others = [i for i in generator.permutation(n_sets).tolist() if i != last]
+        orders.setdefault((*others, last))
     n_possible = 1
     for factor in range(2, n_sets + 1):
         n_possible = min(n_possible * factor, n_orders)

@@ -67,8 +67,9 @@ def nway_table(counts: Counts) -> pd.DataFrame:
         by_chance, n_open = _chances(counts, condition), _open_elements(counts, condition)
         lengths = _lengths(counts, condition)
         for number, order in enumerate(counts.orders):
+            all_by_chance, any_by_chance = expected_growth(n_open, by_chance[:, order])
             if lengths is None:
-                floors = _ratio(*expected_growth(n_open, by_chance[:, order]))
+                floors = _ratio(all_by_chance, any_by_chance)
             else:
                 floors = np.array([expected_iou(n_open, lengths[order[:n]]) for n in range(1, len(order) + 1)])
             shared, union = grown[:, number].sum(axis=0).T
@@ -81,6 +82,7 @@ def nway_table(counts: Counts) -> pd.DataFrame:
                 "union": union[1:],
                 "iou": _ratio(shared, union)[1:],
                 "floor_iou": floors[1:],
+                "floor_intersection": all_by_chance[1:],
             }
             blocks.append(block)
     return _table(blocks)

@@ -18,10 +18,12 @@ TABLES = {
     "prompt_overlap": ("prompt_overlap",),
     "estimates": ("overlap", "replicates"),
     "ceiling": ("overlap", "replicates"),
+    "drop": ("overlap",),
     "responses": ("overlap", "replicates"),
     "confounds": ("overlap", "prompt_overlap"),
     "confounds_pairs": ("overlap", "prompt_overlap"),
     "verdicts": ("overlap", "replicates", "evaluate"),
+    "without": ("overlap", "replicates"),
 }
 """Files of a report, without ending, that are made from parts of some kinds only; others are made from all parts."""
 

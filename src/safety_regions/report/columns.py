@@ -109,6 +109,7 @@ NAME = Kind(str)
 STAGE = Kind(lambda stage: REFINEMENT[stage])
 CONDITION = Kind(lambda condition: TAKEN_OUT[condition])
 NUMBER = Kind(words, three_decimals)
+COUNT = Kind(words, lambda count: UNDEFINED if pd.isna(count) else f"{count:g}")
 IOU = Kind(_beside_floor, lambda pair: f"{three_decimals(pair.value)} ({three_decimals(pair.floor)})")
 INTERVAL = Kind(
     lambda estimate: with_interval(*estimate),

@@ -14,6 +14,8 @@ from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.model_method import PartRole
 from safety_regions.overlap.counts import STAGES
 
+OVERLAP_TABLES = ("pairs", "nway", "levels", "placebo")
+"""Those of a comparison of sets that a report reads."""
 Facts = dict[str, dict[str, Any]]
 """By set: what is known of its responses, such as `share_refused`."""
 
@@ -60,9 +62,9 @@ class Gathered:
 
     @cached_property
     def overlaps(self) -> dict[str, dict[str, pd.DataFrame]]:
-        """Pairs and n-way overlaps of each model and method."""
+        """The tables of `OVERLAP_TABLES` of each model and method."""
         return {
-            part.about: {table: pd.read_parquet(part.path / f"{table}.parquet") for table in ("pairs", "nway")}
+            part.about: {table: pd.read_parquet(part.path / f"{table}.parquet") for table in OVERLAP_TABLES}
             for part in self.of_kind("overlap")
         }
 

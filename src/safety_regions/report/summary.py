@@ -12,9 +12,11 @@ from safety_regions.text import markdown_table
 Lacking = dict[str, dict[str, int]]
 """By set and fraction: how many elements its region lacks."""
 LEGEND = (
-    "Files: `report.html` all of this to look around in, `appendix.pdf` every figure; `verdicts.*` the claims; "
+    "Files: `report.html` all of this to look around in, `appendix.pdf` every figure; `verdicts.*` the claims, "
+    "`without.csv` without each set; "
     "`estimates.csv` and",
     "`ceiling.*` IoU between chance and noise, with intervals; "
+    "`drop.*` what refinement takes away at every p; "
     "`confounds.csv` and `confounds_pairs.*` what else IoU goes with;",
     "`responses.*` the same prompts with other responses. `headline.*` all models and methods at a glance;",
     "`<model>.<method>.iou_matrix.*` every pair of sets; `iou_threshold.*` IoU against the fraction; "
@@ -31,9 +33,12 @@ LEGEND = (
     "as `dvc.yaml` says.",
 )
 PLACE = (
-    "Ceiling: IoU of the regions of two disjoint halves of one set. "
-    "Place: where the IoU of halves of different sets lies, from 0 (chance) to 1 (as alike as two samples of one set). "
-    "In brackets 95% intervals over the sets. Size-matched: raw IoU of regions as small as the refined ones."
+    "Ceiling: IoU of the regions of two disjoint halves of one set; between: of halves of different sets, so from as "
+    "many prompts. Halves have fewer prompts than sets, so the IoU may be above the ceiling. "
+    "Place: where between lies from 0 (chance) to 1 (ceiling); the fewer the prompts, the nearer to 1. "
+    "Unlimited: the IoU between sets that unlimited prompts would give. "
+    "In brackets 95% intervals over the sets. Size-matched: raw IoU of regions as small as the refined ones. "
+    "Placebo: IoU without as much of a third safety set."
 )
 LACKING = (
     "**Warning.** These regions hold so many elements fewer than their fraction asks for. "
@@ -62,7 +67,7 @@ def summary(
     """
     datasets, thresholds = config["datasets"], config["thresholds"]
     # Without replicates there is nothing between chance and noise.
-    placed = numbers.estimates[numbers.estimates["place"].notna()]
+    placed = numbers.estimates[numbers.estimates["ceiling"].notna()]
     overlap = (
         f"Mean IoU over pairs of safety sets at q = {thresholds['q']:g}, before and after refinement with the union of "
         f"the utility regions at p = {thresholds['p']:g}; "

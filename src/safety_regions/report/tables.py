@@ -9,6 +9,7 @@ from safety_regions.overlap.counts import STAGES
 from safety_regions.report.columns import (
     ANSWER,
     CONDITION,
+    COUNT,
     INTERVAL,
     IOU,
     NAME,
@@ -63,30 +64,38 @@ def page_tables(numbers: ReportTables) -> dict[str, Table]:
 
 
 def estimates_table(estimates: pd.DataFrame) -> Table:
-    """IoU between sets, floor, ceiling, and the place between these, with 95% intervals."""
+    """IoU between sets; of halves: between sets, floor, ceiling and the place between these; with 95% intervals."""
     rows = []
     for row in estimates.to_dict("records"):
-        iou, ceiling, place = (
+        iou, between, ceiling, place, unlimited = (
             WithInterval(*(row[f"{name}{end}"] for end in ("", "_low", "_high")))
-            for name in ("iou", "ceiling", "place")
+            for name in ("iou", "between", "ceiling", "place", "unlimited")
         )
-        seeds, size_matched = row["seeds_iou"], row["size_matched_iou"]
-        rows.append([*_about(row), iou, row["floor"], ceiling, place, place, seeds, size_matched, row["n_sets"]])
+        controls = (row["seeds_iou"], row["size_matched_iou"], row["placebo_iou"])
+        halves = [row["half_prompts"], between, ceiling, place, place]
+        rows.append([*_about(row), iou, row["floor"], *halves, unlimited, *controls, row["n_sets"]])
     columns = (
         *ABOUT,
         Column(INTERVAL, "IoU between sets", "IoU"),
         Column(NUMBER, "floor"),
-        Column(INTERVAL, "ceiling", "ceiling"),
+        Column(COUNT, "prompts of a half", "prompts of a half"),
+        Column(INTERVAL, "halves of different sets", "between"),
+        Column(INTERVAL, "ceiling: halves of one set", "ceiling"),
         Column(INTERVAL, "place", "place"),
         Column(PLACE, "0 to 1"),
+        Column(INTERVAL, "unlimited prompts", "unlimited"),
         Column(NUMBER, "IoU of two seeds"),
         Column(NUMBER, "raw IoU at that size", "size-matched IoU"),
+        Column(NUMBER, "without as much of a third safety set", "placebo IoU"),
         Column(NUMBER, "sets"),
     )
     caption = (
         "IoU between sets and what it lies between: the floor is chance (random regions of the same sizes), "
-        "the ceiling the IoU of two disjoint halves of one set. "
-        "Place 0: as alike as chance; 1: as alike as two samples of one set. In brackets 95% intervals."
+        "the ceiling the IoU of two disjoint halves of one set, beside it that of halves of different sets. "
+        "Halves have half as many prompts, so the ceiling may be below the IoU between sets. "
+        "Place of the halves of different sets: 0, as alike as chance; 1, as alike as two samples of one set; "
+        "the fewer the prompts, the nearer to 1. "
+        "Unlimited: the IoU between sets that unlimited prompts would give. In brackets 95% intervals."
     )
     return Table("estimates", caption, columns, rows, 3, "estimates.csv")
 

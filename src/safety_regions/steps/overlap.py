@@ -1,9 +1,10 @@
-"""The regions of one model and method in, three tables out: pairs, nway, sizes."""
+"""The regions of one model and method in, tables out: pairs, nway, sizes, and the controls levels and placebo."""
 
 import sys
 from pathlib import Path
 
 from safety_regions.artifacts import receipts
+from safety_regions.overlap.controls import level_table, placebo_table, taken_out
 from safety_regions.overlap.counts import count, sample_orders
 from safety_regions.overlap.tables import nway_table, pair_table, size_table
 from safety_regions.planning.recipes.tables import OverlapRecipe
@@ -12,8 +13,8 @@ from safety_regions.table_files import write_parquet
 
 
 def overlap(entry: Entry[OverlapRecipe]) -> None:
-    """Write pairs.parquet, nway.parquet and sizes.parquet (see `safety_regions.overlap.tables`) and the folder's
-    receipt.
+    """Write pairs.parquet, nway.parquet and sizes.parquet (see `safety_regions.overlap.tables`), levels.parquet and
+    placebo.parquet (`safety_regions.overlap.controls`), and the folder's receipt.
 
     Inputs by role: the region of each set by the set's name. Raises `UserError` for those that are missing, damaged, or
     not the recipe's.
@@ -23,10 +24,13 @@ def overlap(entry: Entry[OverlapRecipe]) -> None:
     utility = {name: entry.region(name) for name, _ in recipe.utility}
     orders = sample_orders(len(safety), recipe.orders["n_orders"], recipe.orders["seed"])
     counts = count(safety, utility, recipe.p, orders)
+    controls = count(safety, safety, recipe.p, [], "controls", taken_out(counts.safety, counts.header.grid))
     tables = {
         "pairs": pair_table(counts, recipe.p),
         "nway": nway_table(counts),
         "sizes": size_table(counts, recipe.p),
+        "levels": level_table(controls),
+        "placebo": placebo_table(controls),
     }
     for name, table in tables.items():
         write_parquet(table, entry.path / f"{name}.parquet")

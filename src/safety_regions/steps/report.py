@@ -21,10 +21,11 @@ from safety_regions.planning.recipes.report import ReportRecipe
 from safety_regions.report.dvc_metrics import write_metrics
 from safety_regions.report.figures.ceiling import write_ceiling
 from safety_regions.report.figures.confounds import pair_rows, write_confounds
+from safety_regions.report.figures.drop import write_drop
 from safety_regions.report.figures.evaluate import write_evaluation
 from safety_regions.report.figures.headline import write_headline
 from safety_regions.report.figures.responses import write_responses
-from safety_regions.report.figures.verdicts import write_verdicts
+from safety_regions.report.figures.verdicts import without_table, write_verdicts
 from safety_regions.report.inputs import Facts, Gathered, Part
 from safety_regions.report.page.appendix import write_appendix
 from safety_regions.report.page.gallery import Maker, list_figures
@@ -102,8 +103,10 @@ def _write_assessment(gathered: Gathered, assessment: Assessment, output: Path) 
     config = gathered.config
     write_text(output / "verdicts.json", assessment.to_json())
     write_verdicts(assessment.verdicts, config, output)
+    write_csv(without_table(assessment.verdicts), output / "without.csv")
     write_csv(assessment.estimates, output / "estimates.csv")
     write_ceiling(assessment.estimates, config, output)
+    write_drop(assessment.drops, config, output)
     write_csv(assessment.confounds, output / "confounds.csv")
     write_confounds(_confounded(gathered), assessment.confounds, config, output)
     if len(assessment.responses):

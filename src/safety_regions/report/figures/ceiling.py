@@ -26,7 +26,9 @@ from safety_regions.report.numbers import UNDEFINED, shorten
 
 KEYS = ["model", "method", "stage"]
 SPAN = ["floor", "ceiling", "ceiling_low", "ceiling_high"]
-COLUMNS = [*KEYS, "between", "between_low", "between_high", *SPAN, "place", "place_low", "place_high", "n_sets"]
+PLACED = ["place", "place_low", "place_high"]
+UNLIMITED = ["unlimited", "unlimited_low", "unlimited_high"]
+COLUMNS = [*KEYS, "between", "between_low", "between_high", *SPAN, *PLACED, *UNLIMITED, "half_prompts", "n_sets"]
 OFFSETS = {"raw": -0.2, "refined": 0.2}
 WIDEST_PLACE = (-0.5, 1.5)
 """Places beyond are given as numbers at the edge: the span from chance to ceiling may be next to nothing."""
@@ -58,7 +60,7 @@ def draw_ceiling(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
         _draw_iou(iou, rows, heights, stage)
         _draw_place(place, rows, heights, stage)
     _finish(iou, "IoU between sets, and of two halves of one set")
-    _finish(place, "Place of the IoU between sets")
+    _finish(place, f"Place of the IoU between sets, {_prompts(table)}")
     iou.set_xlim(0, 1)
     iou.set_yticks(list(lines.values()), [f"{shorten(model, 26)}  {method}" for model, method in lines])
     iou.set_ylim(max(lines.values(), default=0) + 0.7, min(lines.values(), default=0) - 0.7)
@@ -69,9 +71,17 @@ def draw_ceiling(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
     )
     add_footer(
         figure,
-        f"{run_footer(config)}; all from halves of these prompts; whiskers: 95% intervals; {UNDEFINED}: not defined",
+        f"{run_footer(config)}; all from halves of these prompts; "
+        f"the fewer, the nearer the place to 1; whiskers: 95% intervals; {UNDEFINED}: not defined",
     )
     return figure
+
+
+def _prompts(table: pd.DataFrame) -> str:
+    """How many prompts a half has, in words."""
+    numbers = table["half_prompts"].dropna()
+    ends = dict.fromkeys(f"{end:g}" for end in (numbers.min(), numbers.max())) if len(numbers) else [UNDEFINED]
+    return f"from {' to '.join(ends)} prompts"
 
 
 def _line_heights(table: pd.DataFrame) -> dict[tuple[str, str], float]:

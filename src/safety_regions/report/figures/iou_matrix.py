@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from safety_regions.claims.jackknife import square
 from safety_regions.overlap.counts import STAGES
 from safety_regions.planning.recipes.report import FigureContext
+from safety_regions.report.figures.set_order import alike_together
 from safety_regions.report.figures.style import (
     SHARES,
     TITLES,
@@ -32,15 +34,20 @@ def iou_matrix_table(pairs: pd.DataFrame, context: FigureContext) -> pd.DataFram
 
 @paper_style
 def draw_iou_matrix(table: pd.DataFrame, context: FigureContext) -> Figure:
-    """Two heat maps of `iou_matrix_table`: below the diagonal IoU, above it the chance floor."""
+    """Two heat maps of `iou_matrix_table`: below the diagonal IoU, above it the chance floor.
+
+    The sets stand in one order on both, in which those whose raw regions are alike are neighbours.
+    """
     n = len(context.safety)
+    raw = square(table[table["stage"] == "raw"], "iou", context.safety)
+    names_in_order = [context.safety[index] for index in alike_together(raw)]
     # Wide enough for the titles, and for a number in every cell.
     side = max(float(np.clip(0.5 * n, 1.85, 2.5)), 0.21 * n)
     names = 0.055 * max(len(shorten(name)) for name in context.safety)
     figure = new_figure(2 * side + names + 0.9, side + names + 0.68, layout="compressed")
     axes = figure.subplots(1, 2, sharey=True)
     for axis, stage in zip(axes, STAGES, strict=True):
-        image = _draw_stage(axis, table[table["stage"] == stage], context)
+        image = _draw_stage(axis, table[table["stage"] == stage], names_in_order)
         axis.set_title(_title(stage, table[table["stage"] == stage]))
     axes[1].tick_params(labelleft=False)
     bar = figure.colorbar(image, ax=axes, shrink=0.9, aspect=25, pad=0.02)
@@ -55,8 +62,7 @@ def _title(stage: str, rows: pd.DataFrame) -> str:
     return f"{TITLES[stage]}\n{means}"
 
 
-def _draw_stage(axis: Axes, rows: pd.DataFrame, context: FigureContext) -> AxesImage:
-    names = context.safety
+def _draw_stage(axis: Axes, rows: pd.DataFrame, names: list[str]) -> AxesImage:
     place = {name: index for index, name in enumerate(names)}
     values = np.full((len(names), len(names)), np.nan)
     for row in rows.itertuples():

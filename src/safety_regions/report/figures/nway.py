@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from safety_regions.claims.latent import iou_of_many
 from safety_regions.overlap.chance import Chances, Elements, chances, expected_in_any
 from safety_regions.overlap.counts import STAGES, UNION
 from safety_regions.overlap.tables import granularity_and_shape
@@ -30,6 +31,9 @@ UNION_COLUMNS = ["union", "union_low", "union_high", "floor_union", "union_chang
 def nway_table(nway: pd.DataFrame, sizes: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
     """One row per stage and n at the context's q and p.
 
+    `pairs_predict`: the IoU of n regions that follows from that of two alone (`safety_regions.claims.latent`): it falls
+    with n whatever sets have in common.
+
     `iou`, its 10% and 90% quantiles over orders of the sets, `floor_iou`: of n regions together, from n = 2. `union`,
     `union_low`, `union_high`: the share of all elements that is in any of n regions, from n = 1, and `floor_union`, the
     same for random regions (`safety_regions.overlap.chance`). `union_change`, `floor_union_change`: its growth with the
@@ -38,7 +42,14 @@ def nway_table(nway: pd.DataFrame, sizes: pd.DataFrame, context: FigureContext) 
     rows = pd.concat([at_fractions(nway, stage, context.q, context.p) for stage in STAGES])
     grown = pd.concat([_union_table(nway, sizes, stage, context) for stage in STAGES])
     together = summarise(rows, "n")
-    return grown.merge(together, on=["stage", "n"], how="left")[[*together.columns, *UNION_COLUMNS]]
+    table = grown.merge(together, on=["stage", "n"], how="left")[[*together.columns, *UNION_COLUMNS]]
+    return table.assign(pairs_predict=pd.concat([_predicted(of) for _, of in table.groupby("stage", sort=False)]))
+
+
+def _predicted(of_stage: pd.DataFrame) -> pd.Series:
+    pair = of_stage[of_stage["n"] == 2]
+    values = iou_of_many(float(pair["iou"].iloc[0]), float(pair["floor_iou"].iloc[0]), int(of_stage["n"].max()))
+    return pd.Series(values[of_stage["n"] - 1], of_stage.index).where(of_stage["n"] > 1)
 
 
 def _union_table(nway: pd.DataFrame, sizes: pd.DataFrame, stage: str, context: FigureContext) -> pd.DataFrame:
@@ -103,6 +114,10 @@ def draw_nway(table: pd.DataFrame, context: FigureContext) -> Figure:
     together, grown = figure.subplots(1, 2)
     shared = table[table["n"] >= 2]
     draw_curves(together, shared, "n")
+    for stage in STAGES:
+        of = shared[shared["stage"] == stage]
+        label = "what pairs alone predict" if stage == STAGES[-1] else None
+        together.plot(of["n"], of["pairs_predict"], color=COLOURS[stage], linestyle=":", linewidth=1.2, label=label)
     scale_iou(together, shared)
     together.set_ylabel("IoU of n sets")
     unions = table.drop(columns=["iou", "low", "high", "floor_iou"]).rename(
@@ -121,7 +136,7 @@ def draw_nway(table: pd.DataFrame, context: FigureContext) -> Figure:
         axis.set_title(title)
     _say_growth(grown, table)
     figure.legend(
-        *together.get_legend_handles_labels(), loc="outside upper left", ncols=4, columnspacing=1.2, borderaxespad=0.3
+        *together.get_legend_handles_labels(), loc="outside upper left", ncols=5, columnspacing=1.0, borderaxespad=0.3
     )
     add_footer(figure, f"{footer(context)}; mean and 10–90% band over orders of the sets")
     return figure

@@ -27,35 +27,37 @@ from safety_regions.report.numbers import shorten
 
 KEYS = ["model", "method", "stage"]
 OFFSETS = {"raw": -0.17, "refined": 0.17}
-HALVES = "two halves of one set, own responses"
+HALVES = {"two halves of one set, own responses": "ceiling", "halves of other sets, own responses": "between"}
+"""Lines from halves of the prompts, and their columns."""
 
 
 def write_responses(responses: pd.DataFrame, estimates: pd.DataFrame, config: dict[str, Any], output: Path) -> None:
     """Write responses.pdf, .png and .csv: the rows of `responses` (model, method, stage, comparison, iou, floor,
-    n_pairs), with the ceiling of estimates.csv beside each."""
+    n_pairs), with ceiling and between of estimates.csv beside each."""
     drawn = responses_table(responses, estimates)
     save(draw_responses(drawn, config), drawn, output, "responses")
 
 
 def responses_table(responses: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFrame:
-    """`responses` and, as `ceiling`, the IoU of two halves of one set of the same model, method and stage; NaN if not
-    known.
+    """`responses` and, as `ceiling` and `between`, the IoU of two halves of one set and of halves of different sets, of
+    the same model, method and stage; NaN if not known.
     """
-    return responses.merge(estimates[[*KEYS, "ceiling"]], on=KEYS, how="left")
+    return responses.merge(estimates[[*KEYS, *HALVES.values()]], on=KEYS, how="left")
 
 
 @paper_style
 def draw_responses(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
-    """One panel per method, one line per comparison, the largest IoU before refinement on top, and the ceiling as the
-    last line.
+    """One panel per method, one line per comparison, the largest IoU before refinement on top, and what halves of the
+    prompts give as the last lines.
 
     A dot per model and stage, its chance floor as a tick of the same colour.
     """
-    methods, lines = list(dict.fromkeys(table["method"])), [*_ordered(table), HALVES]
+    methods, lines = list(dict.fromkeys(table["method"])), [*_ordered(table), *HALVES]
     figure = new_figure(TWO_COLUMNS, 1.15 + 0.27 * len(lines))
     axes = figure.subplots(1, max(len(methods), 1), sharex=True, sharey=True, squeeze=False)[0]
-    ceilings = table.drop_duplicates(KEYS).assign(comparison=HALVES, iou=lambda rows: rows["ceiling"], floor=np.nan)
-    drawn = pd.concat([table, ceilings]) if len(table) else table
+    once = table.drop_duplicates(KEYS).assign(floor=np.nan)
+    halves = [once.assign(comparison=line, iou=once[column]) for line, column in HALVES.items()]
+    drawn = pd.concat([table, *halves]) if len(table) else table
     for axis, method in zip(axes, methods, strict=False):
         _draw_panel(axis, drawn[drawn["method"] == method], lines)
         axis.set_title(method)
@@ -68,8 +70,7 @@ def draw_responses(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
     _add_legend(figure, axes[0])
     add_footer(
         figure,
-        f"{run_footer(config)}; {_models(table)}means over pairs of regions; "
-        "two halves of one set: from half the prompts",
+        f"{run_footer(config)}; {_models(table)}means over pairs of regions; halves: from half the prompts",
     )
     return figure
 
@@ -95,7 +96,7 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, lines: list[str]) -> None:
         marker = MARKERS[stage] | ({"markersize": 2.6, "markeredgewidth": 0.7} if crowded else {})
         axis.plot(drawn["iou"], heights, zorder=3, **marker, **style)
         axis.plot(drawn["floor"], heights, marker="|", markersize=6, markeredgewidth=1.1, zorder=2, **style)
-    axis.axhline(len(lines) - 1.5, color="0.4", linewidth=0.7)
+    axis.axhline(len(lines) - len(HALVES) - 0.5, color="0.4", linewidth=0.7)
     for line in range(len(lines)):
         axis.axhline(line, color="0.9", linewidth=0.4, zorder=0)
     axis.grid(axis="x")

@@ -12,15 +12,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from safety_regions.claims.verdict import FAILS, HOLDS, MARKS, UNDECIDED, Verdict, by_claim
+from safety_regions.claims.verdict import FAILS, HOLDS, MARKS, NOT_APPLICABLE, NOT_RUN, UNDECIDED, Verdict, by_claim
 from safety_regions.report.figures.headline import run_footer
 from safety_regions.report.figures.style import TWO_COLUMNS, add_footer, new_figure, paper_style, save
 from safety_regions.report.numbers import UNDEFINED, shorten
 
-COLUMNS = ["claim", "statement", "source", "model", "method", "verdict", "effect", "low", "high", "what", "reason"]
+COLUMNS = [
+    *("claim", "statement", "source", "model", "method", "verdict", "effect", "low", "high", "what", "reason"),
+    *("p_value", "p_holm", "p_bh", "moved_by", "effect_without", "verdict_without"),
+]
+WITHOUT = ["claim", "model", "method", "without", "verdict", "effect", "low", "high"]
 # Dark, light and middle in grey too; the mark and the word say the same.
-FILLS = {HOLDS: "#0072B2", FAILS: "#F5C9A8", UNDECIDED: "#ECECEC"}
-INK = {HOLDS: "white", FAILS: "black", UNDECIDED: "black"}
+FILLS = {HOLDS: "#0072B2", FAILS: "#F5C9A8", UNDECIDED: "#ECECEC", NOT_RUN: "white", NOT_APPLICABLE: "white"}
+INK = {HOLDS: "white", FAILS: "black", UNDECIDED: "black", NOT_RUN: "0.4", NOT_APPLICABLE: "0.4"}
 MOST_IN_TWO_LINES = 4
 """Columns up to which effect and interval stand in one line; with more the interval has a line of its own."""
 MOST_WITH_WORDS = 6
@@ -88,15 +92,33 @@ def write_verdicts(verdicts: Sequence[Verdict], config: dict[str, Any], output: 
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
-    """One row per claim, model and method, claim by claim, with numbers as verdicts.json has them."""
+    """One row per claim, model and method, claim by claim, with numbers as verdicts.json has them.
+
+    `moved_by`: the set without which the effect is farthest from that of all, with effect and verdict without it.
+    """
     rows = []
     for claim, on_claim in by_claim(verdicts).items():
         for verdict in on_claim:
             outcome = verdict.outcome.rounded()
             about = (claim.id, claim.statement, claim.source, verdict.model, verdict.method)
             numbers = (outcome.effect, outcome.low, outcome.high)
-            rows.append((*about, outcome.decision, *numbers, claim.effect, outcome.reason))
+            p_values = (outcome.p_value, round(verdict.p_holm, 6), round(verdict.p_bh, 6))
+            moved_by, without = verdict.moved_most or ("", None)
+            moved = (moved_by, without.rounded().effect, without.decision) if without else ("", np.nan, "")
+            rows.append((*about, outcome.decision, *numbers, claim.effect, outcome.reason, *p_values, *moved))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def without_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
+    """One row per claim, model, method and set: effect, interval and verdict without that set."""
+    rows = []
+    for verdict in verdicts:
+        for name, without in verdict.without.items():
+            of = without.rounded()
+            rows.append(
+                (verdict.claim.id, verdict.model, verdict.method, name, of.decision, of.effect, of.low, of.high)
+            )
+    return pd.DataFrame(rows, columns=WITHOUT)
 
 
 @paper_style
@@ -127,7 +149,7 @@ def draw_verdicts(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
         Patch(facecolor=FILLS[decision], edgecolor="0.6", linewidth=0.4, label=f"{mark}  {decision}")
         for decision, mark in MARKS.items()
     ]
-    figure.legend(handles=keys, loc="outside upper left", ncols=3, borderaxespad=0.3)
+    figure.legend(handles=keys, loc="outside upper left", ncols=len(keys), borderaxespad=0.3)
     add_footer(figure, f"{run_footer(config)}; {layout.brackets}")
     return figure
 

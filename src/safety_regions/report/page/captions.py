@@ -10,6 +10,11 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "IoU between sets, its floor (random regions of the same sizes), its ceiling (two disjoint halves of one set), "
         "and its place between these.",
     ),
+    "drop": (
+        "What refinement takes away",
+        "The share of the IoU that refinement takes away, over the fraction p of the utility regions, beside what as "
+        "much of a third safety set takes away.",
+    ),
     "headline": (
         "All models and methods at a glance",
         "IoU of the safety sets' regions, mean over pairs and of all sets together, before and after refinement. "

@@ -5,10 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from safety_regions.claims.catalogue import Claim
-from safety_regions.claims.verdict import FAILS, HOLDS, MARKS, UNDECIDED, Verdict, by_claim
-from safety_regions.report.numbers import with_interval
+from safety_regions.claims.verdict import FAILS, HOLDS, MARKS, NOT_APPLICABLE, NOT_RUN, UNDECIDED, Verdict, by_claim
+from safety_regions.report.numbers import with_interval, words
 
-LEADS = {HOLDS: "Holds", FAILS: "Does not hold", UNDECIDED: "Cannot be decided"}
+LEADS = {
+    HOLDS: "Holds",
+    FAILS: "Does not hold",
+    UNDECIDED: "Cannot be decided",
+    NOT_RUN: "Was not run",
+    NOT_APPLICABLE: "Is not applicable",
+}
 """By decision: how its part of the sentence begins."""
 
 
@@ -22,6 +28,10 @@ class VerdictCell:
     effect: str
     """The effect with its interval, and what it is."""
     reason: str
+    sets: str = ""
+    """The set that moves the effect most, and the verdict without it; empty where no set is left out."""
+    together: str = ""
+    """p, and p adjusted for all verdicts; empty where the test has none."""
 
     @classmethod
     def of(cls, verdict: Verdict) -> "VerdictCell":
@@ -30,7 +40,10 @@ class VerdictCell:
         effect = verdict.claim.effect
         if not math.isnan(outcome.effect):
             effect = f"{with_interval(outcome.effect, outcome.low, outcome.high)} {effect}"
-        return cls(verdict.model, verdict.method, outcome.decision, effect, outcome.reason)
+        moved, p_values = verdict.moved_most, (outcome.p_value, verdict.p_holm, verdict.p_bh)
+        sets = f"{moved[0]}: {words(moved[1].rounded().effect)} without it, {moved[1].decision}" if moved else ""
+        together = "" if math.isnan(outcome.p_value) else ", ".join(words(round(p, 6)) for p in p_values)
+        return cls(verdict.model, verdict.method, outcome.decision, effect, outcome.reason, sets, together)
 
     @property
     def mark(self) -> str:
