@@ -60,9 +60,15 @@ def pairs(words: np.ndarray) -> np.ndarray:
     """Elements in both regions, of every pair."""
     counts, none = np.zeros((1, 1, SETS, SETS), np.int64), np.zeros(0, np.int64)
     no_steps, no_nway = np.zeros((1, 2), np.int64), np.zeros((1, 0, 1, 2), np.int64)
+    no_agreement = np.zeros((1, 0, SETS), np.int64)
     one_level = np.ones(1, np.int64)
     bits.count_conditions(
-        words[:, None], SETS, one_level, np.zeros((0, 0), bool), none, no_steps, none, counts, none, no_nway
+        words[:, None],
+        SETS,
+        one_level,
+        np.zeros((0, 0), bool),
+        *(none, no_steps, none),
+        *(counts, none, no_nway, no_agreement),
     )
     return counts[0, 0]
 

@@ -61,8 +61,9 @@ def test_counts_of_conditions_are_those_of_bools(size, n_safety, n_utility, n_pl
     nway = np.array([0, len(removals)] if removals else [0])
     pairs = np.zeros((2, 1 + len(removals), n, n), np.int64)
     removed, grown = np.zeros(len(removals), np.int64), np.zeros((2, len(nway), len(steps), 2), np.int64)
+    agreed = np.zeros((2, len(nway), n), np.int64)
     bits.count_conditions(
-        planes_of(levels, n_planes), n, wanted, utility, removed_levels, steps, nway, pairs, removed, grown
+        planes_of(levels, n_planes), n, wanted, utility, removed_levels, steps, nway, pairs, removed, grown, agreed
     )
     gone = [np.zeros(size, bool), *((levels[n:] >= level)[own].any(axis=0) for own, level in removals)]
     assert removed.tolist() == [g.sum() for g in gone[1:]]
@@ -72,6 +73,7 @@ def test_counts_of_conditions_are_those_of_bools(size, n_safety, n_utility, n_pl
             np.testing.assert_array_equal(pairs[q, c], np.triu(masks.astype(int) @ masks.astype(int).T))
         for m, c in enumerate(nway):
             masks = (levels[:n] >= level) & ~gone[c]
+            assert agreed[q, m].tolist() == [(masks.sum(axis=0) >= k).sum() for k in range(1, n + 1)]
             for o, order in enumerate(orders):
                 for k in range(1, n + 1):
                     assert grown[q, m, subsets[o, k - 1]].tolist() == [

@@ -1,7 +1,10 @@
 """Overlap counts, tables and chance floors against Python sets and closed forms."""
 
+import math
 import subprocess
 import sys
+from collections import Counter
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -12,7 +15,7 @@ from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.errors import UserError
 from safety_regions.overlap.controls import level_table, placebo_table, taken_out
 from safety_regions.overlap.counts import UNION, count, sample_orders
-from safety_regions.overlap.tables import nway_table, pair_table, size_table
+from safety_regions.overlap.tables import agreement_table, nway_table, pair_table, size_table
 from safety_regions.planning.recipes.tables import OverlapRecipe
 from safety_regions.regions.format import write_region
 from safety_regions.regions.select import Cut, level_of
@@ -20,6 +23,17 @@ from safety_regions.steps.jobs import Entry
 from safety_regions.steps.overlap import overlap as overlap_step
 
 GRID = [0.05, 0.1, 0.3]
+FACTS = [
+    "n_samples",
+    "share_refused",
+    "share_degenerate",
+    "n_foreign",
+    "n_cut",
+    "n_empty",
+    "mean_response_tokens",
+    "n_elements",
+]
+"""Of a region's receipt, those that a report shows."""
 SHAPES = {"0.q": (6, 9), "0.down": (5, 20), "1.q": (6, 9), "1.down": (5, 20)}
 
 
@@ -107,6 +121,36 @@ def test_nway_table_equals_python_sets(tables):
         regions = [expected_region(row, name, safety_levels, utility_levels) for name in names]
         assert (row.intersection, row.union) == (len(set.intersection(*regions)), len(set.union(*regions)))
         assert row.added == names[-1]
+
+
+def test_agreement_table_equals_python_sets(tables):
+    """Raw, the floor is that of every way in which random regions of these sizes may lie, matrix by matrix."""
+    counts, safety_levels, utility_levels = tables
+    table = agreement_table(counts)
+    for row in table.itertuples():
+        regions = [expected_region(row, name, safety_levels, utility_levels) for name in counts.safety]
+        held_by = Counter(element for region in regions for element in region)
+        assert row.elements == sum(n >= row.n_sets for n in held_by.values())
+        assert row.held == pytest.approx(sum(map(len, regions)) / 3)
+        if row.stage == "raw":
+            expected = 0.0
+            for name, (height, width) in SHAPES.items():
+                shares = [sum(element[0] == name for element in region) / (height * width) for region in regions]
+                ways = product(*[((1, share), (0, 1 - share)) for share in shares])
+                expected += (
+                    height
+                    * width
+                    * sum(
+                        math.prod(chance for _, chance in way)
+                        for way in ways
+                        if sum(one for one, _ in way) >= row.n_sets
+                    )
+                )
+            assert row.floor_elements == pytest.approx(expected)
+    last = nway_table(counts).query("n == 3 and order == 0")
+    assert table.query("n_sets == 3")["elements"].tolist() == last["intersection"].tolist()
+    assert table.query("n_sets == 1")["elements"].tolist() == last["union"].tolist()
+    assert table.query("n_sets == 3")["floor_elements"].tolist() == pytest.approx(last["floor_intersection"].tolist())
 
 
 def test_what_random_regions_share_stands_beside_what_real_ones_do(tables):
@@ -275,6 +319,8 @@ def test_tables_and_figures_are_made_without_torch():
     """To import it takes longer than a table does."""
     code = """
 import sys
+from collections import Counter
+from itertools import product
 import safety_regions.steps.across, safety_regions.steps.overlap
 print([m for m in ("torch", "transformers", "datasets", "scipy") if m in sys.modules])
 import safety_regions.steps.draw_figures
@@ -293,7 +339,7 @@ def test_another_seed_gives_other_orders_behind_the_listed_one():
 
 def test_the_table_of_growing_overlap_follows_the_seed_of_the_recipe(tmp_path):
     """And nothing else does: pairs and sizes know no order."""
-    facts = dict.fromkeys(("n_samples", "share_refused", "n_cut", "n_empty", "mean_response_tokens", "n_elements"), 1)
+    facts = dict.fromkeys(FACTS, 1)
     names, inputs, digests = [*"abcdefu"], {}, {}
     for number, name in enumerate(names):
         of = {"kind": "region", "set": name}

@@ -228,6 +228,27 @@ def add_nway(words, start, n, steps, inside, anywhere, grown, k):
 
 @compiled
 @no_type_check
+def add_agreement(words, start, n, at, agreed, k):
+    """agreed[k, m] += elements in more than m of the sets, over n words of every set from `start` on.
+
+    at (sets, at least n) is left with these elements.
+    """
+    first = np.uint64(start)
+    for s in range(words.shape[0]):
+        own = np.uint64(s)
+        for w in range(np.uint64(n)):
+            at[own, w] = words[own, first + w]
+        # What more than m sets held already is carried on to m + 1.
+        for m in range(own):
+            for w in range(np.uint64(n)):
+                held, carried = at[m, w], at[own, w]
+                at[m, w], at[own, w] = held | carried, held & carried
+    for m in range(words.shape[0]):
+        agreed[k, m] += count_bits(at, m, n)
+
+
+@compiled
+@no_type_check
 def fill_removed(planes, n_safety, start, n, utility, level, gone, row, mask):
     """gone[row, :n] = elements that any utility set with a 1 in `utility` holds at `level`, as in `fill_mask`."""
     for w in range(np.uint64(n)):
@@ -241,14 +262,15 @@ def fill_removed(planes, n_safety, start, n, utility, level, gone, row, mask):
 
 @compiled
 @no_type_check
-def count_conditions(planes, n_safety, levels, utility, removed_levels, steps, nway, pairs, removed, grown):
+def count_conditions(planes, n_safety, levels, utility, removed_levels, steps, whole, pairs, removed, grown, agreed):
     """All counts of one matrix in one pass over the planes (sets, planes, words), of which the first n_safety are
     safety sets.
 
     Condition 0 is raw, condition c > 0 is without the elements that any set with a 1 in utility[c - 1] (removals, sets)
     holds at removed_levels[c - 1]. For each of `levels` and each condition pairs (levels, conditions, sets, sets) are
-    filled, and for the conditions numbered in nway, grown (levels, len(nway), subsets, 2) of the subsets that `steps`
-    builds; for each removal its size, removed (removals,).
+    filled, and for the conditions numbered in `whole`, grown (levels, len(whole), subsets, 2) of the subsets that
+    `steps` builds, and agreed (levels, len(whole), sets) as in `add_agreement`; for each removal its size, removed
+    (removals,).
     """
     n_removals = len(removed_levels)
     masks, left = np.empty((n_safety, BLOCK), np.uint64), np.empty((n_safety, BLOCK), np.uint64)
@@ -258,7 +280,8 @@ def count_conditions(planes, n_safety, levels, utility, removed_levels, steps, n
     only = planes[:n_safety].reshape(n_safety, -1) if single else masks
     # One axis for levels and conditions, as rows cut out in the loop would cost a share of it.
     each_pairs = pairs.reshape(-1, n_safety, n_safety)
-    each_grown = grown.reshape(-1, steps.shape[0], 2)
+    each_grown, each_agreed = grown.reshape(-1, steps.shape[0], 2), agreed.reshape(-1, n_safety)
+    agreeing = np.empty((n_safety, BLOCK), np.uint64)
     inside, anywhere = np.empty((steps.shape[0], BLOCK), np.uint64), np.empty((steps.shape[0], BLOCK), np.uint64)
     inside[:1], anywhere[:1] = ONES, NONE
     for start in range(0, planes.shape[2], BLOCK):
@@ -277,9 +300,11 @@ def count_conditions(planes, n_safety, levels, utility, removed_levels, steps, n
                     for w in range(np.uint64(n)):
                         left[s, w] = only[s, np.uint64(at) + w] & ~gone[r, w]
                 add_pairs(left, 0, n, each_pairs, k + r + 1)
-                for m in range(len(nway)):
-                    if nway[m] == r + 1:
-                        add_nway(left, 0, n, steps, inside, anywhere, each_grown, q * len(nway) + m)
-            for m in range(len(nway)):
-                if nway[m] == 0:
-                    add_nway(only, at, n, steps, inside, anywhere, each_grown, q * len(nway) + m)
+                for m in range(len(whole)):
+                    if whole[m] == r + 1:
+                        add_nway(left, 0, n, steps, inside, anywhere, each_grown, q * len(whole) + m)
+                        add_agreement(left, 0, n, agreeing, each_agreed, q * len(whole) + m)
+            for m in range(len(whole)):
+                if whole[m] == 0:
+                    add_nway(only, at, n, steps, inside, anywhere, each_grown, q * len(whole) + m)
+                    add_agreement(only, at, n, agreeing, each_agreed, q * len(whole) + m)

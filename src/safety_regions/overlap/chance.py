@@ -92,6 +92,16 @@ def expected_growth(n_open: Elements, of: Chances) -> tuple[Float64[np.ndarray, 
     return in_all, weights.sum() - in_none
 
 
+def expected_agreement(n_open: Elements, of: Chances) -> Float64[np.ndarray, " sets"]:
+    """Elements of all matrices in at least 1, 2, ... all of the random regions."""
+    # exactly[:, k]: the chance that k of the regions so far hold an element of each matrix.
+    exactly = np.ones((len(n_open), 1))
+    for chance in of.T[:, :, None]:
+        exactly = np.pad(exactly * (1 - chance), ((0, 0), (0, 1))) + np.pad(exactly * chance, ((0, 0), (1, 0)))
+    at_least = np.cumsum(exactly[:, :0:-1], axis=1)[:, ::-1]
+    return np.asarray(n_open, float) @ at_least
+
+
 def expected_in_any(n_open: Elements, of: Chances) -> Float64[np.ndarray, " n"]:
     """The second of `expected_growth`, without loss where it is a small part of all elements."""
     return n_open @ (1 - np.cumprod(1 - of, axis=1))

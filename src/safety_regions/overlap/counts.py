@@ -54,6 +54,8 @@ class Counts:
     """Elements in both sets, for a <= b; the diagonal holds the sizes."""
     nway: dict[Condition, Int64[np.ndarray, "matrices orders n 2"]]
     """Elements in all, and in any, of the first n+1 sets of each order."""
+    agreed: dict[Condition, Int64[np.ndarray, "matrices sets"]]
+    """Elements in at least 1, 2, ... all of the sets, of the conditions of `nway`."""
     removed: dict[tuple[str, float], Int64[np.ndarray, " matrices"]]
     """Size of each utility region (and of their union) at each fraction p."""
 
@@ -69,8 +71,9 @@ def count(
     """Count the overlaps of the safety regions, raw and refined, at every fraction q of the grid.
 
     `removals` are the refinements: (utility set or `UNION`, its fraction); None for each set and their union at every
-    fraction. n-way overlaps are counted raw, and refined with (`UNION`, p) if that is among the removals; without
-    `orders` none are. Raises `UserError` if the regions do not cover the same matrices with the same grid and scope.
+    fraction. n-way overlaps and the agreement of all sets are counted raw, and refined with (`UNION`, p) if that is
+    among the removals; without `orders` none are. Raises `UserError` if the regions do not cover the same matrices with
+    the same grid and scope.
     """
     with ExitStack() as stack:
         regions = {name: stack.enter_context(open_region(path)) for name, path in {**safety, **utility}.items()}
@@ -99,7 +102,9 @@ def _empty(
     n, n_matrices = len(safety), len(header.shapes)
     pairs = {c: np.zeros((n_matrices, n, n), np.int64) for c in conditions}
     nway = {c: np.zeros((n_matrices, len(orders), n, 2), np.int64) for c in whole}
-    return Counts(header, safety, utility, orders, pairs, nway, {r: np.zeros(n_matrices, np.int64) for r in removals})
+    agreed = {c: np.zeros((n_matrices, n), np.int64) for c in whole}
+    removed = {r: np.zeros(n_matrices, np.int64) for r in removals}
+    return Counts(header, safety, utility, orders, pairs, nway, agreed, removed)
 
 
 def _count_matrix(tables: Counts, regions: dict[str, Region], subsets: Subsets, number: int, name: str) -> None:
@@ -108,10 +113,11 @@ def _count_matrix(tables: Counts, regions: dict[str, Region], subsets: Subsets, 
 
     grid, n, removals = tables.header.grid, len(tables.safety), list(tables.removed)
     conditions = [("", None), *removals]
-    nway = [c for c, (set_, fraction) in enumerate(conditions) if Condition(grid[0], fraction, set_) in tables.nway]
+    whole = [c for c, (set_, fraction) in enumerate(conditions) if Condition(grid[0], fraction, set_) in tables.nway]
     pairs = np.zeros((len(grid), len(conditions), n, n), np.int64)
     steps, passed = subsets
-    grown = np.zeros((len(grid), len(nway), len(steps), 2), np.int64)
+    grown = np.zeros((len(grid), len(whole), len(steps), 2), np.int64)
+    agreed = np.zeros((len(grid), len(whole), n), np.int64)
     removed = np.zeros(len(removals), np.int64)
     bits.count_conditions(
         planes_of([regions[set_] for set_ in (*tables.safety, *tables.utility)], name),
@@ -122,15 +128,16 @@ def _count_matrix(tables: Counts, regions: dict[str, Region], subsets: Subsets, 
         ),
         np.array([level_of(grid, fraction) for _, fraction in removals], np.int64),
         steps,
-        np.array(nway, np.int64),
-        *(pairs, removed, grown),
+        np.array(whole, np.int64),
+        *(pairs, removed, grown, agreed),
     )
     for k, q in enumerate(grid):
         for c, (set_, fraction) in enumerate(conditions):
             tables.pairs[Condition(q, fraction, set_)][number] = pairs[k, c]
-        for m, c in enumerate(nway):
+        for m, c in enumerate(whole):
             set_, fraction = conditions[c]
             tables.nway[Condition(q, fraction, set_)][number] = grown[k, m][passed]
+            tables.agreed[Condition(q, fraction, set_)][number] = agreed[k, m]
     for removal, size in zip(removals, removed, strict=True):
         tables.removed[removal][number] = size
 

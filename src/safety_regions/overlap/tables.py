@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float64, Int64
 
 from safety_regions.elements import Shape, usual_shape
-from safety_regions.overlap.chance import Chances, chances, expected_growth, expected_pair
+from safety_regions.overlap.chance import Chances, chances, expected_agreement, expected_growth, expected_pair
 from safety_regions.overlap.counts import Condition, Counts
 from safety_regions.overlap.ranges import expected_iou
 
@@ -85,6 +85,25 @@ def nway_table(counts: Counts) -> pd.DataFrame:
                 "floor_intersection": all_by_chance[1:],
             }
             blocks.append(block)
+    return _table(blocks)
+
+
+def agreement_table(counts: Counts) -> pd.DataFrame:
+    """One row per condition and number of sets k = 1..N: the elements that at least k of the safety regions hold.
+
+    `elements` counts them, `floor_elements` is how many independent random regions would have there on average, and
+    `held` is the mean size of a region. So `elements / held` is 1 at k = N if all regions are the same.
+    """
+    blocks = []
+    for condition, agreed in counts.agreed.items():
+        block = {
+            **_condition_columns(condition),
+            "n_sets": np.arange(1, len(counts.safety) + 1),
+            "elements": agreed.sum(axis=0),
+            "floor_elements": expected_agreement(_open_elements(counts, condition), _chances(counts, condition)),
+            "held": _sizes(counts.pairs[condition]).sum(axis=0).mean(),
+        }
+        blocks.append(block)
     return _table(blocks)
 
 

@@ -1,4 +1,4 @@
-"""The regions of one model and method in, tables out: pairs, nway, sizes, and the controls levels and placebo."""
+"""The regions of one model and method in, tables out: pairs, nway, agreement, sizes, levels, placebo."""
 
 import sys
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 from safety_regions.artifacts import receipts
 from safety_regions.overlap.controls import level_table, placebo_table, taken_out
 from safety_regions.overlap.counts import count, sample_orders
-from safety_regions.overlap.tables import nway_table, pair_table, size_table
+from safety_regions.overlap.tables import agreement_table, nway_table, pair_table, size_table
 from safety_regions.planning.recipes.tables import OverlapRecipe
 from safety_regions.steps.entry import Entry
 from safety_regions.table_files import write_parquet
 
 
 def overlap(entry: Entry[OverlapRecipe]) -> None:
-    """Write pairs.parquet, nway.parquet and sizes.parquet (see `safety_regions.overlap.tables`), levels.parquet and
-    placebo.parquet (`safety_regions.overlap.controls`), and the folder's receipt.
+    """Write pairs.parquet, nway.parquet, agreement.parquet and sizes.parquet (see `safety_regions.overlap.tables`),
+    levels.parquet and placebo.parquet (`safety_regions.overlap.controls`), and the folder's receipt.
 
     Inputs by role: the region of each set by the set's name. Raises `UserError` for those that are missing, damaged, or
     not the recipe's.
@@ -28,6 +28,7 @@ def overlap(entry: Entry[OverlapRecipe]) -> None:
     tables = {
         "pairs": pair_table(counts, recipe.p),
         "nway": nway_table(counts),
+        "agreement": agreement_table(counts),
         "sizes": size_table(counts, recipe.p),
         "levels": level_table(controls),
         "placebo": placebo_table(controls),
