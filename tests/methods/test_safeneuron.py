@@ -45,7 +45,22 @@ def test_ffn_importance_of_the_published_code_is_the_sum_of_absolute_up(family):
         for layer, seen in enumerate(layer_inputs(loaded, sample)):
             up = of_layer(loaded, layer)["up"]
             y = seen["x"].double() @ up.module.weight[up.start : up.stop].double().T
-            assert_equal(found[f"{layer}.ffn"][row], y[0].abs().sum(dim=0))
+            assert_equal(found[f"{layer}.ffn"][row], y[0, seen["rows"]].abs().sum(dim=0))
+
+
+@pytest.mark.parametrize("tokens", ["content", "prompt"])
+def test_only_tokens_that_are_asked_for_count(tokens):
+    """The template's tokens are read in both cases; with `content` a change at them counts for nothing."""
+    loaded, samples = random_model("gemma2", sliding_window=5), random_prompts(3)
+    found = measured(loaded, samples, tokens=tokens, shared_heads="joint")
+    other = measured(loaded, samples, tokens={"content": "prompt", "prompt": "content"}[tokens], shared_heads="joint")
+    for row, sample in enumerate(samples):
+        for name, expected in literal_q_and_k(loaded, sample, True, "joint", tokens).items():
+            assert_equal(found[name][row], expected)
+        for layer, seen in enumerate(layer_inputs(loaded, sample, tokens)):
+            assert_equal(found[f"{layer}.ffn"][row], zeroed_columns(seen))
+            assert_equal(found[f"{layer}.v"][row], zeroed_rows(loaded, layer, seen))
+    assert not any(torch.allclose(found[name], other[name], rtol=1e-2) for name in found)
 
 
 @pytest.mark.parametrize("shared_heads, scale_delta", [("max", True), ("joint", False)])

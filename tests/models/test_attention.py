@@ -83,10 +83,10 @@ def test_the_model_reads_a_long_prompt_within_blocks(monkeypatch):
 
     loaded = random_model("llama", max_position_embeddings=1024, num_hidden_layers=1)
     [long] = [Sample(s.id, s.input_ids, 600) for s in random_samples(1, shortest=600, longest=600)]
-    whole = measured(loaded, [long])
+    whole = measured(loaded, [long], tokens="prompt")
     monkeypatch.setitem(attention.BLOCKS, "cpu", 2**16)
     with LargestTensor() as largest:
-        in_blocks = measured(loaded, [long])
+        in_blocks = measured(loaded, [long], tokens="prompt")
     # What the model makes itself, 600 positions of an MLP, and nothing larger than a block.
     assert largest.elements <= 2**16 < 600 * 600
     for name, values in whole.items():

@@ -1,4 +1,7 @@
-"""SafeNeuron by brute force: neurons really taken out of a layer, and the softmax formula written with loops."""
+"""SafeNeuron by brute force: neurons really taken out of a layer, and the softmax formula written with loops.
+
+Changes count at the tokens of the user's own text alone, or at all tokens of the prompt.
+"""
 
 import copy
 import sys
@@ -10,12 +13,15 @@ from safety_regions.models.architecture import projections
 DIM = 8
 
 
-def layer_inputs(loaded, sample):
-    """What the attention and the MLP of each layer are given for a sample's prompt: their keyword arguments, and x."""
+def layer_inputs(loaded, sample, tokens="content"):
+    """What the attention and the MLP of each layer are given for a sample's prompt: their keyword arguments, and x; and
+    the rows at which a change counts.
+    """
+    counted = sample.content if tokens == "content" else range(sample.n_prompt)
     found = []
     hooks = []
     for block in loaded.model.model.layers:
-        seen = {"block": block}
+        seen = {"block": block, "rows": list(counted)}
         found.append(seen)
 
         def keep(_, args, kwargs, seen=seen):
@@ -45,7 +51,7 @@ def attention_output(loaded, layer, seen, attention):
     output, _ = attention(
         hidden_states=seen["hidden"].double(), position_embeddings=(cos, sin), attention_mask=additive[None, None]
     )
-    return output
+    return output[:, seen["rows"]]
 
 
 def doubled(module):
@@ -93,7 +99,8 @@ def zeroed_paths(loaded, layer, seen):
 def zeroed_columns(seen):
     """Norm of the change of the MLP's output when column k of W_down is zero."""
     mlp = copy.deepcopy(seen["block"].mlp).double()
-    return norms_of_changes(([column] for column in mlp.down_proj.weight.T), lambda: mlp(seen["x"].double()))
+    columns = ([column] for column in mlp.down_proj.weight.T)
+    return norms_of_changes(columns, lambda: mlp(seen["x"].double())[:, seen["rows"]])
 
 
 def queries_and_keys(loaded, layer, seen):
@@ -105,8 +112,10 @@ def queries_and_keys(loaded, layer, seen):
     return q[0], k[0].repeat_interleave(q.shape[1] // k.shape[1], dim=0)
 
 
-def literal_softmax_change(q, k, mask, scaling, softcap, scale_delta):
-    """||softmax((QK^T - D_j) / sqrt(d)) - softmax(QK^T / sqrt(d))|| one head and channel at a time, float64."""
+def literal_softmax_change(q, k, mask, scaling, softcap, scale_delta, rows=slice(None)):
+    """||softmax((QK^T - D_j) / sqrt(d)) - softmax(QK^T / sqrt(d))|| one head and channel at a time, float64; of some
+    rows.
+    """
     q, k = q.double(), k.double()
     cap = (lambda x: softcap * torch.tanh(x / softcap)) if softcap else (lambda x: x)
     norms = torch.zeros(q.shape[0], q.shape[2], dtype=torch.float64)
@@ -115,17 +124,19 @@ def literal_softmax_change(q, k, mask, scaling, softcap, scale_delta):
         for j in range(q.shape[2]):
             delta = torch.outer(q[head, :, j], k[head, :, j]) * (scaling if scale_delta else 1)
             without = cap(scores - delta).masked_fill(~mask, -torch.inf).softmax(dim=1)
-            norms[head, j] = (without - cap(scores).masked_fill(~mask, -torch.inf).softmax(dim=1)).norm()
+            change = without - cap(scores).masked_fill(~mask, -torch.inf).softmax(dim=1)
+            norms[head, j] = change[rows].norm()
     return norms
 
 
-def literal_q_and_k(loaded, sample, scale_delta, shared_heads):
+def literal_q_and_k(loaded, sample, scale_delta, shared_heads, tokens="content"):
     found = {}
-    for layer, seen in enumerate(layer_inputs(loaded, sample)):
+    for layer, seen in enumerate(layer_inputs(loaded, sample, tokens)):
         q, k = queries_and_keys(loaded, layer, seen)
         softcap = getattr(seen["block"].self_attn, "attn_logit_softcapping", None)
         mask = literal_mask(loaded, layer, q.shape[1])
-        per_head = literal_softmax_change(q, k, mask, seen["block"].self_attn.scaling, softcap, scale_delta)
+        scaling = seen["block"].self_attn.scaling
+        per_head = literal_softmax_change(q, k, mask, scaling, softcap, scale_delta, seen["rows"])
         groups = per_head.view(loaded.model.config.num_key_value_heads, -1, DIM)
         found[f"{layer}.q"] = per_head.flatten()
         found[f"{layer}.k"] = (groups.square().sum(1).sqrt() if shared_heads == "joint" else groups.amax(1)).flatten()

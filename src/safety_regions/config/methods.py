@@ -22,6 +22,9 @@ class SafeNeuron(Section):
     prompt.
     """
 
+    tokens: Literal["content", "prompt"] = "content"
+    """Tokens at which the change counts: those of the user's own text, or all that the model reads before it answers,
+    the chat template's among them. The model reads the same in both cases."""
     ffn: Literal["exact", "up"] = "exact"
     """`exact`: norm of the neuron's contribution to the output; `up`: sum of |up|, as the method's published code has
     it."""

@@ -1,8 +1,8 @@
 """SafeNeuron: how much taking one neuron out of a layer changes what the layer computes, for every prompt.
 
 Zhao et al., ICLR 2025 (openreview yR47RmND1m). A neuron is a row or column of a projection, its importance for a prompt
-x is Imp(k | x) = ||h - h without k||_2. Each layer has four kinds of neurons, here over the prompt's tokens t <=
-n_prompt:
+x is Imp(k | x) = ||h - h without k||_2. Each layer has four kinds of neurons, here over the tokens t of the user's own
+text (`tokens: content`), or over all of the prompt (`tokens: prompt`), whose chat template is the same for every set:
 
     q    per channel j of a head: ||softmax((Q K^T - D_j) / sqrt(d)) - softmax(Q K^T / sqrt(d))||_F, D_j = q_j k_j^T
     k    the same per query head, reduced over the query heads that share the key head
@@ -47,8 +47,8 @@ def measure(
     CPU.
 
     Matrices are `<layer>.q|k|v|ffn` with heads * dim, kv heads * dim, kv heads * dim and intermediate neurons. The
-    model reads responses too, but nothing before them changes by that. Raises `UserError` for no samples, and for one
-    whose prompt has no tokens.
+    model reads the template before the text, which attends to it, and responses too; nothing before them changes by
+    that. Raises `UserError` for no samples, and for one whose prompt has no tokens, or whose own text is not known.
     """
     watch = observer(loaded, samples, options)
     return measure_alone(loaded, samples, watch, batch_tokens=batch_tokens, doing="safeneuron")
@@ -60,10 +60,23 @@ def observer(
     """What gathers the statistics of `measure`, of these kinds of neurons, in a pass over the samples."""
     if not samples:
         raise UserError("no samples to measure importance on")
-    for sample in samples:
-        if sample.n_prompt < 1:
-            raise UserError("the prompt has no tokens", where=f"sample {sample.id}", hint="leave it out of the set")
-    return _Importances(loaded.model, options, [s.n_prompt for s in samples], kinds)
+    return _Importances(loaded.model, options, [_counted(sample, options) for sample in samples], kinds)
+
+
+def _counted(sample: Sample, options: SafeNeuron) -> range:
+    """The positions at which a change counts."""
+    if sample.n_prompt < 1:
+        raise UserError("the prompt has no tokens", where=f"sample {sample.id}", hint="leave it out of the set")
+    if options.tokens == "prompt":
+        return range(sample.n_prompt)
+    if sample.content is None:
+        raise UserError(
+            "the user's own text cannot be found among the prompt's tokens",
+            where=f"sample {sample.id}",
+            expected="a chat template that writes the prompt once and as it is, and a fast tokenizer",
+            hint="set methods.safeneuron.tokens to prompt, or the model's chat_template to false",
+        )
+    return sample.content
 
 
 def levels(
@@ -126,17 +139,18 @@ class _Importances:
 
     needs_gradients = False
 
-    def __init__(self, model: Any, options: SafeNeuron, n_prompt: Sequence[int], kinds: Sequence[str]):
-        self._model, self._options, self._n_prompt, self._kinds = model, options, n_prompt, kinds
+    def __init__(self, model: Any, options: SafeNeuron, counted: Sequence[range], kinds: Sequence[str]):
+        """`counted`: the positions of each sample at which a change counts."""
+        self._model, self._options, self._counted, self._kinds = model, options, counted, kinds
         sizes = neurons(model).items()
-        self._values = {name: torch.zeros(len(n_prompt), n) for name, n in sizes if name.split(".")[1] in kinds}
+        self._values = {name: torch.zeros(len(counted), n) for name, n in sizes if name.split(".")[1] in kinds}
         self._places: list[int] = []
-        self._lengths: list[int] = []
+        self._spans: list[range] = []
 
     def see(self, batch: Batch, places: Sequence[int]) -> None:
         """The samples that the model reads next."""
         self._places = list(places)
-        self._lengths = [self._n_prompt[place] for place in places]
+        self._spans = [self._counted[place] for place in places]
 
     def statistics(self) -> dict[str, Tensor]:
         return self._values
@@ -159,7 +173,7 @@ class _Importances:
 
         @torch.no_grad()
         def add(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            mixed = self._of_prompts(inputs[0]).unflatten(2, heads)
+            mixed = self._where_counted(inputs[0]).unflatten(2, heads)
             self._put(layer, "v", without_value(mixed, products, self._options.shared_heads))
 
         return parts["o"].module.register_forward_pre_hook(add)
@@ -170,18 +184,23 @@ class _Importances:
 
         @torch.no_grad()
         def add_exact(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            self._put(layer, "ffn", torch.linalg.vector_norm(self._of_prompts(inputs[0]), dim=1) * norms)
+            self._put(layer, "ffn", torch.linalg.vector_norm(self._where_counted(inputs[0]), dim=1) * norms)
 
         @torch.no_grad()
         def add_up(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            self._put(layer, "ffn", self._of_prompts(output[..., up.start : up.stop]).abs_().sum(dim=1))
+            self._put(layer, "ffn", self._where_counted(output[..., up.start : up.stop]).abs_().sum(dim=1))
 
         exact = self._options.ffn == "exact"
         return down.register_forward_pre_hook(add_exact) if exact else up.module.register_forward_hook(add_up)
 
     def _add_q_and_k(self, layer: int, attention: Attention) -> None:
-        prompts = (attention.prompt(row, length) for row, length in enumerate(self._lengths))
-        importance = torch.stack([without_channel(prompt, self._options.scale_delta) for prompt in prompts])
+        scale = self._options.scale_delta
+        importance = torch.stack(
+            [
+                without_channel(attention.prompt(row, span.stop), scale, first=span.start)
+                for row, span in enumerate(self._spans)
+            ]
+        )
         self._put(layer, "q", importance.flatten(1))
         shared = importance[0].numel() // self._values[f"{layer}.k"].shape[1]
         of_sharing = importance.unflatten(1, (-1, shared))
@@ -189,10 +208,12 @@ class _Importances:
         reduced = torch.linalg.vector_norm(of_sharing, dim=2) if joint else of_sharing.amax(dim=2)
         self._put(layer, "k", reduced.flatten(1))
 
-    def _of_prompts(self, x: Tensor) -> Float32[Tensor, "batch pos channels"]:
-        """Up to the end of the longest prompt, in float32, zero behind each prompt's own end."""
-        x, lengths = x.detach()[:, : max(self._lengths)], torch.tensor(self._lengths, device=x.device)
-        return x * (torch.arange(x.shape[1], device=x.device) < lengths[:, None]).float()[:, :, None]
+    def _where_counted(self, x: Tensor) -> Float32[Tensor, "batch pos channels"]:
+        """Up to the last position that counts in any sample, in float32, zero where it does not count."""
+        x = x.detach()[:, : max(span.stop for span in self._spans)]
+        start, stop = torch.tensor([(span.start, span.stop) for span in self._spans], device=x.device).T[:, :, None]
+        position = torch.arange(x.shape[1], device=x.device)
+        return x * ((start <= position) & (position < stop)).float()[:, :, None]
 
     def _put(self, layer: int, kind: str, importance: Float32[Tensor, "batch neurons"]) -> None:
         self._values[f"{layer}.{kind}"][self._places] = importance.cpu()

@@ -125,10 +125,13 @@ def listening(model: Any, listener: Listener) -> Iterator[None]:
         del ALL_ATTENTION_FUNCTIONS[name]
 
 
-def without_channel(heads: Heads, scale_delta: bool = True, block: int | None = None) -> Float32[Tensor, "heads dim"]:
+def without_channel(
+    heads: Heads, scale_delta: bool = True, *, first: int = 0, block: int | None = None
+) -> Float32[Tensor, "heads dim"]:
     """||P' - P||_F for each channel j of each query head: P' is the softmax after D_j = q_j k_j^T left the dot
     products.
 
+    The norm is taken over the rows, one for each position, from `first` on; all of them attend to what is before it.
     With x the scaled scores, cap the soft cap (or nothing), e = cap(x - scaling D_j) - cap(x), and P' proportional to P
     exp(e): P' - P = P (F - Z) / (1 + Z), F = exp(e) - 1, Z = sum over s of P F. Without `scale_delta` D_j is not
     scaled, as in the published code. Arrays over (head, row, channel, position) are made for a few rows at a time, of
@@ -136,11 +139,12 @@ def without_channel(heads: Heads, scale_delta: bool = True, block: int | None = 
     """
     block = block or BLOCKS[heads.query.device.type]
     n_heads, n_tokens, dim = heads.query.shape
+    n_rows = n_tokens - first
     squares = torch.zeros(n_heads, dim, device=heads.query.device)
     for some in spans(n_heads, block // (dim * n_tokens)):
         part = heads.some(some)
-        for rows in spans(n_tokens, block // (part.query.shape[0] * dim * n_tokens)):
-            squares[some] += _squared_change(part, rows, scale_delta)
+        for rows in spans(n_rows, block // (part.query.shape[0] * dim * n_tokens)):
+            squares[some] += _squared_change(part, slice(first + rows.start, first + rows.stop), scale_delta)
     return squares.sqrt_()
 
 
