@@ -342,9 +342,10 @@ def no_template():
     says="the user's own text cannot be found among the prompt's tokens",
     names="sample hay-000000",
 )
-def shouting():
+def changing():
     loaded = random_model("llama")
-    loaded.tokenizer.chat_template = loaded.tokenizer.chat_template.replace("m.content", "m.content | upper")
+    changed = "m.content | replace('hay', 'straw')"
+    loaded.tokenizer.chat_template = loaded.tokenizer.chat_template.replace("m.content", changed)
     sample = encode_pair(loaded.tokenizer, "hay", "Fine.", eos_ids=loaded.eos_ids, id="hay-000000")
     return lambda: safeneuron.measure(loaded, [sample], SafeNeuron(), batch_tokens=64)
 
