@@ -106,6 +106,7 @@ RULES = {
     "methods.safeneuron": null("statistics"),
     "methods.safeneuron.tokens": Rule("statistics"),
     "methods.safeneuron.ffn": Rule("statistics"),
+    "methods.safeneuron.qk": Rule("statistics"),
     "methods.safeneuron.scale_delta": Rule("statistics"),
     "methods.safeneuron.shared_heads": Rule("statistics"),
     "methods.safeneuron.select": Rule("region"),

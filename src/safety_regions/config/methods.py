@@ -28,12 +28,15 @@ class SafeNeuron(Section):
     ffn: Literal["exact", "up"] = "exact"
     """`exact`: norm of the neuron's contribution to the output; `up`: sum of |up|, as the method's published code has
     it."""
+    qk: Literal["row", "rotated"] = "row"
+    """What a query or key neuron is: a row of W_q or W_k, which rotary embedding spreads over two channels of the dot
+    product, or one of these channels, as the method's paper has it. Regions are taken out row by row."""
     scale_delta: bool = True
     """Divide what a query or key neuron takes from the attention scores by sqrt(d), like the scores; the published code
     does not."""
-    shared_heads: Literal["max", "joint"] = "max"
-    """A key or value neuron that several query heads share: the largest of its importances, or that of taking it from
-    all at once."""
+    shared_heads: Literal["max", "joint"] = "joint"
+    """A key or value neuron that several query heads share: the importance of taking it from all at once, as taking out
+    a region does, or the largest that it has for one of them."""
     select: Literal["mean", "agreement"] = "mean"
     """`mean`: the top fraction of the importance averaged over prompts; `agreement`: what is in the top fraction of
     many prompts."""

@@ -4,15 +4,19 @@ Zhao et al., ICLR 2025 (openreview yR47RmND1m). A neuron is a row or column of a
 x is Imp(k | x) = ||h - h without k||_2. Each layer has four kinds of neurons, here over the tokens t of the user's own
 text (`tokens: content`), or over all of the prompt (`tokens: prompt`), whose chat template is the same for every set:
 
-    q    per channel j of a head: ||softmax((Q K^T - D_j) / sqrt(d)) - softmax(Q K^T / sqrt(d))||_F, D_j = q_j k_j^T
-    k    the same per query head, reduced over the query heads that share the key head
-    v    ||(A V)_j||_2 ||W_o[:, j]||_2 per query head, reduced likewise; what o_proj then puts out less
+    q    ||softmax((Q K^T - D_j) / sqrt(d)) - softmax(Q K^T / sqrt(d))||_F, D_j what row j of W_q gives to Q K^T
+    k    the same of a row of W_k, over all query heads that share the key head
+    v    what o_proj puts out less without row j of W_v, likewise: ||(A V)_j||_2 ||W_o[:, j]||_2 for one query head
     ffn  ||h_k||_2 ||W_down[:, k]||_2, h = act(gate(x)) * up(x), exact; `up`: sum over t of |up(x)_k| (published code)
 
-Queries and keys are taken as they enter the dot product, after biases, norms and rotary embedding. A row of W_q feeds
-two such channels, those that the embedding rotates into each other; so channel j stands for the j-th coordinate of the
-dot product rather than for row j alone. Scaling, sliding window and soft cap are the model's own. The softmax is
-causal. v and ffn are measured where the projection ends, before any norm behind it (Gemma 2).
+A row of W_q or W_k feeds two channels of the dot product, those that the rotary embedding turns into each other, so D_j
+has two terms (`qk: row`). The paper's D_j = q_j k_j^T is channel j of the dot product, after the embedding (`qk:
+rotated`), and the same for q and k of one head. `row` is exact, norms of queries and keys aside (Qwen 3, Gemma 3, OLMo
+2), which are held as they are. Key and value heads that query heads share are taken out of all of them at once
+(`shared_heads: joint`), or count by the one that changes most (`max`).
+
+Scaling, sliding window and soft cap are the model's own. The softmax is causal. v and ffn are measured where the
+projection ends, before any norm behind it (Gemma 2).
 
 Statistics are the importances; which neurons make a region is decided in `levels`.
 """
@@ -32,7 +36,8 @@ from safety_regions.config.methods import SafeNeuron
 from safety_regions.errors import UserError
 from safety_regions.methods.passes import Observer, measure_alone
 from safety_regions.models.architecture import Projection, projections
-from safety_regions.models.attention import Attention, listening, without_channel
+from safety_regions.models.attention import Attention, listening
+from safety_regions.models.attention_change import of_channel, of_key_row, of_query_row, softmax_change
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Batch, Sample
 from safety_regions.regions.select import Cut, select
@@ -194,16 +199,16 @@ class _Importances:
         return down.register_forward_pre_hook(add_exact) if exact else up.module.register_forward_hook(add_up)
 
     def _add_q_and_k(self, layer: int, attention: Attention) -> None:
-        scale = self._options.scale_delta
-        importance = torch.stack(
-            [
-                without_channel(attention.prompt(row, span.stop), scale, first=span.start)
-                for row, span in enumerate(self._spans)
-            ]
-        )
-        self._put(layer, "q", importance.flatten(1))
-        shared = importance[0].numel() // self._values[f"{layer}.k"].shape[1]
-        of_sharing = importance.unflatten(1, (-1, shared))
+        removals = (of_query_row, of_key_row) if self._options.qk == "row" else (of_channel,)
+        importances = [
+            [softmax_change(heads, of(heads), self._options.scale_delta, first=span.start) for of in removals]
+            for row, span in enumerate(self._spans)
+            for heads in [attention.prompt(row, span.stop)]
+        ]
+        of_queries, of_keys = (torch.stack([each[at] for each in importances]) for at in (0, -1))
+        self._put(layer, "q", of_queries.flatten(1))
+        shared = of_keys[0].numel() // self._values[f"{layer}.k"].shape[1]
+        of_sharing = of_keys.unflatten(1, (-1, shared))
         joint = self._options.shared_heads == "joint"
         reduced = torch.linalg.vector_norm(of_sharing, dim=2) if joint else of_sharing.amax(dim=2)
         self._put(layer, "k", reduced.flatten(1))
