@@ -135,6 +135,8 @@ RULES = {
     "methods.nlsr.adapter.steps": Rule("adapter", (31,)),
     "methods.nlsr.adapter.batch_size": Rule("adapter", (4,)),
     "methods.nlsr.adapter.seed": Rule("adapter", (1,)),
+    "methods.ssah": Rule("statistics", ({},)),
+    "methods.ssah.tokens": Rule("statistics", given={"methods": {"ssah": {}}}),
     "thresholds.grid": Rule("region", ([0.001, 0.05], [0.05, 0.5])),
     "thresholds.scope": Rule("region"),
     "thresholds.q": Rule("across", (0.01,)),

@@ -73,7 +73,7 @@ def test_nothing_to_measure_is_an_error(samples, names):
 
 def test_text_that_is_not_found_in_the_prompt_is_an_error_where_it_alone_counts():
     loaded, samples = random_model("llama"), [Sample("odd", (5, 6, 7), 2)]
-    with pytest.raises(UserError, match=r"(?s)own text cannot be found.*odd.*safeneuron\.tokens"):
+    with pytest.raises(UserError, match=r"(?s)own text cannot be found.*odd.*option tokens to prompt"):
         measured(loaded, samples)
     assert measured(loaded, samples, tokens="prompt")["0.ffn"].isfinite().all()
 

@@ -145,4 +145,14 @@ CATALOGUE: dict[str, MethodInfo] = {
         passes=Passes(cpu=1.2, cuda=2.0),
         statistic_bytes=lambda size, n_samples, rank: 8 * 7 * size.layers * rank**2,
     ),
+    "ssah": MethodInfo(
+        version=1,
+        granularity="neuron",
+        keeps_statistics=True,
+        reads_prompts=True,
+        reads_responses=False,
+        own_pass=True,
+        passes=Passes(cpu=1.0, cuda=1.5),
+        statistic_bytes=lambda size, n_samples, rank: 8 * size.layers * (size.hidden + size.intermediate),
+    ),
 }

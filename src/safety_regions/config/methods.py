@@ -116,6 +116,15 @@ class Nlsr(Section):
     adapter: Adapter = Adapter()
 
 
+class Ssah(Section):
+    """SSAH's variance score (arXiv 2410.10862, after FLAP, 2312.11983): how much a neuron's part of the output varies
+    over the tokens of prompts.
+    """
+
+    tokens: Literal["content", "prompt"] = "content"
+    """Tokens that are looked at: those of the user's own text, or all that the model reads before it answers."""
+
+
 class Methods(Section):
     """Identification methods: each key present is run, its mapping holds the method's options.
 
@@ -127,6 +136,7 @@ class Methods(Section):
     safeneuron: SafeNeuron | None = SafeNeuron()
     safelayer: SafeLayer | None = SafeLayer()
     nlsr: Nlsr | None = Nlsr()
+    ssah: Ssah | None = None
 
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ from safety_regions.models.architecture import Projection, projections
 from safety_regions.models.attention import Attention, listening
 from safety_regions.models.attention_change import of_channel, of_key_row, of_query_row, softmax_change
 from safety_regions.models.load import LoadedModel
-from safety_regions.models.tokens import Batch, Sample
+from safety_regions.models.tokens import Batch, Sample, counted
 from safety_regions.regions.select import Cut, select
 
 KINDS = ("q", "k", "v", "ffn")
@@ -65,23 +65,7 @@ def observer(
     """What gathers the statistics of `measure`, of these kinds of neurons, in a pass over the samples."""
     if not samples:
         raise UserError("no samples to measure importance on")
-    return _Importances(loaded.model, options, [_counted(sample, options) for sample in samples], kinds)
-
-
-def _counted(sample: Sample, options: SafeNeuron) -> range:
-    """The positions at which a change counts."""
-    if sample.n_prompt < 1:
-        raise UserError("the prompt has no tokens", where=f"sample {sample.id}", hint="leave it out of the set")
-    if options.tokens == "prompt":
-        return range(sample.n_prompt)
-    if sample.content is None:
-        raise UserError(
-            "the user's own text cannot be found among the prompt's tokens",
-            where=f"sample {sample.id}",
-            expected="a chat template that writes the prompt once and as it is, and a fast tokenizer",
-            hint="set methods.safeneuron.tokens to prompt, or the model's chat_template to false",
-        )
-    return sample.content
+    return _Importances(loaded.model, options, [counted(sample, options.tokens) for sample in samples], kinds)
 
 
 def levels(

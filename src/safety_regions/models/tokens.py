@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Int
@@ -90,6 +90,25 @@ def content_of(tokenizer: Any, prompt: str, plain_template: str | None = None) -
     encoded = tokenizer(text, add_special_tokens=not tokenizer.chat_template, return_offsets_mapping=True)
     inside = [at for at, (first, end) in enumerate(encoded["offset_mapping"]) if first < stop and end > start]
     return range(inside[0], inside[-1] + 1) if inside else None
+
+
+def counted(sample: Sample, tokens: Literal["content", "prompt"]) -> range:
+    """The positions that a method which reads prompts looks at: those of the user's own text, or of the whole prompt.
+
+    Raises `UserError` for a prompt without tokens, and where its own text is asked for and not known.
+    """
+    if sample.n_prompt < 1:
+        raise UserError("the prompt has no tokens", where=f"sample {sample.id}", hint="leave it out of the set")
+    if tokens == "prompt":
+        return range(sample.n_prompt)
+    if sample.content is None:
+        raise UserError(
+            "the user's own text cannot be found among the prompt's tokens",
+            where=f"sample {sample.id}",
+            expected="a chat template that writes the prompt once and as it is, and a fast tokenizer",
+            hint="set the method's option tokens to prompt, or chat_template to false in the model's entry",
+        )
+    return sample.content
 
 
 def encode_pair(
