@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="prepared folder")
     parser.add_argument("prompts", type=Path, nargs="+", help="prompts of two sets or more")
     parser.add_argument("--n", type=int, default=40, help="prompts of each set")
-    parser.add_argument("--n-attended", type=int, default=8, help="of these, where queries and keys are looked at")
+    parser.add_argument("--n-few", type=int, default=8, help="of these, for weights and for queries and keys")
     args = parser.parse_args()
     loaded = load_model(args.model)
     rows = [[row["prompt"] for row in read_jsonl(path)[: args.n]] for path in args.prompts]
@@ -50,8 +50,9 @@ def main() -> None:
     told = [sample for of in texts for sample in of if sample.content is not None]
     print(f"share of the prompts' tokens that are the user's own: {_share_of_content(told):.2f}", flush=True)
     of_texts(loaded, texts)
-    of_neurons(loaded, [of[: args.n_attended] for of in texts])
-    of_weights(loaded, texts, [_encoded(loaded, prompts, finished=False) for prompts in rows])
+    few = [of[: args.n_few] for of in texts]
+    of_neurons(loaded, few)
+    of_weights(loaded, few, [_encoded(loaded, prompts[: args.n_few], finished=False) for prompts in rows])
 
 
 def of_texts(loaded: LoadedModel, sets: Samples) -> None:
