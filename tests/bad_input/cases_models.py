@@ -13,14 +13,16 @@ from random_models import byte_tokenizer, random_adapter, random_model
 from safetensors.torch import load_file, save_file
 
 from safety_regions.artifacts.kinds import VERSIONS
+from safety_regions.config.methods import SafeNeuron
 from safety_regions.config.models import ModelSpec
+from safety_regions.methods import safeneuron
 from safety_regions.models.adapter import ADAPTER, ADAPTER_CONFIG, load_adapter
 from safety_regions.models.architecture import projections
 from safety_regions.models.checks import refuse_unreadable
 from safety_regions.models.folder import save
 from safety_regions.models.load import load_model
 from safety_regions.models.model_files import folder_digest
-from safety_regions.models.tokens import encode_prompt
+from safety_regions.models.tokens import encode_pair, encode_prompt
 from safety_regions.planning.recipes.models import model_recipe
 
 WEIGHTS, UP = "model.safetensors", "model.layers.1.mlp.up_proj.weight"
@@ -332,6 +334,20 @@ def template(text: str | None, plain: str | None = None) -> Deed:
 @bad("models", "no chat template", says="no chat template", names="plain_template")
 def no_template():
     return template(None)
+
+
+@bad(
+    "models",
+    "a chat template that changes the prompt",
+    says="the user's own text cannot be found among the prompt's tokens",
+    names="sample hay-000000",
+)
+def changing():
+    loaded = random_model("llama")
+    changed = "m.content | replace('hay', 'straw')"
+    loaded.tokenizer.chat_template = loaded.tokenizer.chat_template.replace("m.content", changed)
+    sample = encode_pair(loaded.tokenizer, "hay", "Fine.", eos_ids=loaded.eos_ids, id="hay-000000")
+    return lambda: safeneuron.measure(loaded, [sample], SafeNeuron(), batch_tokens=64)
 
 
 @bad(

@@ -58,6 +58,7 @@ def test_an_entry_fits_its_module_and_options(name):
     if info.needs_adapter:
         assert adapter_options(options()).rank > 0
     assert (info.curves is None) or hasattr(method(name), "facts")
+    assert info.reads_prompts is ("tokens" in options.model_fields)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -67,7 +68,7 @@ def test_responses_matter_to_the_methods_that_are_said_to_read_them(name):
     prompts = [s.input_ids[: s.n_prompt] for s in random_samples(4, shortest=8)]
     found = []
     for token in (50, 90):
-        samples = [Sample(str(i), (*ids, token, token + 1), len(ids)) for i, ids in enumerate(prompts)]
+        samples = [Sample(str(i), (*ids, token, token + 1), len(ids), range(len(ids))) for i, ids in enumerate(prompts)]
         found.append(method(name).measure(loaded, samples, options, batch_tokens=1, **needs))
     same = all(found[0][key].equal(found[1][key]) for key in found[0])
     assert same is not CATALOGUE[name].reads_responses

@@ -108,6 +108,7 @@ def test_the_loss_is_the_sum_of_each_samples_mean():
 
 def test_entries_of_one_model_and_the_same_pairs_are_measured_together(tmp_path):
     part = Part(split=0, half=0)
+    unended = {"end_of_turn": False}
     recipes = [
         {"model": "m", "pairs": "a", "method": "snip"},
         {"model": "m", "pairs": "b", "method": "snip"},
@@ -115,9 +116,11 @@ def test_entries_of_one_model_and_the_same_pairs_are_measured_together(tmp_path)
         {"model": "m", "pairs": "a", "method": "wanda"},
         {"model": "m", "pairs": "a", "method": "wanda", "part": part},
         {"model": "n", "pairs": "a", "method": "wanda"},
+        {"model": "n", "pairs": "a", "method": "snip"} | unended,
+        {"model": "n", "pairs": "a", "method": "wanda"} | unended,
     ]
     made = [
         Entry(tmp_path / str(i), some_recipe("statistics", **{"part": None} | of), {}) for i, of in enumerate(recipes)
     ]
     numbers = [[int(entry.path.name) for entry in group] for group in by_sample(made)]
-    assert numbers == [[0, 3], [1], [2, 4], [5]]
+    assert numbers == [[0, 3], [1], [2, 4], [5], [6, 7]]

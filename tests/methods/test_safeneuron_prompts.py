@@ -23,7 +23,10 @@ def test_batching_and_padding_do_not_change_importance(family):
 
 
 def test_rows_are_in_the_order_of_samples_though_ids_repeat():
-    loaded, samples = random_model("llama"), [Sample("same", s.input_ids, s.n_prompt) for s in random_prompts(6)]
+    loaded, samples = (
+        random_model("llama"),
+        [Sample("same", s.input_ids, s.n_prompt, s.content) for s in random_prompts(6)],
+    )
     assert len({s.n_prompt for s in samples}) > 3
     together = measured(loaded, samples)
     for row, sample in enumerate(samples):
@@ -33,7 +36,7 @@ def test_rows_are_in_the_order_of_samples_though_ids_repeat():
 
 def test_responses_are_not_looked_at():
     loaded, samples = random_model("qwen2"), random_prompts(5)
-    other = [Sample(s.id, (*s.input_ids[: s.n_prompt], 7, 8, 9), s.n_prompt) for s in samples]
+    other = [Sample(s.id, (*s.input_ids[: s.n_prompt], 7, 8, 9), s.n_prompt, s.content) for s in samples]
     first, second = measured(loaded, samples), measured(loaded, other)
     for name, values in first.items():
         assert_equal(second[name], values)
@@ -66,3 +69,20 @@ def test_importances_of_a_bfloat16_model_are_float32_and_near_the_exact_ones():
 def test_nothing_to_measure_is_an_error(samples, names):
     with pytest.raises(UserError, match=names):
         measured(random_model("llama"), samples)
+
+
+def test_text_that_is_not_found_in_the_prompt_is_an_error_where_it_alone_counts():
+    loaded, samples = random_model("llama"), [Sample("odd", (5, 6, 7), 2)]
+    with pytest.raises(UserError, match=r"(?s)own text cannot be found.*odd.*option tokens to prompt"):
+        measured(loaded, samples)
+    assert measured(loaded, samples, tokens="prompt")["0.ffn"].isfinite().all()
+
+
+def test_tokens_of_the_template_count_for_nothing_whatever_they_are():
+    """Behind the user's own text, where it does not see them."""
+    loaded, samples = random_model("mistral"), random_prompts(4)
+    ends = [[*s.input_ids[: s.content.stop], 30, 31, 32] for s in samples]
+    other = [Sample(s.id, tuple(ids), len(ids), s.content) for s, ids in zip(samples, ends, strict=True)]
+    first, second = measured(loaded, samples), measured(loaded, other)
+    for name, values in first.items():
+        assert_equal(second[name], values)

@@ -7,7 +7,8 @@ from measured_neurons import assert_equal, measured
 from random_models import random_model, random_samples
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from safety_regions.models.attention import Heads, without_channel
+from safety_regions.models.attention import Heads
+from safety_regions.models.attention_change import of_channel, softmax_change
 from safety_regions.models.tokens import Sample
 
 
@@ -15,6 +16,10 @@ def random_heads(n_heads=2, n=12, dim=4, size=1.0, softcap=None, seed=0):
     draw = torch.Generator().manual_seed(seed)
     q, k = (torch.randn(n_heads, n, dim, generator=draw) * size for _ in range(2))
     return Heads(q, k, dim**-0.5, softcap)
+
+
+def without_channel(heads, scale_delta=True, **options):
+    return softmax_change(heads, of_channel(heads), scale_delta, **options)
 
 
 def literal_of(heads, scale_delta):
@@ -79,14 +84,14 @@ def test_a_long_prompt_needs_no_more_than_a_block():
 
 
 def test_the_model_reads_a_long_prompt_within_blocks(monkeypatch):
-    from safety_regions.models import attention
+    from safety_regions.models import attention_change
 
     loaded = random_model("llama", max_position_embeddings=1024, num_hidden_layers=1)
     [long] = [Sample(s.id, s.input_ids, 600) for s in random_samples(1, shortest=600, longest=600)]
-    whole = measured(loaded, [long])
-    monkeypatch.setitem(attention.BLOCKS, "cpu", 2**16)
+    whole = measured(loaded, [long], tokens="prompt")
+    monkeypatch.setitem(attention_change.BLOCKS, "cpu", 2**16)
     with LargestTensor() as largest:
-        in_blocks = measured(loaded, [long])
+        in_blocks = measured(loaded, [long], tokens="prompt")
     # What the model makes itself, 600 positions of an MLP, and nothing larger than a block.
     assert largest.elements <= 2**16 < 600 * 600
     for name, values in whole.items():

@@ -16,6 +16,7 @@ from safety_regions.models.folder import save
 from safety_regions.models.load import load_model
 from safety_regions.models.model_files import folder_digest
 from safety_regions.models.sources import Inputs
+from safety_regions.models.tokens import encode_pair
 from safety_regions.planning.recipes.models import model_recipe
 from safety_regions.steps.prepare_model import prepare_model
 
@@ -110,8 +111,9 @@ def test_offline_without_a_cache_says_so(hub, tmp_path):
     assert "not in the local cache" in done.stderr
 
 
-def local_recipe(folder, sha256):
-    spec = ModelSpec(source={"kind": "local", "path": str(folder), "sha256": sha256}, licence="L", citation="C")
+def local_recipe(folder, sha256, **more):
+    source = {"kind": "local", "path": str(folder), "sha256": sha256}
+    spec = ModelSpec(source=source, licence="L", citation="C", **more)
     return model_recipe("m", spec)
 
 
@@ -121,6 +123,16 @@ def test_a_local_model_is_pinned_by_the_digest_that_the_script_prints(model_fold
     prepare_model(local_recipe(model_folder, digest), tmp_path / "out", Inputs(local=str(model_folder)), "L", "C")
     assert json.loads((tmp_path / "out" / "source.json").read_text()) == {"path": str(model_folder)}
     assert load_model(tmp_path / "out").model.num_parameters() > 0
+
+
+@pytest.mark.parametrize("plain, read", [(None, "hay"), ("Q: {prompt}\n", "Q: hay\n")])
+def test_a_models_own_chat_template_can_be_left_out(model_folder, tmp_path, plain, read):
+    recipe = local_recipe(model_folder, folder_digest(model_folder), chat_template=False, plain_template=plain)
+    prepare_model(recipe, tmp_path / "out", Inputs(local=str(model_folder)), "L", "C")
+    loaded = load_model(tmp_path / "out")
+    sample = encode_pair(loaded.tokenizer, "hay", "Fine.", eos_ids=(1,), plain_template=loaded.plain_template)
+    assert loaded.tokenizer.decode(sample.input_ids) == f"{read}Fine.<eos>"
+    assert loaded.tokenizer.decode(sample.input_ids[sample.content.start : sample.content.stop]) == "hay"
 
 
 def test_an_altered_local_model_is_refused(model_folder, tmp_path):

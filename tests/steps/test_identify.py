@@ -2,6 +2,7 @@
 of them.
 """
 
+import numpy as np
 import pytest
 from random_models import random_model
 
@@ -13,6 +14,7 @@ from safety_regions.config.run import Machine
 from safety_regions.data.halves import half_of
 from safety_regions.errors import UserError
 from safety_regions.files import write_jsonl
+from safety_regions.regions.format import open_region, read_levels
 from safety_regions.steps.entry import Entry
 from safety_regions.steps.measure import by_sample, measure
 
@@ -42,7 +44,7 @@ def pairs(tmp_path, monkeypatch):
     return path
 
 
-def entries(folder, pairs, part=None):
+def entries(folder, pairs, part=None, end_of_turn=None):
     """Of SNIP, Wanda and SafeNeuron on these pairs."""
     folder.mkdir(exist_ok=True)
     found = []
@@ -51,6 +53,8 @@ def entries(folder, pairs, part=None):
         options = options_of(name, {}).model_dump(mode="json", exclude={*info.selecting})
         recipe = {"method": name, "version": info.version, "options": options, "model": "m"}
         recipe |= {"pairs": receipts.read(pairs).digest} | ({"part": part} if part else {})
+        if info.reads_responses and end_of_turn is not None:
+            recipe["end_of_turn"] = end_of_turn
         cut = {"kind": "region", "grid": [0.01, 0.05], "scope": "matrix", "selection": VERSIONS["selection"]}
         recipe |= {"kind": "statistics"} if info.keeps_statistics else cut
         found.append(Entry.parse(str(folder / name), recipe, {"pairs": str(pairs)}))
@@ -112,6 +116,37 @@ def test_halves_give_other_statistics_than_the_whole(tmp_path, pairs):
     for entry in made:
         measure([entry], MACHINE)
     assert len({receipts.read(entry.path).files["wanda"] for entry in made}) == 3
+
+
+def levels_of(path):
+    with open_region(path) as region:
+        return np.concatenate([read_levels(region, name).flatten() for name in region.names])
+
+
+def test_the_token_that_ends_a_response_can_be_left_out(tmp_path, pairs):
+    """What is made is what unfinished responses give; its receipts count one token less for each of the others."""
+    path = pairs.with_name("unfinished.jsonl")
+    write_jsonl(path, [row | {"finished": False} for row in ROWS])
+    receipts.write(path, {"kind": "pairs", "unfinished": True}, {})
+    without = entries(tmp_path / "without", pairs, end_of_turn=False)
+    made = [entries(tmp_path / "all", pairs), without, entries(tmp_path / "unfinished", path)]
+    for every in made:
+        for group in by_sample(every):
+            measure(group, MACHINE)
+    with_end, without_end, unfinished = ([receipts.read(entry.path) for entry in every] for every in made)
+    assert without_end[1].files == unfinished[1].files != with_end[1].files
+    of_all, of_text, of_unfinished = (levels_of(every[0].path) for every in made)
+    assert np.array_equal(of_text, of_unfinished) and not np.array_equal(of_text, of_all)
+    assert without_end[2].files == with_end[2].files
+    lengths = [r.facts["mean_response_tokens"] for r in (with_end[1], without_end[1])]
+    assert lengths[0] - lengths[1] == pytest.approx(4 / 5)
+
+
+def test_receipts_of_methods_that_read_prompts_count_the_users_own_text(tmp_path, pairs):
+    made = entries(tmp_path / "made", pairs)
+    measure(made, MACHINE)
+    told = {entry.path.name: receipts.read(entry.path).facts.get("mean_content_tokens") for entry in made}
+    assert told == {"snip": None, "wanda": None, "safeneuron": sum(len(row["prompt"].strip()) for row in ROWS) / 5}
 
 
 def other_pairs(pairs):

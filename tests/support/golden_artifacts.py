@@ -724,7 +724,8 @@ def draw_part(folder: Path, name: str, number: int) -> None:
 OPTIONS: dict[str, list[dict]] = {
     "safeneuron": [
         {},
-        {"ffn": "up", "scale_delta": False, "shared_heads": "joint", "select": "agreement", "agreement": 0.5},
+        {"tokens": "prompt", "ffn": "up", "qk": "rotated", "scale_delta": False, "shared_heads": "max"}
+        | {"select": "agreement", "agreement": 0.5},
     ],
     "safelayer": [{"max_new_tokens": 2, "alpha_steps": 1, "n_permutations": 199}],
 }

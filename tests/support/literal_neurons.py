@@ -1,4 +1,7 @@
-"""SafeNeuron by brute force: neurons really taken out of a layer, and the softmax formula written with loops."""
+"""SafeNeuron by brute force: neurons really taken out of a layer, and the softmax formula written with loops.
+
+Changes count at the tokens of the user's own text alone, or at all tokens of the prompt.
+"""
 
 import copy
 import sys
@@ -10,12 +13,15 @@ from safety_regions.models.architecture import projections
 DIM = 8
 
 
-def layer_inputs(loaded, sample):
-    """What the attention and the MLP of each layer are given for a sample's prompt: their keyword arguments, and x."""
+def layer_inputs(loaded, sample, tokens="content"):
+    """What the attention and the MLP of each layer are given for a sample's prompt: their keyword arguments, and x; and
+    the rows at which a change counts.
+    """
+    counted = sample.content if tokens == "content" else range(sample.n_prompt)
     found = []
     hooks = []
     for block in loaded.model.model.layers:
-        seen = {"block": block}
+        seen = {"block": block, "rows": list(counted)}
         found.append(seen)
 
         def keep(_, args, kwargs, seen=seen):
@@ -37,15 +43,15 @@ def literal_mask(loaded, layer, n):
     return torch.tensor([[s <= t and (window is None or s > t - window) for s in range(n)] for t in range(n)])
 
 
-def attention_output(loaded, layer, seen, attention):
-    """The output of an attention module in float64, for the inputs its layer had."""
+def attended(loaded, layer, seen, attention):
+    """Output and probabilities [head, row, pos] of an attention module in float64, for the inputs its layer had."""
     mask = literal_mask(loaded, layer, seen["hidden"].shape[1])
     additive = torch.zeros(mask.shape, dtype=torch.float64).masked_fill(~mask, -1e300)
     cos, sin = (x.double() for x in seen["angles"])
-    output, _ = attention(
+    output, probabilities = attention(
         hidden_states=seen["hidden"].double(), position_embeddings=(cos, sin), attention_mask=additive[None, None]
     )
-    return output
+    return output[:, seen["rows"]], probabilities[0, :, seen["rows"]]
 
 
 def doubled(module):
@@ -58,42 +64,70 @@ def of_layer(loaded, layer):
     return {p.kind: p for p in projections(loaded.model) if p.layer == layer}
 
 
-def norms_of_changes(parameters, output):
-    """Norm of the change of `output()` while each of these slices of parameters (several at a time) is zero."""
+def norms_of_changes(parameters, output, dim=None):
+    """Norm of the change of `output()` while each of these slices of parameters (several at a time) is zero; over some
+    dimensions, or all.
+    """
     before = output()
     norms = []
     for slices in parameters:
         kept = [x.clone() for x in slices]
         for x in slices:
             x.zero_()
-        norms.append((before - output()).norm())
+        norms.append((before - output()).norm(dim=dim))
         for x, values in zip(slices, kept, strict=True):
             x.copy_(values)
     return torch.stack(norms)
 
 
+def rows_of(loaded, layer, seen, attention, kind):
+    """Each row of a projection with its bias, in a copy of the attention module."""
+    of = of_layer(loaded, layer)[kind]
+    path = next(name for name, m in seen["block"].self_attn.named_modules() if m is of.module)
+    linear = attention.get_submodule(path)
+    parameters = [linear.weight] if linear.bias is None else [linear.weight, linear.bias]
+    return ([x[row] for x in parameters] for row in range(of.start, of.stop))
+
+
 def zeroed_rows(loaded, layer, seen):
     """Norm of the change of the attention's output when row j of W_v (and its bias) is zero."""
     attention = doubled(seen["block"].self_attn)
-    v = of_layer(loaded, layer)["v"]
-    path = next(name for name, m in seen["block"].self_attn.named_modules() if m is v.module)
-    linear = attention.get_submodule(path)
-    parameters = [linear.weight] if linear.bias is None else [linear.weight, linear.bias]
-    rows = ([x[row] for x in parameters] for row in range(v.start, v.stop))
-    return norms_of_changes(rows, lambda: attention_output(loaded, layer, seen, attention))
+    rows = rows_of(loaded, layer, seen, attention, "v")
+    return norms_of_changes(rows, lambda: attended(loaded, layer, seen, attention)[0])
+
+
+def zeroed_q_and_k_rows(loaded, sample, shared_heads="joint", tokens="content"):
+    """Norms of the change of attention when a row of W_q or W_k (and its bias) is zero, or one weight of a norm behind
+    them: of all heads that change, or of the one that changes most.
+    """
+    found = {}
+    for layer, seen in enumerate(layer_inputs(loaded, sample, tokens)):
+        attention = doubled(seen["block"].self_attn)
+        for kind in "qk":
+            norm = getattr(attention, f"{kind}_norm", None)
+            rows = rows_of(loaded, layer, seen, attention, kind) if norm is None else ([w] for w in norm.weight)
+            change = norms_of_changes(rows, lambda of=attention: attended(loaded, layer, seen, of)[1], (1, 2))  # noqa: B023
+            own = loaded.model.config.num_attention_heads if kind == "q" else loaded.model.config.num_key_value_heads
+            if len(change) == DIM:
+                # A norm that all heads have in common: each changes by its own channel.
+                change = change.mT.reshape(own, -1, DIM).mT.flatten(0, 1)
+            of_heads = change.square().sum(1).sqrt() if shared_heads == "joint" else change.amax(1)
+            found[f"{layer}.{kind}"] = of_heads
+    return found
 
 
 def zeroed_paths(loaded, layer, seen):
     """The same for one query head at a time: column (head, j) of W_o is zero; [query head, j]."""
     attention = doubled(seen["block"].self_attn)
     columns = ([column] for column in attention.o_proj.weight.T)
-    return norms_of_changes(columns, lambda: attention_output(loaded, layer, seen, attention)).view(-1, DIM)
+    return norms_of_changes(columns, lambda: attended(loaded, layer, seen, attention)[0]).view(-1, DIM)
 
 
 def zeroed_columns(seen):
     """Norm of the change of the MLP's output when column k of W_down is zero."""
     mlp = copy.deepcopy(seen["block"].mlp).double()
-    return norms_of_changes(([column] for column in mlp.down_proj.weight.T), lambda: mlp(seen["x"].double()))
+    columns = ([column] for column in mlp.down_proj.weight.T)
+    return norms_of_changes(columns, lambda: mlp(seen["x"].double())[:, seen["rows"]])
 
 
 def queries_and_keys(loaded, layer, seen):
@@ -105,8 +139,10 @@ def queries_and_keys(loaded, layer, seen):
     return q[0], k[0].repeat_interleave(q.shape[1] // k.shape[1], dim=0)
 
 
-def literal_softmax_change(q, k, mask, scaling, softcap, scale_delta):
-    """||softmax((QK^T - D_j) / sqrt(d)) - softmax(QK^T / sqrt(d))|| one head and channel at a time, float64."""
+def literal_softmax_change(q, k, mask, scaling, softcap, scale_delta, rows=slice(None)):
+    """||softmax((QK^T - D_j) / sqrt(d)) - softmax(QK^T / sqrt(d))|| one head and channel at a time, float64; of some
+    rows.
+    """
     q, k = q.double(), k.double()
     cap = (lambda x: softcap * torch.tanh(x / softcap)) if softcap else (lambda x: x)
     norms = torch.zeros(q.shape[0], q.shape[2], dtype=torch.float64)
@@ -115,17 +151,19 @@ def literal_softmax_change(q, k, mask, scaling, softcap, scale_delta):
         for j in range(q.shape[2]):
             delta = torch.outer(q[head, :, j], k[head, :, j]) * (scaling if scale_delta else 1)
             without = cap(scores - delta).masked_fill(~mask, -torch.inf).softmax(dim=1)
-            norms[head, j] = (without - cap(scores).masked_fill(~mask, -torch.inf).softmax(dim=1)).norm()
+            change = without - cap(scores).masked_fill(~mask, -torch.inf).softmax(dim=1)
+            norms[head, j] = change[rows].norm()
     return norms
 
 
-def literal_q_and_k(loaded, sample, scale_delta, shared_heads):
+def literal_q_and_k(loaded, sample, scale_delta, shared_heads, tokens="content"):
     found = {}
-    for layer, seen in enumerate(layer_inputs(loaded, sample)):
+    for layer, seen in enumerate(layer_inputs(loaded, sample, tokens)):
         q, k = queries_and_keys(loaded, layer, seen)
         softcap = getattr(seen["block"].self_attn, "attn_logit_softcapping", None)
         mask = literal_mask(loaded, layer, q.shape[1])
-        per_head = literal_softmax_change(q, k, mask, seen["block"].self_attn.scaling, softcap, scale_delta)
+        scaling = seen["block"].self_attn.scaling
+        per_head = literal_softmax_change(q, k, mask, scaling, softcap, scale_delta, seen["rows"])
         groups = per_head.view(loaded.model.config.num_key_value_heads, -1, DIM)
         found[f"{layer}.q"] = per_head.flatten()
         found[f"{layer}.k"] = (groups.square().sum(1).sqrt() if shared_heads == "joint" else groups.amax(1)).flatten()

@@ -9,8 +9,9 @@ from safety_regions.models.tokens import Sample
 
 
 def random_prompts(n, seed=0):
-    """Samples whose prompts have 4 to 18 tokens, with a response of two behind each."""
-    return [Sample(s.id, s.input_ids, len(s.input_ids) - 2) for s in random_samples(n, seed, shortest=6)]
+    """Samples whose prompts have 4 to 18 tokens, 2 to 12 of them the user's own text, with a response of two behind."""
+    samples = random_samples(n, seed, shortest=6)
+    return [Sample(s.id, s.input_ids, n - 2, range(n // 4, n - 3)) for s in samples for n in [len(s.input_ids)]]
 
 
 def measured(loaded, samples, batch_tokens=60, **options):

@@ -58,13 +58,14 @@ def random_model(family: str, seed: int = 0, dtype: torch.dtype = torch.float32,
 
 
 def random_samples(n: int, seed: int = 0, shortest: int = 4, longest: int = 20) -> list[Sample]:
-    """Samples of random tokens, of various lengths."""
+    """Samples of random tokens, of various lengths, a part of whose prompts is the user's own text."""
     draw = random.Random(seed)
     samples = []
     for number in range(n):
         length = draw.randint(shortest, longest)
         ids = tuple(draw.randint(2, 257) for _ in range(length))
-        samples.append(Sample(f"s{number}", ids, draw.randint(1, length - 1)))
+        n_prompt = draw.randint(1, length - 1)
+        samples.append(Sample(f"s{number}", ids, n_prompt, range(n_prompt // 3, n_prompt - n_prompt // 5)))
     return samples
 
 

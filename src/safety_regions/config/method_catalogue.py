@@ -66,6 +66,9 @@ class MethodInfo:
     one is trained where the model has none."""
     prompts: tuple[OtherPrompts, ...] = ()
     """Other prompts that it looks at in measuring."""
+    reads_prompts: bool = False
+    """Whether it looks at the states of all tokens of a prompt; its option `tokens` says at which, and its receipts how
+    many are the user's own text."""
     reads_responses: bool = True
     """Whether its statistic depends on the samples' responses, or on their prompts alone."""
     own_pass: bool = False
@@ -103,6 +106,7 @@ CATALOGUE: dict[str, MethodInfo] = {
         granularity="neuron",
         keeps_statistics=True,
         selecting=("select", "agreement"),
+        reads_prompts=True,
         reads_responses=False,
         passes=Passes(cpu=1.2, cuda=4.0),
         statistic_bytes=lambda size, n_samples, rank: (
@@ -140,5 +144,15 @@ CATALOGUE: dict[str, MethodInfo] = {
         needs_adapter=True,
         passes=Passes(cpu=1.2, cuda=2.0),
         statistic_bytes=lambda size, n_samples, rank: 8 * 7 * size.layers * rank**2,
+    ),
+    "ssah": MethodInfo(
+        version=1,
+        granularity="neuron",
+        keeps_statistics=True,
+        reads_prompts=True,
+        reads_responses=False,
+        own_pass=True,
+        passes=Passes(cpu=1.0, cuda=1.5),
+        statistic_bytes=lambda size, n_samples, rank: 8 * size.layers * (size.hidden + size.intermediate),
     ),
 }

@@ -22,15 +22,21 @@ class SafeNeuron(Section):
     prompt.
     """
 
+    tokens: Literal["content", "prompt"] = "content"
+    """Tokens at which the change counts: those of the user's own text, or all that the model reads before it answers,
+    the chat template's among them. The model reads the same in both cases."""
     ffn: Literal["exact", "up"] = "exact"
     """`exact`: norm of the neuron's contribution to the output; `up`: sum of |up|, as the method's published code has
     it."""
+    qk: Literal["row", "rotated"] = "row"
+    """What a query or key neuron is: a row of W_q or W_k, which rotary embedding spreads over two channels of the dot
+    product, or one of these channels, as the method's paper has it. Regions are taken out row by row."""
     scale_delta: bool = True
     """Divide what a query or key neuron takes from the attention scores by sqrt(d), like the scores; the published code
     does not."""
-    shared_heads: Literal["max", "joint"] = "max"
-    """A key or value neuron that several query heads share: the largest of its importances, or that of taking it from
-    all at once."""
+    shared_heads: Literal["max", "joint"] = "joint"
+    """A key or value neuron that several query heads share: the importance of taking it from all at once, as taking out
+    a region does, or the largest that it has for one of them."""
     select: Literal["mean", "agreement"] = "mean"
     """`mean`: the top fraction of the importance averaged over prompts; `agreement`: what is in the top fraction of
     many prompts."""
@@ -110,6 +116,15 @@ class Nlsr(Section):
     adapter: Adapter = Adapter()
 
 
+class Ssah(Section):
+    """SSAH's variance score (arXiv 2410.10862, after FLAP, 2312.11983): how much a neuron's part of the output varies
+    over the tokens of prompts.
+    """
+
+    tokens: Literal["content", "prompt"] = "content"
+    """Tokens that are looked at: those of the user's own text, or all that the model reads before it answers."""
+
+
 class Methods(Section):
     """Identification methods: each key present is run, its mapping holds the method's options.
 
@@ -121,6 +136,7 @@ class Methods(Section):
     safeneuron: SafeNeuron | None = SafeNeuron()
     safelayer: SafeLayer | None = SafeLayer()
     nlsr: Nlsr | None = Nlsr()
+    ssah: Ssah | None = None
 
 
 if TYPE_CHECKING:

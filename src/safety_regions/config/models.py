@@ -105,7 +105,9 @@ class ModelSpec(Section):
     """Dtype of the weights while scoring; sums are float32 whatever it is."""
     plain_template: Annotated[str, Field(pattern=r"\{prompt\}")] | None = None
     """For a model without a chat template: text around the prompt, such as `"{prompt}\\n"`. The model's own template
-    always comes first."""
+    comes first."""
+    chat_template: bool = True
+    """`false`: leave the model's own chat template out; `plain_template` stands in its place, or the prompt alone."""
     parameters: int | None = Field(default=None, ge=1)
     """How many weights it has: what jobs ask of a cluster before the model is prepared; then its config.json counts."""
     licence: str

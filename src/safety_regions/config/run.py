@@ -78,6 +78,8 @@ class Responses(Section):
     """The response of the policy `template`."""
     max_new_tokens: int = Field(default=24, ge=1)
     """Length limit of the policy `model`; cut answers are counted in the receipt."""
+    end_of_turn: bool = True
+    """Whether the token that ends a response counts as one of its tokens, for the methods that read responses."""
 
 
 class Thresholds(Section):

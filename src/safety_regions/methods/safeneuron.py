@@ -1,18 +1,22 @@
 """SafeNeuron: how much taking one neuron out of a layer changes what the layer computes, for every prompt.
 
 Zhao et al., ICLR 2025 (openreview yR47RmND1m). A neuron is a row or column of a projection, its importance for a prompt
-x is Imp(k | x) = ||h - h without k||_2. Each layer has four kinds of neurons, here over the prompt's tokens t <=
-n_prompt:
+x is Imp(k | x) = ||h - h without k||_2. Each layer has four kinds of neurons, here over the tokens t of the user's own
+text (`tokens: content`), or over all of the prompt (`tokens: prompt`), whose chat template is the same for every set:
 
-    q    per channel j of a head: ||softmax((Q K^T - D_j) / sqrt(d)) - softmax(Q K^T / sqrt(d))||_F, D_j = q_j k_j^T
-    k    the same per query head, reduced over the query heads that share the key head
-    v    ||(A V)_j||_2 ||W_o[:, j]||_2 per query head, reduced likewise; what o_proj then puts out less
+    q    ||softmax((Q K^T - D_j) / sqrt(d)) - softmax(Q K^T / sqrt(d))||_F, D_j what row j of W_q gives to Q K^T
+    k    the same of a row of W_k, over all query heads that share the key head
+    v    what o_proj puts out less without row j of W_v, likewise: ||(A V)_j||_2 ||W_o[:, j]||_2 for one query head
     ffn  ||h_k||_2 ||W_down[:, k]||_2, h = act(gate(x)) * up(x), exact; `up`: sum over t of |up(x)_k| (published code)
 
-Queries and keys are taken as they enter the dot product, after biases, norms and rotary embedding. A row of W_q feeds
-two such channels, those that the embedding rotates into each other; so channel j stands for the j-th coordinate of the
-dot product rather than for row j alone. Scaling, sliding window and soft cap are the model's own. The softmax is
-causal. v and ffn are measured where the projection ends, before any norm behind it (Gemma 2).
+A row of W_q or W_k feeds two channels of the dot product, those that the rotary embedding turns into each other, so D_j
+has two terms (`qk: row`). The paper's D_j = q_j k_j^T is channel j of the dot product, after the embedding (`qk:
+rotated`), and the same for q and k of one head. `row` is exact, norms of queries and keys aside (Qwen 3, Gemma 3, OLMo
+2), which are held as they are. Key and value heads that query heads share are taken out of all of them at once
+(`shared_heads: joint`), or count by the one that changes most (`max`).
+
+Scaling, sliding window and soft cap are the model's own. The softmax is causal. v and ffn are measured where the
+projection ends, before any norm behind it (Gemma 2).
 
 Statistics are the importances; which neurons make a region is decided in `levels`.
 """
@@ -32,9 +36,10 @@ from safety_regions.config.methods import SafeNeuron
 from safety_regions.errors import UserError
 from safety_regions.methods.passes import Observer, measure_alone
 from safety_regions.models.architecture import Projection, projections
-from safety_regions.models.attention import Attention, listening, without_channel
+from safety_regions.models.attention import Attention, listening
+from safety_regions.models.attention_change import of_channel, of_key_row, of_query_row, softmax_change
 from safety_regions.models.load import LoadedModel
-from safety_regions.models.tokens import Batch, Sample
+from safety_regions.models.tokens import Batch, Sample, counted
 from safety_regions.regions.select import Cut, select
 
 KINDS = ("q", "k", "v", "ffn")
@@ -47,8 +52,8 @@ def measure(
     CPU.
 
     Matrices are `<layer>.q|k|v|ffn` with heads * dim, kv heads * dim, kv heads * dim and intermediate neurons. The
-    model reads responses too, but nothing before them changes by that. Raises `UserError` for no samples, and for one
-    whose prompt has no tokens.
+    model reads the template before the text, which attends to it, and responses too; nothing before them changes by
+    that. Raises `UserError` for no samples, and for one whose prompt has no tokens, or whose own text is not known.
     """
     watch = observer(loaded, samples, options)
     return measure_alone(loaded, samples, watch, batch_tokens=batch_tokens, doing="safeneuron")
@@ -60,10 +65,7 @@ def observer(
     """What gathers the statistics of `measure`, of these kinds of neurons, in a pass over the samples."""
     if not samples:
         raise UserError("no samples to measure importance on")
-    for sample in samples:
-        if sample.n_prompt < 1:
-            raise UserError("the prompt has no tokens", where=f"sample {sample.id}", hint="leave it out of the set")
-    return _Importances(loaded.model, options, [s.n_prompt for s in samples], kinds)
+    return _Importances(loaded.model, options, [counted(sample, options.tokens) for sample in samples], kinds)
 
 
 def levels(
@@ -126,17 +128,18 @@ class _Importances:
 
     needs_gradients = False
 
-    def __init__(self, model: Any, options: SafeNeuron, n_prompt: Sequence[int], kinds: Sequence[str]):
-        self._model, self._options, self._n_prompt, self._kinds = model, options, n_prompt, kinds
+    def __init__(self, model: Any, options: SafeNeuron, counted: Sequence[range], kinds: Sequence[str]):
+        """`counted`: the positions of each sample at which a change counts."""
+        self._model, self._options, self._counted, self._kinds = model, options, counted, kinds
         sizes = neurons(model).items()
-        self._values = {name: torch.zeros(len(n_prompt), n) for name, n in sizes if name.split(".")[1] in kinds}
+        self._values = {name: torch.zeros(len(counted), n) for name, n in sizes if name.split(".")[1] in kinds}
         self._places: list[int] = []
-        self._lengths: list[int] = []
+        self._spans: list[range] = []
 
     def see(self, batch: Batch, places: Sequence[int]) -> None:
         """The samples that the model reads next."""
         self._places = list(places)
-        self._lengths = [self._n_prompt[place] for place in places]
+        self._spans = [self._counted[place] for place in places]
 
     def statistics(self) -> dict[str, Tensor]:
         return self._values
@@ -159,7 +162,7 @@ class _Importances:
 
         @torch.no_grad()
         def add(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            mixed = self._of_prompts(inputs[0]).unflatten(2, heads)
+            mixed = self._where_counted(inputs[0]).unflatten(2, heads)
             self._put(layer, "v", without_value(mixed, products, self._options.shared_heads))
 
         return parts["o"].module.register_forward_pre_hook(add)
@@ -170,29 +173,36 @@ class _Importances:
 
         @torch.no_grad()
         def add_exact(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            self._put(layer, "ffn", torch.linalg.vector_norm(self._of_prompts(inputs[0]), dim=1) * norms)
+            self._put(layer, "ffn", torch.linalg.vector_norm(self._where_counted(inputs[0]), dim=1) * norms)
 
         @torch.no_grad()
         def add_up(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            self._put(layer, "ffn", self._of_prompts(output[..., up.start : up.stop]).abs_().sum(dim=1))
+            self._put(layer, "ffn", self._where_counted(output[..., up.start : up.stop]).abs_().sum(dim=1))
 
         exact = self._options.ffn == "exact"
         return down.register_forward_pre_hook(add_exact) if exact else up.module.register_forward_hook(add_up)
 
     def _add_q_and_k(self, layer: int, attention: Attention) -> None:
-        prompts = (attention.prompt(row, length) for row, length in enumerate(self._lengths))
-        importance = torch.stack([without_channel(prompt, self._options.scale_delta) for prompt in prompts])
-        self._put(layer, "q", importance.flatten(1))
-        shared = importance[0].numel() // self._values[f"{layer}.k"].shape[1]
-        of_sharing = importance.unflatten(1, (-1, shared))
+        removals = (of_query_row, of_key_row) if self._options.qk == "row" else (of_channel,)
+        importances = [
+            [softmax_change(heads, of(heads), self._options.scale_delta, first=span.start) for of in removals]
+            for row, span in enumerate(self._spans)
+            for heads in [attention.prompt(row, span.stop)]
+        ]
+        of_queries, of_keys = (torch.stack([each[at] for each in importances]) for at in (0, -1))
+        self._put(layer, "q", of_queries.flatten(1))
+        shared = of_keys[0].numel() // self._values[f"{layer}.k"].shape[1]
+        of_sharing = of_keys.unflatten(1, (-1, shared))
         joint = self._options.shared_heads == "joint"
         reduced = torch.linalg.vector_norm(of_sharing, dim=2) if joint else of_sharing.amax(dim=2)
         self._put(layer, "k", reduced.flatten(1))
 
-    def _of_prompts(self, x: Tensor) -> Float32[Tensor, "batch pos channels"]:
-        """Up to the end of the longest prompt, in float32, zero behind each prompt's own end."""
-        x, lengths = x.detach()[:, : max(self._lengths)], torch.tensor(self._lengths, device=x.device)
-        return x * (torch.arange(x.shape[1], device=x.device) < lengths[:, None]).float()[:, :, None]
+    def _where_counted(self, x: Tensor) -> Float32[Tensor, "batch pos channels"]:
+        """Up to the last position that counts in any sample, in float32, zero where it does not count."""
+        x = x.detach()[:, : max(span.stop for span in self._spans)]
+        start, stop = torch.tensor([(span.start, span.stop) for span in self._spans], device=x.device).T[:, :, None]
+        position = torch.arange(x.shape[1], device=x.device)
+        return x * ((start <= position) & (position < stop)).float()[:, :, None]
 
     def _put(self, layer: int, kind: str, importance: Float32[Tensor, "batch neurons"]) -> None:
         self._values[f"{layer}.{kind}"][self._places] = importance.cpu()

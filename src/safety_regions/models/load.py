@@ -12,6 +12,9 @@ from safety_regions.artifacts import receipts
 from safety_regions.artifacts.other_code import warn_if_changed
 from safety_regions.errors import UserError
 
+PROMPT_ALONE = "{prompt}"
+"""What a model reads whose chat template is left out, and that has no other."""
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -82,7 +85,10 @@ def load_model(
             f" delete {folder} and run snakemake again where there is a network",
         ) from None
     _place(model.requires_grad_(False).eval(), pick_device(device))
-    return LoadedModel(model, tokenizer, recipe.get("plain_template"), eos_ids(model, tokenizer))
+    plain = recipe.get("plain_template")
+    if recipe.get("chat_template") is False:
+        tokenizer.chat_template, plain = None, plain or PROMPT_ALONE
+    return LoadedModel(model, tokenizer, plain, eos_ids(model, tokenizer))
 
 
 def _read(location: str, revision: str | None, dtype: torch.dtype) -> tuple[Any, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Int
@@ -11,6 +11,7 @@ from torch import Tensor
 from safety_regions.errors import UserError
 
 SENTINEL = "sentinel0response"
+"""A message that no template changes: what is rendered around it is the template's."""
 # Some templates print today's date, as a variable or by a function, or ask for a reasoning mode; tokens then depend on
 # more than the recipe. A macro of the function's name takes its place.
 DATE = "01 Jan 2025"
@@ -25,6 +26,9 @@ class Sample:
     id: str
     input_ids: tuple[int, ...]
     n_prompt: int
+    content: range | None = None
+    """Positions of the user's own text in the prompt, without the chat template around it (`content_of`); None where
+    they are not known."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,47 @@ def encode_prompt(tokenizer: Any, prompt: str, plain_template: str | None = None
     return tokenizer(text, add_special_tokens=not tokenizer.chat_template)["input_ids"]
 
 
+def content_of(tokenizer: Any, prompt: str, plain_template: str | None = None) -> range | None:
+    """Positions of the user's own text among the tokens of `encode_prompt`: those of the template are left out.
+
+    They run from the first to the last token that holds a character of the prompt. White space at its ends does not
+    count: some templates cut it off, some tokenizers give it to no token. A token merged over the border counts, since
+    it holds characters of the prompt: ` How` behind a template's `Q: `, or `?` with the line break that follows. None
+    where the text cannot be found: for a prompt of white space alone, a template that writes the prompt twice or
+    changes it, and a tokenizer that does not say which characters its tokens hold (a slow one).
+    """
+    own = prompt.strip()
+    before, _, behind = prompt_text(tokenizer, SENTINEL, plain_template).partition(SENTINEL)
+    text = prompt_text(tokenizer, prompt, plain_template)
+    written = text[len(before) : len(text) - len(behind)]
+    if not own or not tokenizer.is_fast or written.strip() != own or text != before + written + behind:
+        return None
+    start = len(before) + written.index(own)
+    stop = start + len(own)
+    encoded = tokenizer(text, add_special_tokens=not tokenizer.chat_template, return_offsets_mapping=True)
+    inside = [at for at, (first, end) in enumerate(encoded["offset_mapping"]) if first < stop and end > start]
+    return range(inside[0], inside[-1] + 1) if inside else None
+
+
+def counted(sample: Sample, tokens: Literal["content", "prompt"]) -> range:
+    """The positions that a method which reads prompts looks at: those of the user's own text, or of the whole prompt.
+
+    Raises `UserError` for a prompt without tokens, and where its own text is asked for and not known.
+    """
+    if sample.n_prompt < 1:
+        raise UserError("the prompt has no tokens", where=f"sample {sample.id}", hint="leave it out of the set")
+    if tokens == "prompt":
+        return range(sample.n_prompt)
+    if sample.content is None:
+        raise UserError(
+            "the user's own text cannot be found among the prompt's tokens",
+            where=f"sample {sample.id}",
+            expected="a chat template that writes the prompt once and as it is, and a fast tokenizer",
+            hint="set the method's option tokens to prompt, or chat_template to false in the model's entry",
+        )
+    return sample.content
+
+
 def encode_pair(
     tokenizer: Any,
     prompt: str,
@@ -93,7 +138,8 @@ def encode_pair(
         after = tokenizer(lead + response.strip(), add_special_tokens=False)["input_ids"]
     if special and after and after[-1] in eos_ids:
         after = after[:-1]
-    return Sample(id, tuple(before + after + (list(end) if finished else [])), len(before))
+    content = content_of(tokenizer, prompt, plain_template)
+    return Sample(id, tuple(before + after + (list(end) if finished else [])), len(before), content)
 
 
 def _around_response(tokenizer: Any, eos_ids: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:

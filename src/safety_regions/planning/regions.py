@@ -26,6 +26,8 @@ class _Asked:
     needs: Needs
     compared_with: dict[str, str]
     """By role, the set that gives the prompts which every set is compared with."""
+    end_of_turn: bool
+    """Whether the token that ends a response counts as one of its tokens."""
 
     @property
     def info(self) -> MethodInfo:
@@ -55,7 +57,7 @@ class _Asked:
 def add_regions(plan: Plan, model: str, method: str, options: Section, samples: list[Sampled]) -> None:
     """A region of every sample, and the statistic it follows from where the method keeps one."""
     needs, compared_with = needs_of(plan, model, method, options), sets_compared_with(plan, method, options)
-    asked = _Asked(method, options, plan.models[model], needs, compared_with)
+    asked = _Asked(method, options, plan.models[model], needs, compared_with, plan.run.responses.end_of_turn)
     statistics: dict[Variant, Artifact[StatisticsRecipe]] = {}
     regions: dict[Variant, Artifact[RegionRecipe]] = {}
     for sample in samples:
@@ -75,6 +77,8 @@ def _measured(asked: _Asked, sample: Sampled) -> Needs:
     needed, needs = asked.needs
     recipe = asked.base | {"options": asked.measuring, "pairs": sample.pairs.digest, "part": sample.part} | needed
     recipe["plays"] = asked.role_of(sample.variant.set)
+    if asked.info.reads_responses and not asked.end_of_turn:
+        recipe["end_of_turn"] = False
     return recipe, {"model": asked.model, "pairs": sample.pairs, **needs}
 
 

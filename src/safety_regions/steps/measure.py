@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
+from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import options_of
 from safety_regions.config.run import Machine
 from safety_regions.methods.interface import method
@@ -15,7 +16,7 @@ from safety_regions.models.tokens import Sample
 from safety_regions.planning.recipes.regions import RegionRecipe, Sampled, StatisticsRecipe
 from safety_regions.steps.entry import Entry
 from safety_regions.steps.method_inputs import method_inputs
-from safety_regions.steps.samples import read_samples
+from safety_regions.steps.samples import content_facts, read_samples
 from safety_regions.steps.write import write_levels, write_statistics
 
 Measured = Entry[StatisticsRecipe] | Entry[RegionRecipe]
@@ -58,10 +59,11 @@ def _measure_together(
     # A region takes longer to select than a statistic to write, so a job that is killed then has kept the statistics.
     in_turn = sorted(entries, key=lambda entry: isinstance(entry.recipe, RegionRecipe))
     for entry, statistics in _measured(in_turn, loaded, samples, machine):
+        own = facts | (content_facts(samples) if CATALOGUE[entry.recipe.method].reads_prompts else {})
         if isinstance(entry.recipe, RegionRecipe):
-            write_levels(entry, loaded, statistics, facts)
+            write_levels(entry, loaded, statistics, own)
         else:
-            write_statistics(entry, statistics, facts)
+            write_statistics(entry, statistics, own)
 
 
 def _measured(

@@ -24,7 +24,8 @@ def read_samples(entry: Entry[MethodRecipe], loaded: LoadedModel) -> tuple[list[
     if part := entry.recipe.part:
         rows = half_of(rows, part.split, part.half)
     n_all, n_empty = len(rows), sum(not row["response"] for row in rows)
-    encoded = [(row, _encode(row, loaded)) for row in rows]
+    end_of_turn = entry.recipe.sampled.end_of_turn
+    encoded = [(row, _encode(row, loaded, end_of_turn)) for row in rows]
     _report_left_out([s.id for _, s in encoded if len(s.input_ids) == s.n_prompt], n_all, str(path))
     encoded = [(row, s) for row, s in encoded if len(s.input_ids) > s.n_prompt]
     rows, samples = [row for row, _ in encoded], [s for _, s in encoded]
@@ -45,6 +46,12 @@ def read_samples(entry: Entry[MethodRecipe], loaded: LoadedModel) -> tuple[list[
     return samples, facts
 
 
+def content_facts(samples: list[Sample]) -> dict[str, float]:
+    """What receipts say of the user's own text in the prompts; nothing where it is not known."""
+    lengths = [len(s.content) for s in samples if s.content is not None]
+    return {"mean_content_tokens": round(sum(lengths) / len(lengths), 2)} if len(lengths) == len(samples) else {}
+
+
 def _report_left_out(ids: list[str], of: int, where: str) -> None:
     """Say which pairs are left out. Raises `UserError` if they are too many for the rest to stand for the set."""
     if not ids:
@@ -62,13 +69,13 @@ def _report_left_out(ids: list[str], of: int, where: str) -> None:
     print(f"warning: {where}: {found}; left out", file=sys.stderr)
 
 
-def _encode(row: dict, loaded: LoadedModel) -> Sample:
+def _encode(row: dict, loaded: LoadedModel, end_of_turn: bool) -> Sample:
     return encode_pair(
         loaded.tokenizer,
         row["prompt"],
         row["response"],
         eos_ids=loaded.eos_ids,
-        finished=row["finished"],
+        finished=row["finished"] and end_of_turn,
         plain_template=loaded.plain_template,
         id=row["id"],
     )

@@ -21,6 +21,8 @@ class ModelRecipe(Recipe):
     dtype: str
     plain_template: str | None
     """How prompts are put to a model that has no chat template."""
+    chat_template: bool | None = None
+    """False: the model's own chat template is left out; None: it is used where there is one."""
     corpus_version: int | None = None
     """Of the embedded corpus that a tiny model is trained on."""
     base: str | None = None
@@ -65,6 +67,7 @@ def model_recipe(
         source=source,
         dtype=spec.dtype,
         plain_template=spec.plain_template,
+        chat_template=None if spec.chat_template else False,
         corpus_version=synthetic.VERSION if isinstance(spec.source, TinyModel) else None,
         base=base,
         data=data,

@@ -46,6 +46,8 @@ class Sampled(NamedTuple):
     model: str
     pairs: str | None
     part: Part | None
+    end_of_turn: bool
+    """Whether the token that ends a response is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,8 @@ class MethodRecipe(Recipe):
     pairs: str | None = None
     part: Part | None = None
     """None: all pairs."""
+    end_of_turn: bool | None = None
+    """False: the token that ends a response is left out; None: it counts, or no response does."""
     other_prompts: dict[str, str | dict[str, str]] = field(default_factory=dict)
     """By role (`config.method_catalogue.OtherPrompts`), of one set or by set: digests of the recipes of other prompts
     that the method looks at. In JSON the roles stand beside the other fields."""
@@ -88,7 +92,7 @@ class MethodRecipe(Recipe):
     @property
     def sampled(self) -> Sampled:
         """What the model reads: methods that measure on the same may share a pass over it."""
-        return Sampled(self.model, self.pairs, self.part)
+        return Sampled(self.model, self.pairs, self.part, self.end_of_turn is not False)
 
     @property
     def adapter_is_merged(self) -> bool:
