@@ -293,7 +293,8 @@ def test_another_seed_gives_other_orders_behind_the_listed_one():
 
 def test_the_table_of_growing_overlap_follows_the_seed_of_the_recipe(tmp_path):
     """And nothing else does: pairs and sizes know no order."""
-    facts = dict.fromkeys(("n_samples", "share_refused", "n_cut", "n_empty", "mean_response_tokens", "n_elements"), 1)
+    told = ("n_samples", "share_refused", "share_degenerate", "n_foreign", "n_cut", "n_empty", "mean_response_tokens")
+    facts = dict.fromkeys((*told, "n_elements"), 1)
     names, inputs, digests = [*"abcdefu"], {}, {}
     for number, name in enumerate(names):
         of = {"kind": "region", "set": name}
