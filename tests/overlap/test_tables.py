@@ -23,17 +23,6 @@ from safety_regions.steps.jobs import Entry
 from safety_regions.steps.overlap import overlap as overlap_step
 
 GRID = [0.05, 0.1, 0.3]
-FACTS = [
-    "n_samples",
-    "share_refused",
-    "share_degenerate",
-    "n_foreign",
-    "n_cut",
-    "n_empty",
-    "mean_response_tokens",
-    "n_elements",
-]
-"""Of a region's receipt, those that a report shows."""
 SHAPES = {"0.q": (6, 9), "0.down": (5, 20), "1.q": (6, 9), "1.down": (5, 20)}
 
 
@@ -339,7 +328,8 @@ def test_another_seed_gives_other_orders_behind_the_listed_one():
 
 def test_the_table_of_growing_overlap_follows_the_seed_of_the_recipe(tmp_path):
     """And nothing else does: pairs and sizes know no order."""
-    facts = dict.fromkeys(FACTS, 1)
+    told = ("n_samples", "share_refused", "share_degenerate", "n_foreign", "n_cut", "n_empty", "mean_response_tokens")
+    facts = dict.fromkeys((*told, "n_elements"), 1)
     names, inputs, digests = [*"abcdefu"], {}, {}
     for number, name in enumerate(names):
         of = {"kind": "region", "set": name}
