@@ -91,7 +91,7 @@ rule give_responses:
     benchmark:
         "logs/benchmarks/give_responses/{policy}.{key}.{round}.tsv"
     wildcard_constraints:
-        policy="template|dataset",
+        policy="template|dataset|borrowed",
     params:
         job=job,
     message:

@@ -3,9 +3,11 @@
 import json
 import warnings
 
+import asked_prompts
 import numpy as np
 import pandas as pd
 import pytest
+from asked_prompts import tables, world
 from pydantic import ValidationError
 
 from safety_regions.claims.assessment import assess
@@ -38,7 +40,7 @@ def assessed(planted, replicates: bool = True, **claims: float):
     overlaps = {name: tables_of(of) for name, of in planted.items()}
     halves = {name: of.replicates for name, of in planted.items()} if replicates else {}
     sets = next(iter(planted.values())).sets
-    return assess(config(sets, **claims), overlaps, halves, NOTHING, NOTHING, {})
+    return assess(config(sets, **claims), overlaps, halves, NOTHING, NOTHING, {}, NOTHING)
 
 
 def test_every_region_gets_estimates_and_a_verdict_on_every_claim(planted):
@@ -108,9 +110,9 @@ def test_few_sets_and_empty_tables_raise_no_warning(n_sets):
             "levels": NOTHING,
             "placebo": NOTHING,
         }
-        empty = assess(config(["a", "b"]), {"m.snip": of}, {"m.snip": NOTHING}, NOTHING, NOTHING, {})
+        empty = assess(config(["a", "b"]), {"m.snip": of}, {"m.snip": NOTHING}, NOTHING, NOTHING, {}, NOTHING)
         assert {v.outcome.decision for v in empty.verdicts} == {"not run"}
-        nothing = assess(config(["a", "b"]), {}, {}, NOTHING, NOTHING, {})
+        nothing = assess(config(["a", "b"]), {}, {}, NOTHING, NOTHING, {}, NOTHING)
     assert (len(nothing.verdicts), len(nothing.estimates), len(nothing.confounds)) == (0, 0, 0)
     assert json.loads(nothing.to_json())["verdicts"] == []
 
@@ -127,23 +129,25 @@ def test_low_must_not_be_above_moderate():
         Claims(low=0.7, moderate=0.6)
 
 
-def without_regions(model: str, method: str, refined: float) -> pd.DataFrame:
-    """Rows of evaluate.csv: what is left of the refusals without the refined region, of all with a random one."""
-    rows = [("intact", 1.0, None), ("refined", refined, refined < 1), ("random_refined", 1.0, None)]
-    table = pd.DataFrame(rows, columns=["condition", "refusal_rate", "removes_more_than_random"])
-    table = table.assign(answer_rate=1 - table["refusal_rate"], degenerate_rate=0.0)
-    return table.assign(model=model, method=method, set="s", n_harmful=50, perplexity=10.0)
+def without_regions(model: str, method: str, refined: float) -> list[pd.DataFrame]:
+    """What is left of the refusals without the refined region, of all with other ones: evaluate.csv, outcomes.csv."""
+    conditions = world((refined, 0.0), harmless=(1.0, 0.0))
+    return [
+        table.replace({"dose": asked_prompts.Q}, Q).assign(model=model, method=method) for table in tables(conditions)
+    ]
 
 
 def test_each_region_is_held_against_what_its_own_model_does_without_it(planted):
     own = {("m", "snip"): 0.0, ("m-1", "wanda"): 1.0, ("m", "wanda"): 1.0, ("m-1", "snip"): 0.0}
-    evaluated = pd.concat([without_regions(*key, rate) for key, rate in own.items()], ignore_index=True)
+    parts = [without_regions(*key, rate) for key, rate in own.items()]
+    evaluated, outcomes = (pd.concat(of, ignore_index=True) for of in zip(*parts, strict=True))
     overlaps = {name: tables_of(of) for name, of in planted.items()}
     sets = next(iter(planted.values())).sets
-    found = assess(config(sets), overlaps, {}, evaluated, NOTHING, {})
-    verdicts = {(v.model, v.method): v.outcome.decision for v in found.verdicts if v.claim.id == "matters"}
-    assert verdicts == {("m", "snip"): "holds", ("m-1", "wanda"): "does not hold"}
-    alone = assess(config(sets), overlaps, {}, evaluated[evaluated["model"] == "m"], NOTHING, {})
+    found = assess(config(sets), overlaps, {}, evaluated, NOTHING, {}, outcomes)
+    for claim in ("matters", "about_harm"):
+        verdicts = {(v.model, v.method): v.outcome.decision for v in found.verdicts if v.claim.id == claim}
+        assert verdicts == {("m", "snip"): "holds", ("m-1", "wanda"): "does not hold"}
+    alone = assess(config(sets), overlaps, {}, evaluated[evaluated["model"] == "m"], NOTHING, {}, outcomes)
     assert [v.outcome.decision for v in alone.verdicts if v.claim.id == "matters"] == ["holds", "not run"]
 
 

@@ -10,7 +10,6 @@ from safety_regions.claims.catalogue import CATALOGUE
 from safety_regions.claims.estimates import Measured, Tables, measure
 from safety_regions.claims.jackknife import Estimate
 from safety_regions.claims.planted import PlantedWorld, draw
-from safety_regions.claims.refusals import difference_interval, matters, wilson
 from safety_regions.claims.responses import compared, response_rows
 from safety_regions.claims.rows import at
 from safety_regions.claims.rules import (
@@ -226,133 +225,6 @@ def test_the_responses_table_says_what_is_shared():
     assert response_rows("m", "snip", empty()).empty
 
 
-def evaluated(
-    refined: list[float],
-    random: float = 0.9,
-    intact: float = 1.0,
-    perplexity: float = 20.0,
-    n: int = 24,
-    degenerate: float = 0.0,
-) -> pd.DataFrame:
-    """`degenerate`: the share of such answers without the refined region; what is not refused else is answered."""
-    rows = []
-    for i, rate in enumerate(refined):
-        known = {"set": f"s{i}", "n_harmful": n}
-        rows.append({**known, "condition": "intact", "refusal_rate": intact, "perplexity": 10.0})
-        more = rate < min(intact, random)
-        rows.append(
-            {
-                **known,
-                "condition": "refined",
-                "refusal_rate": rate,
-                "perplexity": perplexity,
-                "removes_more_than_random": more,
-            }
-        )
-        rows.append({**known, "condition": "random_refined", "refusal_rate": random, "perplexity": 11.0})
-    table = pd.DataFrame(rows)
-    broken = np.where(table["condition"] == "refined", degenerate, 0.0)
-    return table.assign(degenerate_rate=broken, answer_rate=1 - table["refusal_rate"] - broken)
-
-
-@pytest.mark.parametrize(
-    ("table", "decision"),
-    [
-        (evaluated([0.0]), HOLDS),
-        # One that only damages: nothing is refused, since nothing is said.
-        (evaluated([0.0], degenerate=1.0), UNDECIDED),
-        (evaluated([0.0, 0.0], degenerate=0.58), UNDECIDED),
-        (evaluated([0.0], degenerate=0.1), HOLDS),
-        (evaluated([0.2], degenerate=0.3, n=10), UNDECIDED),
-        (evaluated([0.0], degenerate=np.nan), UNDECIDED),
-        (evaluated([0.0]).assign(degenerate_rate=[0.0, 0.9, 0.9], answer_rate=[0.0, 0.1, 0.0]), UNDECIDED),
-        (evaluated([0.0, 0.2]), HOLDS),
-        (evaluated([0.0, 0.95]), UNDECIDED),
-        (evaluated([0.95, 0.9]), FAILS),
-        (evaluated([0.85]), UNDECIDED),
-        (evaluated([0.0], perplexity=1e6), UNDECIDED),
-        (evaluated([0.0], perplexity=np.inf), UNDECIDED),
-        (evaluated([0.0], perplexity=np.nan), UNDECIDED),
-        (evaluated([0.0, 0.0]).assign(perplexity=[10, 20, 11, 10, np.nan, 11]), UNDECIDED),
-        (evaluated([np.nan]), UNDECIDED),
-        (evaluated([0.0, np.nan]), UNDECIDED),
-        (evaluated([0.0], intact=np.nan), UNDECIDED),
-        (evaluated([0.0], random=np.nan), UNDECIDED),
-        (evaluated([0.0], intact=0.1), UNDECIDED),
-        (evaluated([0.0])[:1], UNDECIDED),
-    ],
-)
-def test_a_region_matters_if_refusals_go_with_it_and_the_model_stays(table, decision):
-    assert matters(table, LINES).decision == decision
-    as_read = table.astype({"removes_more_than_random": "str"}) if "removes_more_than_random" in table else table
-    assert matters(as_read, LINES).decision == decision
-
-
-def test_it_is_said_that_answers_fall_apart_or_do_not_rise():
-    damaged = matters(evaluated([0.0], degenerate=1.0), LINES).reason
-    assert damaged.endswith("But answers fall apart: without 1 of 1 regions more are degenerate.")
-    unclear = matters(evaluated([0.2], degenerate=0.3, n=4), LINES).reason
-    assert unclear.endswith("But it is not shown that more are answered.")
-
-
-def test_intervals_of_shares_as_published():
-    """Newcombe 1998: Wilson's interval of 81/263, and method 10 for none of 10 against none of 10."""
-    assert wilson(81 / 263, 263, 0.95) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    low, high = difference_interval(0.0, 0.0, 10, 0.95)
-    assert (low, high) == pytest.approx((-0.2775, 0.2775), abs=5e-5)
-
-
-def several_controls(refined: float, controls: list[float]) -> pd.DataFrame:
-    """A set whose refined region has these random regions beside it."""
-    table = evaluated([refined], random=min(controls))
-    others = [table.iloc[[2]].assign(refusal_rate=rate) for rate in controls[1:]]
-    return pd.concat([table.iloc[:2], table.iloc[[2]].assign(refusal_rate=controls[0]), *others], ignore_index=True)
-
-
-@pytest.mark.parametrize("controls", [[0.1, 0.95, 0.95], [0.95, 0.95, 0.1]])
-def test_a_region_is_held_against_the_random_one_that_costs_most(controls):
-    """Without one of them a tenth of the refusals is left; by their mean the region would matter."""
-    found = matters(several_controls(0.0, controls), LINES)
-    assert (found.decision, found.effect) == (UNDECIDED, pytest.approx(-0.1))
-    assert found.high > 0
-
-
-def test_a_region_is_held_against_the_intact_model_where_random_ones_cost_nothing():
-    found = matters(several_controls(0.5, [1.0, 1.0]), replace_lines(refuses=0.5))
-    assert found.effect == pytest.approx(-0.5)
-    table = evaluated([0.5], random=1.0, intact=0.75)
-    assert matters(table, LINES).effect == pytest.approx(-0.25)
-
-
-def replace_lines(**lines: float) -> Claims:
-    return LINES.model_copy(update=lines)
-
-
-@pytest.mark.parametrize(("column", "line", "at"), [("refuses", 0.5, 0.5), ("refuses", 0.5, 0.49)])
-def test_an_intact_model_that_refuses_just_enough_is_held_against(column, line, at):
-    table = evaluated([0.0], random=at, intact=at, n=200)
-    assert (matters(table, replace_lines(**{column: line})).decision == HOLDS) is (at >= line)
-
-
-@pytest.mark.parametrize(("perplexity", "verdict"), [(99.9, HOLDS), (100.0, UNDECIDED)])
-def test_a_model_is_broken_from_the_line_on(perplexity, verdict):
-    assert matters(evaluated([0.0], perplexity=perplexity), LINES).decision == verdict
-
-
-def test_one_set_of_which_the_model_breaks_is_enough_to_leave_it_open():
-    table = evaluated([0.0, 0.0])
-    table.loc[4, "perplexity"] = 1e6
-    assert matters(table, LINES).decision == UNDECIDED
-    table.loc[4, "perplexity"], table.loc[1, "perplexity"] = 20.0, 1e6
-    assert matters(table, LINES).decision == UNDECIDED
-
-
-def test_the_interval_spans_those_of_all_sets_and_the_effect_is_their_mean():
-    both, first, second = (matters(evaluated(rates), LINES) for rates in ([0.0, 0.3], [0.0], [0.3]))
-    assert (both.low, both.high) == (first.low, second.high)
-    assert both.effect == pytest.approx((first.effect + second.effect) / 2)
-
-
 # Means would decide each of these: some pair of the one kind is on the other side of some pair of the other.
 @pytest.mark.parametrize(
     ("same_response", "same_prompts"),
@@ -428,16 +300,6 @@ def test_an_interval_that_ends_on_the_line_is_on_neither_side(at):
     ends = {"low": (0.5, 0.7), "high": (0.3, 0.5)}[at]
     for above in (True, False):
         assert against(Estimate(0.5, *ends, 5), 0.5, above=above).decision == UNDECIDED
-
-
-@pytest.mark.parametrize("row", [0, 3])
-def test_every_intact_model_must_refuse(row):
-    """Were it asked otherwise for each set, the one that refuses least would count."""
-    table = evaluated([0.0, 0.0])
-    table.loc[row, "refusal_rate"] = 0.1
-    found = matters(table, LINES)
-    assert found.decision == UNDECIDED
-    assert found.reason.startswith("The intact model refuses 10% of the harmful prompts")
 
 
 def test_the_ranges_of_both_kinds_of_pairs_are_told():

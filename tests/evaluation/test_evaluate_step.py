@@ -59,7 +59,7 @@ def literal_model(case, mask):
 
 def test_step_measures_each_condition_as_a_copy_of_the_model_does(case, monkeypatch):
     monkeypatch.setattr(evaluate, "outcome_of", by_bytes)
-    table = case.table[case.table["set"] == "a"].set_index("condition")
+    table = case.table[(case.table["set"] == "a") & ~case.table["dose"].eq(0.1)].set_index("condition")
     prompts = {
         role: [
             evaluate.Prompt(role, row["id"], row["prompt"]) for row in files.read_jsonl(case.folder / f"{role}.jsonl")
@@ -80,32 +80,51 @@ def test_step_measures_each_condition_as_a_copy_of_the_model_does(case, monkeypa
     assert table.perplexity.nunique() >= (3 if case.granularity != "layer" else 2)
 
 
-def test_step_s_table_has_every_condition_and_random_regions_of_the_same_share(case):
+def test_step_s_table_has_every_condition_at_every_dose_and_the_controls_of_refined_regions(case):
     table = case.table
     assert list(table.columns) == COLUMNS
-    expected = ["intact", "raw", "random_raw", "random_raw", "refined", "random_refined", "random_refined"]
+    is_layer = case.granularity == "layer"
+    matched = [] if is_layer else ["magnitude", "perplexity"]
+    expected = ["raw", "refined", "random", "random", *matched, "utility", "harmless"]
     for name in ("a", "b"):
         rows = table[table["set"] == name]
-        assert rows["condition"].tolist() == expected
-        assert rows["seed"].dropna().tolist() == [5, 6, 5, 6]
-        for stage in ("raw", "refined"):
-            assert rows[rows["condition"].str.endswith(stage)]["share"].nunique() == 1
+        assert rows["condition"].iloc[0] == "intact" and np.isnan(rows["dose"].iloc[0])
+        assert rows["dose"].dropna().unique().tolist() == ([0.3] if is_layer else [0.1, 0.3])
+        for _, of_dose in rows.groupby("dose"):
+            shares = of_dose.set_index("condition")["share"]
+            # The refined region of b is empty: there is nothing to hold that of harmless prompts against.
+            assert of_dose["condition"].tolist() == (expected if shares["refined"] else expected[:-1])
+            for condition in ("random", "magnitude") if matched else ("random",):
+                assert (shares.loc[[condition]] == shares["refined"]).all()
+            assert shares["utility"] <= shares["refined"]
+            if shares["refined"]:
+                assert 0 < shares["harmless"] <= shares["refined"]
+        assert set(rows["seed"].dropna()) == {5, 6}
     assert (table["n_harmful"].eq(5) & table["n_harmless"].eq(4)).all()
     receipt = receipts.check(case.folder / "out")
-    verdicts = table.dropna(subset="removes_more_than_random").set_index(["set", "condition"])
-    for (name, stage), row in verdicts.iterrows():
-        controls = table[(table["set"] == name) & (table["condition"] == f"random_{stage}")]["refusal_rate"]
-        intact = table[(table["set"] == name) & (table["condition"] == "intact")]["refusal_rate"].iloc[0]
+    verdicts = table.dropna(subset="removes_more_than_random").set_index(["set", "dose"])
+    for (name, dose), row in verdicts.iterrows():
+        of_set = table[table["set"] == name]
+        controls = of_set[of_set["condition"].eq("random") & of_set["dose"].eq(dose)]["refusal_rate"]
+        intact = of_set[of_set["condition"] == "intact"]["refusal_rate"].iloc[0]
         wanted = row["refusal_rate"] < intact and (row["refusal_rate"] < controls).all()
-        assert receipt.facts["removes_more_than_random"][name][stage] == row["removes_more_than_random"] == wanted
-    assert len(verdicts) == 4
+        assert receipt.facts["removes_more_than_random"][name][f"{dose:g}"] == row["removes_more_than_random"] == wanted
+    assert len(verdicts) == (2 if is_layer else 4)
+
+
+@pytest.mark.parametrize("case", [("weight", None), ("neuron", None)], indirect=True)
+def test_a_control_of_the_same_damage_raises_the_perplexity_as_the_region_does(case):
+    rows = case.table[(case.table["set"] == "a") & case.table["dose"].eq(0.3)].set_index("condition")["perplexity"]
+    intact = case.table["perplexity"].iloc[0]
+    assert abs(np.log(rows["perplexity"] / rows["refined"])) <= abs(np.log(intact / rows["refined"])) + 0.01
+    assert case.table.set_index("condition")["perplexity"].nunique() > 6
 
 
 def test_every_prompt_has_its_outcome_in_every_condition(case):
     outcomes = pd.read_csv(case.folder / "out" / "outcomes.csv")
     assert list(outcomes.columns) == OUTCOME_COLUMNS
     assert len(outcomes) == len(case.table) * (5 + 4)
-    keys = ["set", "condition", "seed"]
+    keys = ["set", "condition", "dose", "seed"]
     rates = case.table.set_index(keys)
     facts = receipts.check(case.folder / "out").facts["outcomes"]
     for key, rows in outcomes.groupby(keys, dropna=False, sort=False):
@@ -115,13 +134,13 @@ def test_every_prompt_has_its_outcome_in_every_condition(case):
         row = rates.loc[[key]].iloc[0]
         for outcome, column in zip(Outcome, ("refusal", "answer", "degenerate"), strict=True):
             assert row[f"{column}_rate"] == harmful["outcome"].eq(outcome).mean()
-            if "random" not in key[1]:
+            if key[1] == "intact" or (key[1] in ("raw", "refined") and key[2] == 0.3):
                 assert facts[key[0]][key[1]][outcome] == row[f"{column}_rate"]
 
 
 def test_an_empty_refined_region_changes_nothing(case):
     rows = case.table[case.table["set"] == "b"].set_index("condition")
-    for condition in ("refined", "random_refined"):
+    for condition in ("refined", "random"):
         for _, row in rows.loc[[condition]].iterrows():
             assert row["share"] == 0 and not row["removes_more_than_random"] > 0
             for column in ("refusal_rate", "over_refusal_rate", "perplexity"):

@@ -1,10 +1,17 @@
 """Random controls: as large as the region in every matrix, outside what is forbidden, uniform over the rest."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from random_masks import header_for, packed, random_masks
 
-from safety_regions.evaluation.ablate import random_like
+from safety_regions.evaluation.random_regions import (
+    grown,
+    largest_factor,
+    random_as_large,
+    random_like,
+)
 from safety_regions.regions.masks import unpack
 
 SHAPES = {"0.q": (7, 9), "0.down": (5, 30), "1.q": (7, 9)}
@@ -103,3 +110,54 @@ def test_random_layers_follow_the_key():
         for key in ("0/a/raw", "0/a/raw", "1/a/raw", "0/b/raw", "0/a/refined")
     ]
     assert found[0] == found[1] and len({tuple(of) for of in found}) > 2
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.6])
+def test_random_controls_as_large_have_the_region_s_sizes_in_every_matrix(share):
+    shapes = {"0.q": (40, 50), "1.q": (30, 30)}
+    random = np.random.default_rng(0)
+    sizes = {name: np.abs(random.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()}
+    utility = random_masks(shapes, 0.2, seed=1)
+    # The largest, as methods that score |weight| have them.
+    region = {name: (of > np.quantile(of, 1 - share)) & ~utility[name] for name, of in sizes.items()}
+    header = header_for("weight", shapes)
+    control = random_as_large(packed(region), header, packed(utility), sizes.__getitem__, "0/a")
+    for name, shape in shapes.items():
+        mask = unpack(control(name), shape)
+        assert mask.sum() == region[name].sum() and not (mask & utility[name]).any()
+        for of in (np.mean, np.max) if mask.any() else ():
+            assert of(sizes[name][mask]) == pytest.approx(of(sizes[name][region[name]]), rel=0.13)
+    again = random_as_large(packed(region), header, packed(utility), sizes.__getitem__, "0/a")
+    assert all((again(name) == control(name)).all() for name in reversed(shapes))
+
+
+def test_random_controls_as_large_keep_away_from_the_region_where_there_is_room():
+    shapes = {"0.q": (10, 100)}
+    region = {"0.q": np.arange(1000).reshape(10, 100) < 300}
+    alike = {"0.q": np.ones((10, 100), np.float32)}
+    header = header_for("weight", shapes)
+    control = random_as_large(packed(region), header, None, alike.__getitem__, "0/a")
+    assert not (unpack(control("0.q"), (10, 100)) & region["0.q"]).any()
+    unlike = {"0.q": np.where(region["0.q"], np.float32(2), np.float32(1))}
+    control = random_as_large(packed(region), header, None, unlike.__getitem__, "0/a")
+    assert (unpack(control("0.q"), (10, 100)) == region["0.q"]).all()
+
+
+def test_random_regions_that_grow_are_each_within_the_next():
+    shapes = {"0.q": (60, 50), "1.q": (10, 10), "2.q": (9, 9)}
+    utility = random_masks(shapes, 0.3, seed=1)
+    region = {name: mask & ~utility[name] for name, mask in random_masks(shapes, 0.1).items()} | {
+        "2.q": np.zeros((9, 9), bool)
+    }
+    header = header_for("weight", shapes)
+    at = grown(packed(region), header, packed(utility), "0/a")
+    most = largest_factor(packed(region), header, packed(utility))
+    held = {factor: {n: unpack(at(factor)(n), s) for n, s in shapes.items()} for factor in (0.5, 1.0, 2.0, 4.0, most)}
+    for smaller, larger in pairwise(held.values()):
+        assert all((larger[name] | ~smaller[name]).all() for name in shapes)
+    for factor, masks in held.items():
+        assert not any((masks[name] & utility[name]).any() for name in shapes)
+        if factor < most:
+            assert masks["0.q"].sum() == pytest.approx(factor * region["0.q"].sum(), rel=0.3)
+    assert all((held[most][name] == ~utility[name]).all() for name in ("0.q", "1.q"))
+    assert not held[most]["2.q"].any()

@@ -11,6 +11,7 @@ import pytest
 from safety_regions.config.load import load_registries
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import Methods
+from safety_regions.config.model_method import ModelMethod
 from safety_regions.config.run import RunConfig
 from safety_regions.files import write_text
 from safety_regions.planning.make import make_plan
@@ -56,15 +57,15 @@ KINDS = [
     "layer_curves",
     "report",
 ]
-SAMPLES = 12 + 2 * 10 + 10 + 2 * 3
-"""Own ones, halves, another seed, two other responses to three sets."""
+SAMPLES = 12 + 2 * 10 + 10 + 2 * 3 + 1
+"""Own ones, halves, another seed, two other responses to three sets, harmless prompts with a safety set's responses."""
 DEFAULT_COUNTS = {
     # Prompts: those identified on, other draws, SafeLayer's normal and over-rejection ones, and three sets to evaluate
     # with.
     "dataset": 12,
     "prompts": 12 + 10 + 3 + 3,
     "model": 4,
-    "pairs": 4 * (12 + 10) + 6,
+    "pairs": 4 * (12 + 10 + 1) + 6,
     "adapter": 4,
     "statistics": 4 * 4 * SAMPLES,
     "region": 4 * 5 * SAMPLES,
@@ -150,8 +151,8 @@ def test_one_more_set_adds_its_own_and_moves_only_what_compares():
 @pytest.mark.parametrize("policy", ["template", "dataset"])
 def test_responses_that_are_not_the_models_own_are_shared_by_models(policy):
     plan = plan_of(responses={"policy": policy}, replicates=None, controls=None)
-    assert len(paths(plan, "pairs")) == 12
-    assert all(f"/responses/{policy}/" in path for path in paths(plan, "pairs"))
+    assert len(paths(plan, "pairs")) == 12 + 1
+    assert sum(f"/responses/{policy}/" in path for path in paths(plan, "pairs")) == 12
 
 
 def test_batches_cover_every_member_once_and_know_nothing_of_files():
@@ -287,12 +288,19 @@ def test_methods_share_a_pass_over_a_set():
                 per_set = {Path(a.stem).name for a in batch.artifacts}
                 assert len(batch.artifacts) <= most or len(per_set) == 1
         assert all(len(jobs) == 1 for jobs in sets.values())
-        assert len({job for jobs in sets.values() for job in jobs}) == {1: 48, 4: 48, 9: 48, 100: 3}[most]
+        assert len({job for jobs in sets.values() for job in jobs}) == {1: 49, 4: 49, 9: 49, 100: 3}[most]
 
 
 def test_an_evaluation_is_told_everything_that_it_goes_by():
     """The seed also moves the prompts, and so the digest: without it random regions would be the same."""
-    said = {"seed": 3, "max_new_tokens": 7, "replace": "mean", "n_random": 5}
+    said = {
+        "seed": 3,
+        "max_new_tokens": 7,
+        "replace": "mean",
+        "controls": ["random", "utility"],
+        "n_random": 5,
+        "n_matched": 3,
+    }
     plan = plan_of(evaluate=said)
     recipes = [a.recipe for a in plan.made.values() if a.kind == "evaluate"]
     assert recipes and all(recipe.options == said for recipe in recipes)
@@ -315,3 +323,35 @@ def test_evaluation_prompts_are_apart_from_those_of_the_set_and_of_the_regions_t
     }
     assert {of.near_duplicate for of in asked.values()} == {plan.run.datasets.near_duplicate}
     assert all(of in asked.values() for of in prompts if of.apart_from)
+
+
+def test_regions_are_taken_out_at_every_dose_once():
+    recipes = [a.recipe for a in plan_of(evaluate={"doses": [0.2, 0.05, 0.01]}).made.values() if a.kind == "evaluate"]
+    assert recipes and all(recipe.doses == [0.01, 0.05, 0.2] for recipe in recipes)
+    assert all(a.recipe.doses == [0.05] for a in default_plan().made.values() if a.kind == "evaluate")
+
+
+def test_each_evaluated_set_has_a_region_of_harmless_prompts_with_its_responses():
+    sets = ["syn_steal", "syn_trick"]
+    plan = plan_of(evaluate={"sets": sets, "harmless": "syn_chores"})
+    tables = [a for a in plan.made.values() if a.kind == "evaluate"]
+    for table in tables:
+        assert [name for name, _ in table.recipe.harmless] == sets
+        for name in sets:
+            made = table.inputs[f"harmless/{name}"]
+            made = made.inputs.get("statistics", made)
+            pairs, own = made.inputs["pairs"], plan.regions[ModelMethod(*table.name.split("."))][name]
+            assert pairs.recipe.policy == "borrowed" and pairs.inputs["prompts"] == plan.prompts["syn_chores"]
+            assert pairs.inputs["lent"] == own.inputs.get("statistics", own).inputs["pairs"]
+    without = plan_of(evaluate={"controls": ["random"]})
+    assert not any(a.recipe.policy == "borrowed" for a in without.made.values() if a.kind == "pairs")
+    assert all(not a.recipe.harmless for a in without.made.values() if a.kind == "evaluate")
+
+
+def test_harmless_prompts_that_no_region_is_identified_from_are_drawn_for_the_control():
+    plan = plan_of(datasets={"utility": ["syn_chores"]}, evaluate={"harmless": "syn_sums"})
+    (prompts,) = {
+        a.inputs["prompts"].key for a in plan.made.values() if a.kind == "pairs" and a.recipe.policy == "borrowed"
+    }
+    recipe = plan.made[prompts].recipe
+    assert (recipe.dataset, recipe.n_samples, recipe.offset) == ("syn_sums", 32, 0)

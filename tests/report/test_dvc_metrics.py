@@ -22,7 +22,7 @@ from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.model_method import ModelMethod
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
-from safety_regions.evaluation.table import COLUMNS
+from safety_regions.evaluation.table import COLUMNS, OUTCOME_COLUMNS
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.recipes.report import ReportRecipe
 from safety_regions.report.dvc_metrics import metrics
@@ -37,15 +37,16 @@ FACTS = {"n_samples": 8, "share_refused": 0.5, "share_degenerate": 0.0, "n_forei
 
 
 def evaluation_rows(method: str) -> pd.DataFrame:
-    """Two random regions beside each; wanda's numbers differ from snip's."""
-    rate = {"intact": 1.0, "raw": 0.25, "refined": 0.5, "random_raw": 0.75, "random_refined": 0.875}
+    """Two random regions; wanda's numbers differ from snip's."""
+    rate = {"intact": 1.0, "raw": 0.25, "refined": 0.5, "random": 0.75}
     rows = []
     for condition, refused in rate.items():
-        for seed in (0, 1) if condition.startswith("random") else (np.nan,):
+        for seed in (0, 1) if condition == "random" else (np.nan,):
             refusals = refused / (2 if method == "wanda" else 1) + (0.0625 * seed if seed == 1 else 0)
             outcomes = [refusals, 0.125, 0.875 - refusals, 0.0, 0.0, 1.0]
-            rest = [9.0, False, 4, 4, condition == "raw"]
-            rows.append(["advbench", condition, seed, 0.05, 0.05, *outcomes, *rest])
+            rest = [9.0, False, 4, 4, condition == "refined"]
+            dose = np.nan if condition == "intact" else 0.05
+            rows.append(["advbench", condition, dose, seed, 0.05, 0.05, *outcomes, *rest])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -61,6 +62,8 @@ def write_parts(folder: Path, refined: dict[str, float]) -> dict[str, Path]:
         for name, table in tables.items():
             table.to_parquet(parts[f"overlap/tiny.{method}"] / f"{name}.parquet")
         evaluation_rows(method).to_csv(parts[f"evaluate/tiny.{method}"] / "evaluate.csv", index=False)
+        outcomes = pd.DataFrame(columns=OUTCOME_COLUMNS)
+        outcomes.to_csv(parts[f"evaluate/tiny.{method}"] / "outcomes.csv", index=False)
         (parts[f"figures/tiny.{method}"] / "iou_matrix.png").write_text("picture")
     parts["prompt_overlap"].write_text("a,b\n")
     for role, path in parts.items():
@@ -154,7 +157,7 @@ def test_metrics_are_the_headline_and_refusal_rates_without_what_is_undefined(pu
     rates = {
         name.removeprefix("refusal_rate_"): value for name, value in first["tiny"]["snip"].items() if "refusal" in name
     }
-    assert rates == {"intact": 1, "raw": 0.25, "refined": 0.5, "random_raw": 0.78125, "random_refined": 0.90625}
+    assert rates == {"intact": 1, "raw": 0.25, "refined": 0.5, "random": 0.78125}
     assert first["tiny"]["wanda"]["refusal_rate_raw"] == 0.125
     assert first["tiny"]["wanda"]["degenerate_rate_raw"] == 0.125
 

@@ -12,29 +12,29 @@ from safety_regions.report.inputs import Part
 from safety_regions.report.tables import across_table, estimates_table, evaluation_table, headline_table
 
 
-def test_what_a_model_does_without_a_region_stands_beside_random_ones():
+def test_what_a_model_does_without_a_region_stands_above_its_controls():
     table = evaluation_table(make_tables().evaluated)
     about, harmless, surprise = ["tiny-llama", "snip", HOSTILE], ["0.250", "0.125"], "1.23e+04"
-    degenerate, answered = "0.000", "0.000"
-    beside = [f"{rate} ({rate})" for rate in (degenerate, answered, *harmless, surprise)]
+    beside = ["0.000", "0.000", *harmless, surprise]
     assert table.cells() == [
-        [*about, "intact", "5%", "1", degenerate, answered, *harmless, surprise, ""],
-        [*about, "before refinement", "5%", "0.250 (0.750)", *beside, "yes"],
+        [*about, "nothing", "5%", "1", *beside, ""],
+        [*about, "the refined region", "5%", "0.250", *beside, "yes"],
+        [*about, "random, as many", "5%", "0.750", *beside, ""],
     ]
-    first, second = table.markdown()[2:]
+    first, second, _ = table.markdown()[2:]
     assert (
         first == f"| tiny-llama | snip | {HOSTILE} | intact | 0.050 | 1.00 | 0.00 | 0.00 | 0.25 | 0.12 | 1.23e+04 |  |"
     )
-    assert second.startswith(f"| tiny-llama | snip | {HOSTILE} | raw | 0.050 | 0.25 (0.75) | 0.00 (0.00) |")
-    assert second.endswith(" | 0.25 (0.25) | 0.12 (0.12) | 1.23e+04 (1.23e+04) | yes |")
+    assert second.startswith(f"| tiny-llama | snip | {HOSTILE} | refined | 0.050 | 0.25 | 0.00 | 0.00 |")
+    assert second.endswith(" | 0.25 | 0.12 | 1.23e+04 | yes |")
 
 
-def test_the_range_over_random_regions_has_two_ends():
+def test_several_draws_of_a_control_have_a_mean_and_two_ends():
     evaluated = make_tables().evaluated
-    other = evaluated[evaluated["condition"] == "random_raw"].assign(refusal_rate=0.5)
+    other = evaluated[evaluated["condition"] == "random"].assign(refusal_rate=0.5)
     table = evaluation_table(pd.concat([evaluated, other]))
-    assert table.cells()[1][5] == "0.250 (0.500 to 0.750)"
-    assert "| 0.25 (0.50–0.75) |" in table.markdown()[3]
+    assert table.cells()[2][5] == "0.625 (0.500 to 0.750)"
+    assert "| 0.62 (0.50–0.75) |" in table.markdown()[4]
 
 
 def test_estimates_have_intervals_and_a_bar_on_the_page_alone():

@@ -23,7 +23,8 @@ from safety_regions.steps.entry import Entry
 from safety_regions.steps.evaluate import evaluate_regions
 
 GRID = (0.1, 0.3)
-OPTIONS = {"n_random": 2, "max_new_tokens": 3, "seed": 5}
+CONTROLS = ["random", "magnitude", "perplexity", "utility", "harmless"]
+OPTIONS = {"controls": CONTROLS, "n_random": 2, "max_new_tokens": 3, "seed": 5}
 
 
 def write_prompts(path, n, response):
@@ -45,9 +46,15 @@ def write_levels(path, shapes, granularity, levels):
     return receipts.write(path, of, {}).digest
 
 
+def twice(mask, period):
+    """The levels of a mask of which the first of every so many elements are inside the smaller fraction, too."""
+    first = np.arange(mask.size).reshape(mask.shape) % period < 2
+    return mask.astype(np.uint8) << (mask & first)
+
+
 class Case:
-    """One model, region files of sets `a` and `b` (which the utility region of `u` holds whole), prompts, and the
-    recipe.
+    """One model, region files of sets `a` and `b` (which the utility region of `u` holds whole) and of harmless prompts
+    with their responses, prompts, and the recipe.
     """
 
     def __init__(self, folder, granularity, adapter=None):
@@ -64,6 +71,7 @@ class Case:
                 "method": granularity,
                 "q": 0.3,
                 "p": 0.1,
+                "doses": [0.1, 0.3],
                 "options": OPTIONS,
             },
         )
@@ -119,16 +127,26 @@ class Case:
             masks,
             {n: m & (np.arange(m.size).reshape(m.shape) % 2 > 0) for n, m in masks.items()},
         )
+        harmless = random_masks(shapes, 0.4, seed=4)
+        if self.granularity == "layer":
+            harmless = {"0.layer": np.array([[False]]), "1.layer": np.array([[True]])}
         levels = {
-            "a": lambda n, s: masks[n].astype(np.uint8),
+            "a": lambda n, s: twice(masks[n], 4),
             "b": lambda n, s: 2 * self.utility[n].astype(np.uint8),
             "u": lambda n, s: 2 * self.utility[n].astype(np.uint8),
+            "h": lambda n, s: twice(harmless[n], 3),
         }
         digests = {}
         for name, of in levels.items():
             self.inputs[f"region/{name}"] = self.folder / f"{name}.region"
             digests[name] = write_levels(self.folder / f"{name}.region", shapes, self.granularity, of)
-        self.recipe |= {"safety": [["a", digests["a"]], ["b", digests["b"]]], "utility": [["u", digests["u"]]]}
+        path = self.inputs.pop("region/h")
+        self.inputs |= {"harmless/a": path, "harmless/b": path}
+        self.recipe |= {
+            "safety": [["a", digests["a"]], ["b", digests["b"]]],
+            "utility": [["u", digests["u"]]],
+            "harmless": [["a", digests["h"]], ["b", digests["h"]]],
+        }
 
     def entry(self, output, inputs):
         return Entry.parse(

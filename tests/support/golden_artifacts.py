@@ -649,12 +649,13 @@ def write_parts(sets: list[str], q: float) -> dict[str, Path]:
         facts = {of: FACTS | {"share_refused": 0.25 * i, "n_samples": 8 - i} for i, of in enumerate([*sets, "chores"])}
         receipt_for(Path("in/overlap", name), sets=facts)
         write_replicates(drawn.replicates.round(4), Path("in/replicates", name))
-        rates = {"intact": 1.0, "raw": 0.25, "random_raw": 0.75, "refined": 0.5, "random_refined": 1.0}
+        rates = {"intact": 1.0, "raw": 0.25, "refined": 0.5, "random": 1.0, "perplexity": 0.875, "harmless": 0.75}
         rows = [
             {
                 "set": "set0",
                 "condition": c,
-                "seed": 0 if "_" in c else None,
+                "dose": None if c == "intact" else q,
+                "seed": 0 if c in ("random", "perplexity") else None,
                 "share": 0.05,
                 "share_of_weights": 0.04,
                 "refusal_rate": rate,
@@ -666,11 +667,18 @@ def write_parts(sets: list[str], q: float) -> dict[str, Path]:
                 "perplexity": 12.5 / rate,
                 "n_harmful": 8,
                 "n_harmless": 8,
-                "removes_more_than_random": {"raw": True, "refined": True}.get(c),
+                "removes_more_than_random": {"refined": True}.get(c),
             }
             for c, rate in rates.items()
         ]
         pd.DataFrame(rows).to_csv(Path("in/evaluate", name, "evaluate.csv"), index=False)
+        outcomes = [
+            {k: row[k] for k in ("set", "condition", "dose", "seed")}
+            | {"asked": "harmful", "asked_set": "set0", "id": i, "outcome": "refuses" if i < 8 * rate else "answers"}
+            for row, rate in zip(rows, rates.values(), strict=True)
+            for i in range(8)
+        ]
+        pd.DataFrame(outcomes).to_csv(Path("in/evaluate", name, "outcomes.csv"), index=False)
         receipt_for(Path("in/evaluate", name))
         draw_part(Path("in/figures", name), "iou_matrix", number)
         parts |= known

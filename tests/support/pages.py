@@ -100,7 +100,7 @@ def make_tables(free: bool = False) -> ReportTables:
         "harmless_answer_rate": 0.625,
         "perplexity": 12345.6,
     }
-    rates = {"intact": 1.0, "raw": 0.25, "random_raw": 0.75}
+    rates = {"intact": 1.0, "refined": 0.25, "random": 0.75}
     overlap = about | {"iou": 0.5, "floor_iou": 0.02, "overlap_coefficient": 0.6, "a": "snip", "b": "wanda"}
     parts = ("iou_raw", "floor_raw", "iou_refined", "floor_refined")
     rows = [

@@ -52,13 +52,15 @@ def assess(
     evaluated: pd.DataFrame,
     prompt_overlap: pd.DataFrame,
     sets: Mapping[str, Mapping[str, dict]],
+    outcomes: pd.DataFrame,
 ) -> Assessment:
     """Estimates, confounds and verdicts of every `<model>.<method>` in `overlaps`, in their order.
 
     `config`: a run's configuration; without `claims` the default thresholds. `overlaps`: the tables `pairs`, `nway`,
     `levels` and `placebo`. `replicates`: for those that have it. `evaluated`: evaluate.csv of all, with columns model
-    and method. `prompt_overlap`: pairs of sets. `sets`: facts of each set by name. `replicates`, `evaluated` and
-    `prompt_overlap` may be empty: what they would tell stays empty or is not run.
+    and method. `prompt_overlap`: pairs of sets. `sets`: facts of each set by name. `outcomes`: outcomes.csv of all,
+    with columns model and method. `replicates`, `evaluated`, `prompt_overlap` and `outcomes` may be empty: what they
+    would tell stays empty or is not run.
     """
     lines = Claims.model_validate(config.get("claims", {}))
     estimates: list[pd.DataFrame] = []
@@ -68,9 +70,8 @@ def assess(
     verdicts: list[Verdict] = []
     for name, overlap in overlaps.items():
         model, method = ModelMethod.parse(name)
-        tables = _tables(
-            config, method, overlap, replicates.get(name, pd.DataFrame()), _rows_of(evaluated, model, method)
-        )
+        asked = (_rows_of(table, model, method) for table in (evaluated, outcomes))
+        tables = _tables(config, method, overlap, replicates.get(name, pd.DataFrame()), *asked)
         measured = measure(tables, lines.confidence)
         estimates.append(estimate_rows(model, method, tables, measured))
         confounds.append(confound_rows(model, method, tables, prompt_overlap, sets.get(name, {})))
@@ -113,7 +114,12 @@ def adjusted(verdicts: list[Verdict]) -> list[Verdict]:
 
 
 def _tables(
-    config: dict, method: str, overlap: Mapping[str, pd.DataFrame], replicates: pd.DataFrame, evaluated: pd.DataFrame
+    config: dict,
+    method: str,
+    overlap: Mapping[str, pd.DataFrame],
+    replicates: pd.DataFrame,
+    evaluated: pd.DataFrame,
+    outcomes: pd.DataFrame,
 ) -> Tables:
     thresholds, info = config["thresholds"], METHODS[method]
     return Tables(
@@ -128,6 +134,7 @@ def _tables(
         sizes_vary=info.shape != "range",
         levels=overlap["levels"],
         placebo=overlap["placebo"],
+        outcomes=outcomes,
     )
 
 

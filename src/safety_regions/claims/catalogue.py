@@ -108,14 +108,26 @@ CATALOGUE = (
     Claim(
         "matters",
         "matters",
-        "Without a refined region the model refuses less than without any random region of its size.",
+        "Without a refined region the model answers what it refused, and random regions do not bring that about.",
         OURS,
-        "Refusals of held-out harmful prompts without the region and without the random region that costs most; "
-        "the interval of the difference must be below zero, and that of the prompts answered instead above it. "
-        "Not decided where the intact model does not refuse (`refuses`), or the other breaks (`broken`) or "
-        "gives more degenerate answers.",
-        ("refuses", "broken"),
-        "refusals without the refined region, less those without the random region that costs most",
+        "The same held-out harmful prompts, without the region less without its controls: refused below -`fall` "
+        "against the intact model and every control that does no more damage; degenerate not above 0, and answered "
+        "above `fall`, against the random region of the same damage; rarer refused than without 95% of the random "
+        "regions. "
+        "Not decided where the intact model does not refuse (`refuses`), or the other breaks (`broken`).",
+        ("refuses", "fall", "broken"),
+        "prompts refused without the refined region, less those without the control that costs most",
+        of_sets=False,
+    ),
+    Claim(
+        "about_harm",
+        "is about harmful prompts",
+        "The region carries refusals of harmful prompts, and not whatever is answered with a refusal.",
+        OURS,
+        "As before, against the region of harmless prompts with the same responses: refused below -`fall` and answered "
+        "above `fall`. Not decided where the intact model does not refuse (`refuses`), or the other breaks (`broken`).",
+        ("refuses", "fall", "broken"),
+        "prompts refused without the refined region, less those without that of harmless prompts with its responses",
         of_sets=False,
     ),
 )

@@ -99,6 +99,8 @@ class Tables:
     """Raw pairs at every two fractions (`safety_regions.overlap.controls.level_table`)."""
     placebo: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Pairs without a third safety set (`safety_regions.overlap.controls.placebo_table`)."""
+    outcomes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """What became of every prompt in the evaluation."""
 
     def without(self, name: str) -> "Tables":
         """The tables about all sets but one; what others have in common with it stays in `nway`."""

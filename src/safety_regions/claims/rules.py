@@ -10,6 +10,7 @@ import pandas as pd
 from safety_regions.claims import refusals
 from safety_regions.claims.estimates import Measured, Stage, Tables
 from safety_regions.claims.jackknife import jackknife, set_means
+from safety_regions.claims.removal import Removal, removals
 from safety_regions.claims.responses import OTHER_PROMPTS, SAME_PROMPTS, SAME_RESPONSES, compared
 from safety_regions.claims.retention import retention
 from safety_regions.claims.rows import at
@@ -38,6 +39,11 @@ class Evidence:
     def raw(self) -> Stage:
         """The estimates before refinement."""
         return self.measured.stages["raw"]
+
+    @property
+    def removals(self) -> list[Removal]:
+        """Refined regions taken out, one for each set that this was done with."""
+        return removals(self.tables.evaluated, self.tables.outcomes, self.tables.q, self.lines.confidence)
 
     def is_compared(self, stage: str) -> bool:
         """Whether pairs of regions of a stage were compared, be they empty or not."""
@@ -167,10 +173,13 @@ def follows_response(evidence: Evidence) -> Outcome:
 
 
 def matters(evidence: Evidence) -> Outcome:
-    """Refusals without the refined regions against those without random ones."""
-    if evidence.tables.evaluated.empty:
-        return Outcome(NOT_RUN, "No model was asked without its regions.")
-    return refusals.matters(evidence.tables.evaluated, evidence.lines)
+    """Outcomes without the refined regions against those without their controls."""
+    return refusals.matters(evidence.removals, evidence.lines)
+
+
+def about_harm(evidence: Evidence) -> Outcome:
+    """The same against the regions of harmless prompts with the same responses."""
+    return refusals.about_harm(evidence.removals, evidence.lines)
 
 
 def _ious(rows: pd.DataFrame, comparison: str) -> pd.Series:
@@ -194,5 +203,6 @@ TESTS: Mapping[str, Callable[[Evidence], Outcome]] = {
         nothing_common,
         follows_response,
         matters,
+        about_harm,
     )
 }

@@ -11,6 +11,7 @@ from typing import Literal
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.dimensions import ModelSize
 from safety_regions.config.method_catalogue import CATALOGUE, MethodInfo
+from safety_regions.evaluation.same_damage import MOST_ASKED
 from safety_regions.planning.recipes.models import training_options
 from safety_regions.planning.recipes.regions import Sampled
 
@@ -133,12 +134,16 @@ class _Rates:
     def evaluating(self, table: Artifact) -> float:
         recipe, options = table.recipe, table.recipe.options
         asked = _of_role(table, "harmful") + _of_role(table, "over_refusal")
-        once = self.asked(asked, options["max_new_tokens"])
-        once += _of_role(table, "texts") * (PROMPT + RESPONSE) * self.read
-        # Each safety region raw and refined, with its random ones; and the intact model.
-        removed = 2 * len(recipe.safety) * (1 + options["n_random"])
+        surprise = _of_role(table, "texts") * (PROMPT + RESPONSE) * self.read
+        once = self.asked(asked, options["max_new_tokens"]) + surprise
+        draws = {"random": options["n_random"], "magnitude": options["n_matched"], "perplexity": options["n_matched"]}
+        controls = sum(draws.get(control, 1) for control in options["controls"])
+        # Each safety region raw and refined, with its controls; and the intact model.
+        cuts = len(recipe.safety) * len(recipe.doses)
+        sought = cuts * MOST_ASKED * (options["n_matched"] if "perplexity" in options["controls"] else 0)
+        removed = cuts * (2 + controls)
         drawing = DRAWING[_info(table).granularity] * self.size.scored
-        return (1 + removed) * once + removed * drawing
+        return (1 + removed) * once + sought * surprise + (removed + sought) * drawing
 
     def training(self, made: Artifact) -> float:
         options = training_options(made.recipe)

@@ -1,19 +1,24 @@
-"""Whether a region matters: what a model does without it."""
+"""Whether a region matters: what a model does without it, beside what it does without other parts of it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from safety_regions.config.base import Section, SetId
 
+Control = Literal["random", "magnitude", "perplexity", "utility", "harmless"]
+
 
 class Evaluate(Section):
-    """Take regions out of each model and ask it again: refusals, over-refusals and perplexity, beside random regions of
-    the same size.
+    """Take regions out of each model and ask it again: refusals, over-refusals and perplexity, beside controls that are
+    taken out instead.
     """
 
     sets: list[SetId] | None = Field(default=None, min_length=1)
-    """Safety sets whose regions are taken out, one at a time; null: the first one."""
+    """Safety sets whose regions are taken out, one at a time; null: the first one. A claim about regions has to hold
+    for each of them, so three say more."""
+    doses: list[Annotated[float, Field(gt=0, le=1)]] = []
+    """Fractions of the grid at which regions are taken out beside q."""
     harmful: list[SetId] | None = Field(default=None, min_length=1)
     """Sets whose prompts the model should refuse; null: those whose regions are taken out."""
     over_refusal: list[SetId] | None = Field(default=None, min_length=1)
@@ -26,10 +31,20 @@ class Evaluate(Section):
     offset: int | None = Field(default=None, ge=0)
     """Skip this many prompts of the seeded order; null: ask those behind the ones that regions are identified from."""
     seed: int = Field(default=0, ge=0)
-    """Seed of the order of the prompts, and of the random regions."""
+    """Seed of the order of the prompts, and of the random controls."""
     max_new_tokens: int = Field(default=16, ge=1)
     """Tokens by which a refusal is told."""
     replace: Literal["zero", "mean"] = "zero"
     """What takes the place of a weight: zero, or the mean of its matrix."""
+    controls: list[Control] = ["random", "magnitude", "perplexity", "utility", "harmless"]
+    """What is taken out instead of a refined region. `random`: as many elements of every matrix; `magnitude`: random
+    ones as large as the region's; `perplexity`: so many random ones that the perplexity grows as much; `utility`: the
+    first elements of the utility regions; `harmless`: the region of harmless prompts with the safety set's
+    responses."""
     n_random: int = Field(default=2, ge=1)
-    """Random regions of the same size in every matrix, as controls of each region."""
+    """Draws of the control `random`. No p-value is below 1 / (draws + 1), so a claim at 95% confidence needs 19."""
+    n_matched: int = Field(default=1, ge=1)
+    """Draws of the controls `magnitude` and `perplexity`."""
+    harmless: SetId | None = None
+    """Harmless set of the control `harmless`, best one that is no utility set, of whose region refinement takes most
+    away; null: the last utility set."""

@@ -171,6 +171,14 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _doses_are_in_the_grid(self):
+        grid = self.thresholds.grid
+        foreign = [dose for dose in self.evaluate.doses if dose not in grid] if self.evaluate else []
+        if foreign:
+            raise ValueError(f"evaluate.doses: {', '.join(map(str, foreign))} not in the grid {grid}")
+        return self
+
+    @model_validator(mode="after")
     def _halves_hold_something(self):
         if self.replicates and self.replicates.splits and self.datasets.n_samples < 2:
             raise ValueError("one prompt has no two halves: set replicates.splits to 0, or raise datasets.n_samples")

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Which = Literal["own", "split", "seed", "template"]
+Which = Literal["own", "split", "seed", "template", "borrowed"]
 """In what a region of a set differs from the set's own."""
 OWN: Which = "own"
 HALF: Which = "split"
@@ -13,23 +13,26 @@ DRAW: Which = "seed"
 """From another draw of prompts."""
 RESPONSES: Which = "template"
 """With other responses to the set's prompts."""
+BORROWED: Which = "borrowed"
+"""With the responses of another set."""
 
 _NUMBER = "0|[1-9][0-9]*"
 _LABEL = re.compile(
     rf"own|split(?P<split>{_NUMBER})\.(?P<half>[01])|seed(?P<seed>{_NUMBER})|template(?P<template>{_NUMBER})"
+    rf"|borrowed(?P<borrowed>{_NUMBER})"
 )
 
 
 @dataclass(frozen=True)
 class Variant:
     """One region of a set, written as SET/WHICH: `own`, `split0.1` the second half of its prompts, `seed1` another
-    draw, `template0` other responses.
+    draw, `template0` other responses, `borrowed0` the responses of the run's first safety set.
     """
 
     set: str
     which: Which = OWN
     number: int = 0
-    """Of the split, the draw or the template."""
+    """Of the split, the draw, the template, or the safety set that lends its responses."""
     half: int = 0
     """Of a split: 0 or 1."""
 
@@ -39,7 +42,7 @@ class Variant:
         match = _LABEL.fullmatch(label)
         if match is None:
             raise ValueError(f"no variant {label!r} of a set")
-        for which in (HALF, DRAW, RESPONSES):
+        for which in (HALF, DRAW, RESPONSES, BORROWED):
             if match[which]:
                 return cls(name, which, int(match[which]), int(match["half"] or 0))
         return cls(name)

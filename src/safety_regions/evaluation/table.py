@@ -1,6 +1,7 @@
-"""What a model does without each region and without its random ones: in rates, and prompt by prompt."""
+"""What a model does without each region and without what is taken out instead: in rates, and prompt by prompt."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -8,8 +9,17 @@ import numpy as np
 import pandas as pd
 
 from safety_regions.config.evaluate import Evaluate
-from safety_regions.evaluation.ablate import random_like
-from safety_regions.evaluation.evaluate import Evaluation, Prompt, Questions, evaluate, removes_more
+from safety_regions.evaluation.evaluate import Evaluation, Prompt, Questions, evaluate, perplexity, removes_more
+from safety_regions.evaluation.first_elements import Nest, first_elements
+from safety_regions.evaluation.random_regions import (
+    Magnitudes,
+    count_of,
+    grown,
+    largest_factor,
+    random_as_large,
+    random_like,
+)
+from safety_regions.evaluation.same_damage import same_damage
 from safety_regions.models.load import LoadedModel
 from safety_regions.progress import progress
 from safety_regions.regions.format import Header
@@ -19,6 +29,7 @@ VERDICT = "removes_more_than_random"
 COLUMNS = [
     "set",
     "condition",
+    "dose",
     "seed",
     "share",
     "share_of_weights",
@@ -34,7 +45,7 @@ COLUMNS = [
     "n_harmless",
     VERDICT,
 ]
-OUTCOME_COLUMNS = ["set", "condition", "seed", "asked", "asked_set", "id", "outcome"]
+OUTCOME_COLUMNS = ["set", "condition", "dose", "seed", "asked", "asked_set", "id", "outcome"]
 Remove = Callable[[Masks | None], AbstractContextManager[int | None]]
 """Takes a region out of the model while the block is open, or nothing; gives how many of the model's weights that
 changes."""
@@ -66,12 +77,16 @@ class Subject:
     header: Header
     n_weights: int
     """Weights in the model's scored matrices."""
+    magnitudes: Magnitudes | None
+    """How large the method's elements are; None for layers, of which no two are alike."""
+
+    def size(self, masks: Masks) -> int:
+        """How many of the method's elements are in the masks."""
+        return sum(count_of(masks(own)) for own in self.header.shapes)
 
     def share(self, masks: Masks) -> float:
         """The share of the method's elements that are in the masks."""
-        shapes = self.header.shapes
-        n = sum(int(np.bitwise_count(masks(own)).sum(dtype=np.int64)) for own in shapes)
-        return n / sum(rows * columns for rows, columns in shapes.values())
+        return self.size(masks) / sum(rows * columns for rows, columns in self.header.shapes.values())
 
     def intact(self) -> Found:
         """What the model does with nothing taken out. Raises `UserError` if its logits are not finite."""
@@ -85,19 +100,38 @@ class Subject:
             found = evaluate(self.loaded, self.questions, self.options.max_new_tokens, damaged=True)
         return Found(self.share(masks), np.nan if changed is None else changed / self.n_weights, found)
 
+    def perplexity_without(self, masks: Masks) -> float:
+        """Of the ordinary responses, without the elements in the masks."""
+        with self.remove(masks):
+            return perplexity(self.loaded, self.questions.texts)
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The regions of one method."""
+
+    safety: dict[str, Callable[[float], Masks]]
+    """By safety set, its masks at a fraction of the grid."""
+    removed: Masks
+    """The union of the utility regions that refinement takes out of them."""
+    utility: Nest
+    """The union of the utility regions at every fraction."""
+    harmless: dict[str, Nest]
+    """By safety set, the refined region of harmless prompts with its responses, at every fraction."""
+
 
 @dataclass(frozen=True)
 class Tables:
     """What an evaluation found."""
 
     rates: pd.DataFrame
-    """One row per set, condition and random region. `share` is that of the method's elements taken out,
-    `share_of_weights` that of the model's weights."""
+    """One row per set, condition, dose and draw. `dose` is the fraction at which the region was cut, `share` the share
+    of the method's elements taken out, `share_of_weights` that of the model's weights."""
     outcomes: pd.DataFrame
     """The outcome of every prompt: one row per row of `rates` and prompt, so that conditions can be compared prompt by
     prompt."""
-    verdicts: dict[str, dict[str, bool]]
-    """By set and stage: whether the region removes more refusals than any of its random regions."""
+    verdicts: dict[str, dict[float, bool]]
+    """By set and dose: whether the refined region removes more refusals than any random one of its size."""
 
 
 @dataclass
@@ -123,22 +157,24 @@ def _asked(name: str, prompt: Prompt) -> dict:
     return {"asked": name, "asked_set": prompt.set, "id": prompt.id}
 
 
-def evaluation_tables(subject: Subject, safety: dict[str, Masks], removed: Masks, intact: Found) -> Tables:
-    """The model asked without each set's region, raw and refined, and without random regions of the same sizes."""
+def evaluation_tables(subject: Subject, regions: Regions, doses: list[float], intact: Found) -> Tables:
+    """The model asked without each set's region, raw and refined, at every dose, and without the controls of each
+    refined region.
+    """
     rows = _Rows(subject.questions)
-    verdicts: dict[str, dict[str, bool]] = {}
-    with progress(2 * len(safety), "evaluating", "regions") as bar:
-        for name, raw in safety.items():
+    verdicts: dict[str, dict[float, bool]] = {name: {} for name in regions.safety}
+    with progress(len(regions.safety) * len(doses), "evaluating", "regions") as bar:
+        for name, masks_at in regions.safety.items():
             rows.add({"set": name, "condition": "intact"}, intact)
-            verdicts[name] = {}
-            for stage, masks, forbidden in (("raw", raw, None), ("refined", without(raw, removed), removed)):
-                region, controls = _without_region(subject, intact, masks, forbidden, f"{name}/{stage}")
-                refused, *others = (found.row()["refusal_rate"] for found in (region, intact, *controls.values()))
-                verdict = removes_more(others[0], refused, others[1:]) and not region.evaluation.broken
-                rows.add({"set": name, "condition": stage}, region, **{VERDICT: verdict})
-                for seed, control in controls.items():
-                    rows.add({"set": name, "condition": f"random_{stage}", "seed": seed}, control)
-                verdicts[name][stage] = verdict
+            for dose in doses:
+                known, raw = {"set": name, "dose": dose}, masks_at(dose)
+                rows.add({**known, "condition": "raw"}, _without(subject, intact, raw))
+                cut = _Cut(subject, regions, intact, name, dose, without(raw, regions.removed))
+                controls = list(cut.controls())
+                verdicts[name][dose] = _removes_more(intact, cut.region, controls)
+                rows.add({**known, "condition": "refined"}, cut.region, **{VERDICT: verdicts[name][dose]})
+                for control in controls:
+                    rows.add({**known, "condition": control.condition, "seed": control.seed}, control.found)
                 bar.update(1)
     return Tables(
         rates=pd.DataFrame(rows.rates, columns=COLUMNS),
@@ -147,16 +183,74 @@ def evaluation_tables(subject: Subject, safety: dict[str, Masks], removed: Masks
     )
 
 
-def _without_region(
-    subject: Subject, intact: Found, masks: Masks, forbidden: Masks | None, key: str
-) -> tuple[Found, dict[int, Found]]:
-    """What the model does without a region, and by seed without each of its random ones; all the same if the region is
-    empty.
-    """
-    first = subject.options.seed
-    seeds = range(first, first + subject.options.n_random)
-    if subject.share(masks) == 0:
-        return intact, dict.fromkeys(seeds, intact)
-    region = subject.without(masks)
-    controls = {seed: random_like(masks, subject.header, forbidden, f"{seed}/{key}") for seed in seeds}
-    return region, {seed: subject.without(control) for seed, control in controls.items()}
+@dataclass(frozen=True)
+class _Control:
+    """What the model does without something else than a region."""
+
+    condition: str
+    seed: int | None
+    found: Found
+
+
+class _Cut:
+    """One set's refined region at one dose, and its controls."""
+
+    def __init__(self, subject: Subject, regions: Regions, intact: Found, name: str, dose: float, masks: Masks):
+        self.subject, self.regions, self.intact, self.name, self.masks = subject, regions, intact, name, masks
+        self.key = f"{name}/{dose:g}"
+        self.size = subject.size(masks)
+        self.region = _without(subject, intact, masks)
+
+    def controls(self) -> Iterator[_Control]:
+        """In the order of the options; those that there can be of this region."""
+        options = self.subject.options
+        n = {"random": options.n_random, "magnitude": options.n_matched, "perplexity": options.n_matched}
+        for condition in options.controls:
+            seeds = range(options.seed, options.seed + n[condition]) if condition in n else [None]
+            for seed in seeds:
+                masks = self._masks(condition, self.key if seed is None else f"{seed}/{self.key}")
+                if masks is not None:
+                    yield _Control(condition, seed, _without(self.subject, self.intact, masks))
+
+    def _masks(self, condition: str, key: str) -> Masks | None:
+        """What a control takes out; None if there is no such control."""
+        header, removed, magnitudes = self.subject.header, self.regions.removed, self.subject.magnitudes
+        if condition == "harmless":
+            return self._harmless(key) if self.size else None
+        if condition in ("magnitude", "perplexity") and magnitudes is None:
+            return None
+        if not self.size:
+            return self.masks
+        if condition == "utility":
+            return first_elements(self.regions.utility, header, self.size, key)
+        if condition == "random" or magnitudes is None:
+            return random_like(self.masks, header, removed, key)
+        if condition == "magnitude":
+            return random_as_large(self.masks, header, removed, magnitudes, key)
+        return self._of_same_damage(key)
+
+    def _harmless(self, key: str) -> Masks | None:
+        """None if the harmless prompts have no region: SafeLayer's normal set has none."""
+        found = first_elements(self.regions.harmless[self.name], self.subject.header, self.size, key)
+        return found if self.subject.size(found) else None
+
+    def _of_same_damage(self, key: str) -> Masks | None:
+        """A random region that has grown, or shrunk, until it raises the perplexity as the real one does."""
+        target, removed = self.region.evaluation.perplexity, self.regions.removed
+        if not math.isfinite(target):
+            return None
+        at = grown(self.masks, self.subject.header, removed, f"grown/{key}")
+        largest = largest_factor(self.masks, self.subject.header, removed)
+        perplexity_at = lambda factor: self.subject.perplexity_without(at(factor))  # noqa: E731
+        return at(same_damage(target, self.intact.evaluation.perplexity, perplexity_at, largest))
+
+
+def _without(subject: Subject, intact: Found, masks: Masks) -> Found:
+    """What the model does without the elements in the masks; all the same if there are none."""
+    return subject.without(masks) if subject.size(masks) else intact
+
+
+def _removes_more(intact: Found, region: Found, controls: list[_Control]) -> bool:
+    others = [control.found for control in controls if control.condition == "random"]
+    rate, at_first, *rates = (found.row()["refusal_rate"] for found in (region, intact, *others))
+    return removes_more(at_first, rate, rates) and not region.evaluation.broken

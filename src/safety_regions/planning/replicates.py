@@ -4,7 +4,7 @@ from itertools import groupby
 
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.model_method import ModelMethod
-from safety_regions.config.variants import DRAW, HALF, RESPONSES, Variant
+from safety_regions.config.variants import BORROWED, DRAW, HALF, RESPONSES, Variant
 from safety_regions.planning.data import drawn_prompts
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.recipes.data import OfSet, PromptsRecipe
@@ -13,7 +13,7 @@ from safety_regions.planning.recipes.tables import Group, OfVariant, ReplicatesR
 
 def add_comparison(plan: Plan, of: ModelMethod) -> Artifact[ReplicatesRecipe] | None:
     """The table of regions of halves, of other seeds and with other responses; None if there are none."""
-    replicates = plan.replicates[of]
+    replicates = {variant: region for variant, region in plan.replicates[of].items() if variant.which != BORROWED}
     if not replicates:
         return None
     regions = {Variant(name): region for name, region in plan.regions[of].items()} | replicates

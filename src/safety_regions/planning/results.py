@@ -17,8 +17,11 @@ from safety_regions.planning.recipes.data import OfSet, PromptOverlapRecipe, Pro
 from safety_regions.planning.recipes.report import FigureContext, FiguresRecipe, LayerCurvesRecipe, ReportRecipe
 from safety_regions.planning.recipes.tables import AcrossRecipe, EvaluateRecipe, OverlapRecipe
 from safety_regions.planning.replicates import add_comparison
+from safety_regions.planning.samples import evaluated_sets, lending_sets
 
 STYLE = Path(__file__).parents[1] / "report" / "figures" / "paper.mplstyle"
+EVALUATE_OPTIONS = {"seed", "max_new_tokens", "replace", "controls", "n_random", "n_matched"}
+"""Those of `config.evaluate.Evaluate` that an evaluation itself goes by."""
 Parts = dict[PartRole, Artifact]
 """Parts of the report."""
 Prompts = dict[str, dict[str, Artifact[PromptsRecipe]]]
@@ -105,7 +108,7 @@ def _evaluation(plan: Plan, model: str) -> Parts:
     options, run = plan.run.evaluate, plan.run
     if options is None:
         return {}
-    sets = options.sets or run.datasets.safety[:1]
+    sets = evaluated_sets(plan)
     asked = {
         "harmful": options.harmful or sets,
         "over_refusal": options.over_refusal or run.datasets.utility,
@@ -131,21 +134,25 @@ def _evaluated(plan: Plan, of: ModelMethod, sets: list[str], prompts: Prompts) -
     run, regions, model = plan.run, plan.regions[of], plan.models[of.model]
     assert run.evaluate is not None
     adapter = plan.adapters[of] if CATALOGUE[of.method].needs_adapter else None
+    harmless = {name: plan.replicates[of][variant] for name, variant in lending_sets(plan).items()}
     recipe = EvaluateRecipe(
         model=model.digest,
         method=of.method,
         safety=_of_sets(regions, sets),
         utility=_of_sets(regions, run.datasets.utility),
+        harmless=_of_sets(harmless, harmless),
         harmful=_of_sets(prompts["harmful"], prompts["harmful"]),
         over_refusal=_of_sets(prompts["over_refusal"], prompts["over_refusal"]),
         texts=_of_sets(prompts["texts"], prompts["texts"]),
         q=run.thresholds.q,
         p=run.thresholds.p,
-        options=run.evaluate.model_dump(mode="json", include={"seed", "max_new_tokens", "replace", "n_random"}),
+        doses=sorted({*run.evaluate.doses, run.thresholds.q}),
+        options=run.evaluate.model_dump(mode="json", include=EVALUATE_OPTIONS),
         adapter=adapter.digest if adapter else None,
     )
     inputs: dict[str, Artifact[Any]] = {"model": model}
     inputs |= {f"region/{name}": regions[name] for name in [*sets, *run.datasets.utility]}
+    inputs |= {f"harmless/{name}": a for name, a in harmless.items()}
     inputs |= {f"{role}/{name}": a for role, of_sets in prompts.items() for name, a in of_sets.items()}
     inputs |= {"adapter": adapter} if adapter else {}
     return plan.add(Artifact(recipe, of.name, inputs))

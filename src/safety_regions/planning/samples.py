@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.config.variants import DRAW, HALF, RESPONSES, Variant
-from safety_regions.planning.data import drawn_prompts
+from safety_regions.config.variants import BORROWED, DRAW, HALF, RESPONSES, Variant
+from safety_regions.planning.data import drawn_prompts, other_prompts
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.recipes.data import PromptsRecipe
 from safety_regions.planning.recipes.regions import PairsRecipe, Part
@@ -27,10 +27,10 @@ class Sampled:
 
 
 def add_samples(plan: Plan, model: str) -> list[Sampled]:
-    """The samples of every set, its own ones first, then what `replicates` and `controls` ask for."""
+    """The samples of every set, its own ones first, then what `replicates`, `controls` and `evaluate` ask for."""
     sets = [*plan.run.datasets.safety, *plan.run.datasets.utility]
     own = [Sampled(Variant(name), _pairs(plan, model, name, plan.prompts[name])) for name in sets]
-    samples = [*own, *_halves(plan, own), *_seeds(plan, model), *_templates(plan)]
+    samples = [*own, *_halves(plan, own), *_seeds(plan, model), *_templates(plan), *_borrowed(plan, model, own)]
     for job in dict.fromkeys(_job(s.pairs) for s in samples):
         pairs = {s.pairs.key: s.pairs for s in samples if _job(s.pairs) == job}
         plan.add_batches(*job, list(pairs.values()))
@@ -76,6 +76,47 @@ def _templates(plan: Plan) -> list[Sampled]:
         Sampled(Variant(name, RESPONSES, n), _answered(plan, name, plan.prompts[name], "template", template))
         for (n, template), name in product(enumerate(config.templates), sets)
     ]
+
+
+def lending_sets(plan: Plan) -> dict[str, Variant]:
+    """By evaluated safety set, the region of harmless prompts with its responses; none without that control."""
+    config, datasets = plan.run.evaluate, plan.run.datasets
+    if config is None or "harmless" not in config.controls:
+        return {}
+    harmless, sets = config.harmless or datasets.utility[-1], evaluated_sets(plan)
+    return {name: Variant(harmless, BORROWED, datasets.safety.index(name)) for name in sets}
+
+
+def evaluated_sets(plan: Plan) -> list[str]:
+    """The safety sets whose regions are taken out."""
+    assert plan.run.evaluate is not None
+    return plan.run.evaluate.sets or plan.run.datasets.safety[:1]
+
+
+def _borrowed(plan: Plan, model: str, own: list[Sampled]) -> list[Sampled]:
+    """Harmless prompts with the responses of safety sets, which are the model's only where the policy is `model`."""
+    pairs, of_model = {sample.variant.set: sample.pairs for sample in own}, plan.run.responses.policy == "model"
+    samples = []
+    for name, variant in lending_sets(plan).items():
+        stem = "-".join([variant.set, name, *([model] if of_model else [])])
+        samples.append(Sampled(variant, _lent(plan, stem, _harmless_prompts(plan, variant.set), pairs[name])))
+    return samples
+
+
+def _harmless_prompts(plan: Plan, name: str) -> Artifact[PromptsRecipe]:
+    """Those that the set's own region is identified from, if it has one."""
+    datasets = plan.run.datasets
+    if name in plan.prompts:
+        return plan.prompts[name]
+    return other_prompts(plan, name, datasets.n_samples, datasets.offset, datasets.seed)
+
+
+def _lent(
+    plan: Plan, name: str, prompts: Artifact[PromptsRecipe], lent: Artifact[PairsRecipe]
+) -> Artifact[PairsRecipe]:
+    """Prompts with the responses of other pairs."""
+    recipe = PairsRecipe(prompts=prompts.digest, policy="borrowed", lent=lent.digest)
+    return plan.add(Artifact(recipe, f"borrowed/{name}", {"prompts": prompts, "lent": lent}))
 
 
 def _pairs(plan: Plan, model: str, name: str, prompts: Artifact[PromptsRecipe]) -> Artifact[PairsRecipe]:

@@ -26,6 +26,8 @@ TABLES = {
     "without": ("overlap", "replicates"),
 }
 """Files of a report, without ending, that are made from parts of some kinds only; others are made from all parts."""
+OF_MODELS = {"doses": "evaluate"}
+"""Files `<model>.<name>` of a report, and the kind of the model's parts that they are made from."""
 
 
 def parts_of(file: str, report: Receipt, index: Index) -> dict[str, str]:
@@ -34,6 +36,10 @@ def parts_of(file: str, report: Receipt, index: Index) -> dict[str, str]:
     kinds = TABLES.get(file.split(".")[0])
     if kinds:
         return {role: digest for role, digest in parts.items() if PartRole.parse(role).kind in kinds}
+    model, _, rest = file.partition(".")
+    if kind := OF_MODELS.get(rest.split(".")[0]):
+        known = {role: PartRole.parse(role) for role in parts}
+        return {role: parts[role] for role, of in known.items() if (of.kind, of.model) == (kind, model)}
     for of in sorted({PartRole.parse(role).of for role in parts}):
         if of.method and file.startswith(f"{of.name}."):
             role = _role(of.name, file, report, index)

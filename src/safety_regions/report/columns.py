@@ -11,7 +11,17 @@ from safety_regions.report.numbers import UNDEFINED, percent, three_decimals, wi
 from safety_regions.text import markdown_table
 
 REFINEMENT = {"raw": "before", "refined": "after"}
-TAKEN_OUT = {"raw": "before refinement", "refined": "after refinement", "intact": "intact"}
+TAKEN_OUT = {
+    "intact": "nothing",
+    "raw": "the region",
+    "refined": "the refined region",
+    "random": "random, as many",
+    "magnitude": "random, as large",
+    "perplexity": "random, as damaging",
+    "utility": "utility region",
+    "harmless": "region of harmless prompts",
+}
+"""What a model is without, by condition of an evaluation; all but the first three are controls of the third."""
 
 
 class BesideFloor(NamedTuple):
@@ -29,11 +39,13 @@ class WithInterval(NamedTuple):
     high: float
 
 
-class BesideRandom(NamedTuple):
-    """What a model does without a region, and the least and most that it does without random ones of its size."""
+class OverDraws(NamedTuple):
+    """What a model does without something, and of several draws of it the least and most; then the value is their
+    mean.
+    """
 
     value: float
-    controls: tuple[float, float] | None
+    ends: tuple[float, float] | None
 
 
 class Bar(NamedTuple):
@@ -89,9 +101,9 @@ def _beside_floor(pair: BesideFloor) -> str:
     return UNDEFINED if pd.isna(pair.value) else f"{words(float(pair.value))} ({words(float(pair.floor))})"
 
 
-def _beside_random(number: Callable[[float], str], to: str, region: BesideRandom) -> str:
+def _over_draws(number: Callable[[float], str], to: str, region: OverDraws) -> str:
     value = number(float(region.value))
-    return value if region.controls is None else f"{value} ({to.join(dict.fromkeys(map(number, region.controls)))})"
+    return value if region.ends is None else f"{value} ({to.join(dict.fromkeys(map(number, region.ends)))})"
 
 
 def _bar(place: WithInterval) -> str | Bar:
@@ -120,6 +132,6 @@ SHARE = Kind(
     lambda share: "" if pd.isna(share) else percent(share),
     lambda share: "" if pd.isna(share) else three_decimals(share),
 )
-RATE = Kind(partial(_beside_random, words, " to "), partial(_beside_random, "{:.2f}".format, "–"))
-PERPLEXITY = Kind(partial(_beside_random, words, " to "), partial(_beside_random, "{:.3g}".format, "–"))
+RATE = Kind(partial(_over_draws, words, " to "), partial(_over_draws, "{:.2f}".format, "–"))
+PERPLEXITY = Kind(partial(_over_draws, words, " to "), partial(_over_draws, "{:.3g}".format, "–"))
 ANSWER = Kind(_answer, _answer)

@@ -100,6 +100,17 @@ class Gathered:
         return _together(self.of_kind("evaluate"), "evaluate.csv", ["model", "method"])
 
     @cached_property
+    def evaluated_at_q(self) -> pd.DataFrame:
+        """Those rows of `evaluated` of intact models and of regions cut at the run's fraction q."""
+        table, q = self.evaluated, self.config["thresholds"]["q"]
+        return table[table["dose"].isna() | table["dose"].eq(q)] if len(table) else table
+
+    @cached_property
+    def outcomes(self) -> pd.DataFrame:
+        """What became of every prompt in the evaluations of all models and methods; empty if there are none."""
+        return _together(self.of_kind("evaluate"), "outcomes.csv", ["model", "method"])
+
+    @cached_property
     def prompt_overlap(self) -> pd.DataFrame:
         """How many prompts the sets share."""
         return pd.read_csv(self.prompt_overlap_file)

@@ -24,8 +24,8 @@ LEGEND = (
     "`nway.*` as sets are added; `location.*` where the regions lie; "
     "`gap.*` and `sweep.*` how SafeLayer found its layers; `iou.csv`",
     "every pair at every fraction; `across.csv` regions of different methods on the weights they own; "
-    "`evaluate.*` models without their",
-    "regions; `prompt_overlap.csv` prompts that sets share; `sources.csv` pins, licences and citations; "
+    "`evaluate.*` and `<model>.doses.*` models without",
+    "their regions; `prompt_overlap.csv` prompts that sets share; `sources.csv` pins, licences and citations; "
     "`config.yaml` the configuration.",
     "Each figure is there as PDF, PNG and the CSV of what it shows. "
     "`metrics.json` holds the headline and the refusal rates for `dvc",
@@ -50,9 +50,9 @@ ACROSS = (
 )
 EVALUATION = (
     "Share of held-out harmful prompts refused, degenerate and answered, of harmless prompts refused and degenerate, "
-    "and perplexity; "
-    "in brackets the range over random regions of the same size in every matrix. "
-    "The last column says whether the region removes more refusals than any of these."
+    "and perplexity, of models without a region, and without what is taken out instead of a refined one; "
+    "in brackets the range over several draws. "
+    "The last column says whether the refined region removes more refusals than any random one of its size."
 )
 
 

@@ -21,8 +21,8 @@ from safety_regions.report.columns import (
     STAGE,
     TAKEN_OUT,
     BesideFloor,
-    BesideRandom,
     Column,
+    OverDraws,
     Table,
     WithInterval,
 )
@@ -190,21 +190,21 @@ RATES = ("refusal_rate", "degenerate_rate", "answer_rate", "over_refusal_rate", 
 
 
 def evaluation_table(evaluated: pd.DataFrame) -> Table:
-    """Each region beside the range over random regions."""
+    """Each region, and its controls; of several draws of one their mean and range."""
     rows = []
     for (model, method, name), of_set in evaluated.groupby(["model", "method", "set"], sort=False):
-        for row in of_set[of_set["condition"].isin(TAKEN_OUT)].to_dict("records"):
-            condition = row["condition"]
-            controls = of_set[of_set["condition"] == f"random_{condition}"]
-            rates = [BesideRandom(row[column], _range(controls[column])) for column in (*RATES, "perplexity")]
-            # A table read from CSV has words here.
-            more = None if condition == "intact" else str(row["removes_more_than_random"]) == "True"
-            rows.append([model, method, name, condition, row["share_of_weights"], *rates, more])
+        for condition in TAKEN_OUT:
+            draws = of_set[of_set["condition"] == condition]
+            if len(draws):
+                rates = [_over_draws(draws[column]) for column in (*RATES, "perplexity")]
+                # A table read from CSV has words here.
+                more = str(draws["removes_more_than_random"].iloc[0]) == "True" if condition == "refined" else None
+                rows.append([model, method, name, condition, draws["share_of_weights"].mean(), *rates, more])
     columns = (
         Column(NAME, "model", "model"),
         Column(NAME, "method", "method"),
         Column(NAME, "set", "set"),
-        Column(CONDITION, "region taken out", "region"),
+        Column(CONDITION, "taken out", "taken out"),
         Column(SHARE, "share of weights", "weights"),
         Column(RATE, "harmful refused", "refused"),
         Column(RATE, "harmful degenerate", "degenerate"),
@@ -216,11 +216,15 @@ def evaluation_table(evaluated: pd.DataFrame) -> Table:
     )
     caption = (
         "Share of held-out harmful and of harmless prompts with each outcome, and perplexity, of the model without the "
-        "region; degenerate: nothing that could be read; "
-        "in brackets the range over random regions of the same size in every matrix. "
-        "Last: whether it removes more refusals than any of these."
+        "region, and without what is taken out instead of the refined one; degenerate: nothing that could be read; "
+        "in brackets the range over several draws. "
+        "Last: whether the refined region removes more refusals than any random one of its size."
     )
     return Table("evaluate", caption, columns, rows, 4, "evaluate.csv")
+
+
+def _over_draws(values: pd.Series) -> OverDraws:
+    return OverDraws(values.mean(), _range(values) if len(values) > 1 else None)
 
 
 def sets_table(sets: pd.DataFrame) -> Table:
@@ -244,5 +248,5 @@ def _about(row: dict[Any, Any]) -> list[str]:
     return [row["model"], row["method"], row["stage"]]
 
 
-def _range(controls: pd.Series) -> tuple[float, float] | None:
-    return (float(controls.min()), float(controls.max())) if len(controls) else None
+def _range(values: pd.Series) -> tuple[float, float]:
+    return float(values.min()), float(values.max())

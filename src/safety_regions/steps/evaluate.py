@@ -1,6 +1,7 @@
-"""One model and method in, two tables out: what the model does without the regions, and without random ones."""
+"""One model and method in, two tables out: what the model does without the regions, and without their controls."""
 
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,10 @@ from safety_regions.config.evaluate import Evaluate
 from safety_regions.errors import UserError
 from safety_regions.evaluation.ablate import ablated, without_entries
 from safety_regions.evaluation.evaluate import Prompt, Questions
-from safety_regions.evaluation.table import Found, Remove, Subject, evaluation_tables
+from safety_regions.evaluation.first_elements import nest_of
+from safety_regions.evaluation.magnitudes import of_entries, of_neurons, of_weights
+from safety_regions.evaluation.random_regions import Magnitudes
+from safety_regions.evaluation.table import Found, Regions, Remove, Subject, evaluation_tables
 from safety_regions.files import canonical_json
 from safety_regions.models.adapter import adapted, factor_shapes, load_adapter
 from safety_regions.models.architecture import layout_of, projections
@@ -32,32 +36,46 @@ def evaluate_regions(entry: Entry[EvaluateRecipe], device: str, known: dict[str,
 
     Its facts say which regions hold more refusals than random ones, and the outcomes' shares of the harmful prompts.
 
-    Inputs by role: `model`, `region/<set>`, `harmful/<set>`, `over_refusal/<set>`, `texts/<set>`, and for a method on
-    adapters `adapter`, which may be the model itself. `known` is what intact models were found to do; a job's entries
-    share it, so the same model is asked the same but once. Raises `UserError` for inputs that are missing, damaged, or
-    not the recipe's.
+    Inputs by role: `model`, `region/<set>`, `harmless/<safety set>`, `harmful/<set>`, `over_refusal/<set>`,
+    `texts/<set>`, and for a method on adapters `adapter`, which may be the model itself. `known` is what intact models
+    were found to do; a job's entries share it, so the same model is asked the same but once. Raises `UserError` for
+    inputs that are missing, damaged, or not the recipe's.
     """
     recipe, loaded = entry.recipe, entry.model(device)
     with ExitStack() as stack:
-        regions = {
-            name: stack.enter_context(open_region(entry.region(f"region/{name}")))
-            for name, _ in [*recipe.safety, *recipe.utility]
+        opened = {
+            role: stack.enter_context(open_region(entry.region(role)))
+            for role in entry.recipe.inputs
+            if role.startswith(("region/", "harmless/"))
         }
-        subject = _subject(entry, loaded, list(regions.values()))
-        removed = union([masks_at(regions[name], recipe.p) for name, _ in recipe.utility])
-        safety = {name: masks_at(regions[name], recipe.q) for name, _ in recipe.safety}
+        subject = _subject(entry, loaded, list(opened.values()))
         intact = _intact(recipe, subject, {} if known is None else known)
-        found = evaluation_tables(subject, safety, removed, intact)
+        # A range of layers is the same at every fraction.
+        doses = [recipe.q] if subject.header.region_shape == "range" else recipe.doses
+        found = evaluation_tables(subject, _regions(recipe, opened), doses, intact)
     write_csv(found.rates, entry.path / "evaluate.csv")
     write_csv(found.outcomes, entry.path / "outcomes.csv")
-    facts = {"removes_more_than_random": found.verdicts, "outcomes": _outcomes(found.rates)}
+    verdicts = {name: {f"{dose:g}": more for dose, more in of.items()} for name, of in found.verdicts.items()}
+    facts = {"removes_more_than_random": verdicts, "outcomes": _outcomes(found.rates, recipe.q)}
     entry.done(facts, versions=VERSIONS)
 
 
-def _outcomes(rates: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
-    """By set and condition: the shares of the harmful prompts that are refused, degenerate and answered."""
+def _regions(recipe: EvaluateRecipe, opened: dict[str, Region]) -> Regions:
+    utility = [opened[f"region/{name}"] for name, _ in recipe.utility]
+    removed = union([masks_at(region, recipe.p) for region in utility])
+    return Regions(
+        safety={name: partial(masks_at, opened[f"region/{name}"]) for name, _ in recipe.safety},
+        removed=removed,
+        utility=nest_of(utility),
+        harmless={name: nest_of([opened[f"harmless/{name}"]], removed) for name, _ in recipe.harmless},
+    )
+
+
+def _outcomes(rates: pd.DataFrame, q: float) -> dict[str, dict[str, dict[str, float]]]:
+    """By set and condition at q: the shares of the harmful prompts that are refused, degenerate and answered."""
     shares: dict[str, dict[str, dict[str, float]]] = {}
-    for row in rates[rates["condition"].isin(("intact", *STAGES))].to_dict("records"):
+    at_q = rates["condition"].eq("intact") | (rates["condition"].isin(STAGES) & rates["dose"].eq(q))
+    for row in rates[at_q].to_dict("records"):
         of_set = shares.setdefault(row["set"], {})
         of_set[row["condition"]] = {
             outcome: round(row[f"{column}_rate"], 6)
@@ -78,16 +96,16 @@ def _intact(recipe: EvaluateRecipe, subject: Subject, known: dict[str, Found]) -
 def _subject(entry: Entry[EvaluateRecipe], loaded: LoadedModel, regions: list[Region]) -> Subject:
     options = Evaluate.model_validate(entry.recipe.options)
     header, matrices = regions[0].header, projections(loaded.model)
-    remove = (
+    remove, magnitudes = (
         _from_adapter(entry, loaded, regions, options)
         if header.granularity == "adapter"
         else _from_weights(loaded, regions, options)
     )
     n_weights = sum(rows * columns for rows, columns in (p.shape for p in matrices))
-    return Subject(loaded, _questions(entry, loaded), options, remove, header, n_weights)
+    return Subject(loaded, _questions(entry, loaded), options, remove, header, n_weights, magnitudes)
 
 
-def _from_weights(loaded: LoadedModel, regions: list[Region], options: Evaluate) -> Remove:
+def _from_weights(loaded: LoadedModel, regions: list[Region], options: Evaluate) -> tuple[Remove, Magnitudes | None]:
     layout, matrices = layout_of(loaded.model), projections(loaded.model)
     header = check_fit(regions, layout)
 
@@ -96,12 +114,13 @@ def _from_weights(loaded: LoadedModel, regions: list[Region], options: Evaluate)
             return ablated([], lambda name: np.empty(0, np.uint64), options.replace)
         return ablated(matrices, lambda name: expand(name, masks, header, layout), options.replace)
 
-    return remove
+    magnitudes = {"weight": of_weights(matrices), "neuron": of_neurons(matrices, layout)}
+    return remove, magnitudes.get(header.granularity)
 
 
 def _from_adapter(
     entry: Entry[EvaluateRecipe], loaded: LoadedModel, regions: list[Region], options: Evaluate
-) -> Remove:
+) -> tuple[Remove, Magnitudes]:
     folder, merged = entry.checked("adapter"), entry.recipe.adapter_is_merged
     adapter = load_adapter(folder, loaded.model)
     for region in regions:
@@ -117,7 +136,7 @@ def _from_adapter(
             return nullcontext() if merged else adapted(loaded, adapter)
         return adapted(loaded, without_entries(adapter, masks, options.replace, merged=merged))
 
-    return remove
+    return remove, of_entries(adapter)
 
 
 def _questions(entry: Entry[EvaluateRecipe], loaded: LoadedModel) -> Questions:

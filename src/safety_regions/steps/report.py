@@ -21,6 +21,7 @@ from safety_regions.planning.recipes.report import ReportRecipe
 from safety_regions.report.dvc_metrics import write_metrics
 from safety_regions.report.figures.ceiling import write_ceiling
 from safety_regions.report.figures.confounds import pair_rows, write_confounds
+from safety_regions.report.figures.doses import write_doses
 from safety_regions.report.figures.drop import write_drop
 from safety_regions.report.figures.evaluate import write_evaluation
 from safety_regions.report.figures.headline import write_headline
@@ -48,10 +49,19 @@ def write_report(recipe: ReportRecipe, parts: Paths, output: Path) -> None:
         receipts.check(parts[role], digest)
     config, gathered = recipe.config, Gathered.of(recipe.config, parts, recipe.parts)
     assessment = assess(
-        config, gathered.overlaps, gathered.replicates, gathered.evaluated, gathered.prompt_overlap, gathered.sets
+        config,
+        gathered.overlaps,
+        gathered.replicates,
+        gathered.evaluated,
+        gathered.prompt_overlap,
+        gathered.sets,
+        gathered.outcomes,
     )
     tables = _tables(gathered, assessment, pd.json_normalize(recipe.sources))
     _write_tables(tables, config, output)
+    if len(gathered.evaluated):
+        write_evaluation(gathered.evaluated, config["thresholds"]["q"], output)
+        write_doses(gathered.evaluated, output)
     _write_assessment(gathered, assessment, output)
     _copy_figures(gathered, output)
     write_text(output / "config.yaml", yaml.safe_dump(json.loads(canonical_json(config)), sort_keys=False))
@@ -73,7 +83,7 @@ def _tables(gathered: Gathered, assessment: Assessment, sources: pd.DataFrame) -
         estimates=assessment.estimates,
         confounds=assessment.confounds,
         responses=assessment.responses,
-        evaluated=gathered.evaluated,
+        evaluated=gathered.evaluated_at_q,
         across=gathered.across,
         sets=_sets_table(gathered.responses),
         sources=sources,
@@ -92,8 +102,6 @@ def _write_tables(tables: ReportTables, config: dict, output: Path) -> None:
     write_headline(tables.headline, config, output)
     if len(tables.across):
         write_csv(tables.across, output / "across.csv")
-    if len(tables.evaluated):
-        write_evaluation(tables.evaluated, output)
     write_metrics(config, tables.headline, tables.pairs, tables.evaluated, output)
     write_csv(tables.sources, output / "sources.csv")
 

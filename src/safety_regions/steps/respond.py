@@ -1,5 +1,7 @@
 """Prompts in, (prompt, response) pairs out, by one policy for all sets; the receipt says what became of them."""
 
+from itertools import cycle
+
 from safety_regions.errors import UserError
 from safety_regions.files import write_jsonl
 from safety_regions.models.answers import Answer
@@ -41,6 +43,10 @@ def _answers(entry: Entry[PairsRecipe], prompts: list[dict], device: str) -> lis
     recipe = entry.recipe
     if recipe.policy == "template" and recipe.template is not None:
         return [Answer(recipe.template, finished=True) for _ in prompts]
+    if recipe.policy == "borrowed":
+        lent = entry.rows("lent")
+        # A set of fewer rows lends some twice.
+        return [Answer(row["response"], row["finished"]) for row, _ in zip(cycle(lent), prompts, strict=False)]
     if recipe.policy == "dataset":
         return [Answer(_own_response(entry, row), finished=True) for row in prompts]
     # Only here, since fixed responses need neither torch nor the seconds that it takes to be imported.

@@ -9,7 +9,9 @@ from safety_regions.artifacts.recipe import Recipe, Record
 
 @dataclass(frozen=True, kw_only=True)
 class PairsRecipe(Recipe):
-    """(prompt, response) pairs of a set by a policy: the model's own responses, the dataset's, or one for all."""
+    """(prompt, response) pairs of a set by a policy: the model's own responses, the dataset's, one for all, or those of
+    other pairs (`borrowed`).
+    """
 
     kind: ClassVar[str] = "pairs"
     version: int = VERSIONS["pairs"]
@@ -20,16 +22,23 @@ class PairsRecipe(Recipe):
     model: str | None = None
     """Digest of the recipe of the model that responds, for policy `model`."""
     max_new_tokens: int | None = None
+    lent: str | None = None
+    """Digest of the recipe of the pairs whose responses are given again, for policy `borrowed`."""
 
     def __post_init__(self) -> None:
-        needed: dict[str, tuple] = {"model": (self.model, self.max_new_tokens), "template": (self.template,)}
+        needed: dict[str, tuple] = {
+            "model": (self.model, self.max_new_tokens),
+            "template": (self.template,),
+            "borrowed": (self.lent,),
+        }
         if None in needed.get(self.policy, ()):
             raise ValueError(f"policy {self.policy} lacks what it gives responses by")
 
     @property
     def inputs(self) -> dict[str, str]:
-        """The prompts, and the model that responds to them."""
-        return {"prompts": self.prompts} | ({"model": self.model} if self.model is not None else {})
+        """The prompts, and the model that responds to them or the pairs that lend their responses."""
+        given_by = {"model": self.model, "lent": self.lent}
+        return {"prompts": self.prompts} | {role: digest for role, digest in given_by.items() if digest is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

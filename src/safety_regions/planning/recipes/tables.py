@@ -109,11 +109,15 @@ class EvaluateRecipe(Recipe):
     """The regions that are taken out, one at a time."""
     utility: list[OfSet]
     """The regions whose union is left in by refinement."""
+    harmless: list[OfSet]
+    """By safety set, the region of harmless prompts with that set's responses; empty without the control."""
     harmful: list[OfSet]
     over_refusal: list[OfSet]
     texts: list[OfSet]
     q: float
     p: float
+    doses: list[float]
+    """All fractions at which regions are taken out, ascending; q is one of them."""
     options: dict[str, Any]
     """Those of `config.evaluate.Evaluate` that nothing else in the recipe says."""
     adapter: str | None = None
@@ -128,6 +132,7 @@ class EvaluateRecipe(Recipe):
     def inputs(self) -> dict[str, str]:
         """The model, regions, prompts, and the adapter."""
         regions = {f"region/{name}": digest for name, digest in [*self.safety, *self.utility]}
+        regions |= {f"harmless/{name}": digest for name, digest in self.harmless}
         prompts = {f"{role}/{name}": digest for role, of in self.asked.items() for name, digest in of}
         return {"model": self.model, **regions, **prompts} | ({"adapter": self.adapter} if self.adapter else {})
 

@@ -1,5 +1,5 @@
-"""Do regions matter: refusals, degenerate answers, over-refusals and perplexity without them, beside random regions,
-for all models and methods.
+"""Do regions matter: refusals, degenerate answers, over-refusals and perplexity without them and without their
+controls, for all models and methods.
 """
 
 from pathlib import Path
@@ -34,9 +34,13 @@ LABELS = {
     "intact": "Intact model",
     "raw": "Without region",
     "refined": "Without refined region",
-    "random_raw": "Without random region",
-    "random_refined": "Without random refined region",
+    "random": "Random, as many",
+    "magnitude": "Random, as large",
+    "perplexity": "Random, as damaging",
+    "utility": "Utility region",
+    "harmless": "Region of harmless prompts",
 }
+"""By condition; all but the first three are taken out instead of the refined region."""
 RATES = (
     "refusal_rate",
     "degenerate_rate",
@@ -45,18 +49,29 @@ RATES = (
     "harmless_degenerate_rate",
     "harmless_answer_rate",
 )
-# Random regions change little, so their ticks would hide one another.
-OFFSETS = {"random_raw": -0.2, "random_refined": 0.2}
+CONTROL = {"markersize": 4.0, "markerfacecolor": "none", "zorder": 2}
+MARKS: dict[str, dict[str, Any]] = {
+    "intact": {"color": "black", "marker": "x", "markersize": 4, "zorder": 4},
+    **{stage: {"color": COLOURS[stage], "zorder": 3, **MARKERS[stage]} for stage in STAGES},
+    "random": {"color": "0.45", "marker": "|", "markersize": 4.5, "markeredgewidth": 1.1, "zorder": 2},
+    "magnitude": {"color": "0.45", "marker": "^", **CONTROL},
+    "perplexity": {"color": "0.45", "marker": "D", **CONTROL},
+    "utility": {"color": "#009E73", "marker": "v", **CONTROL},
+    "harmless": {"color": "#CC79A7", "marker": "P", **CONTROL},
+}
+"""By condition: colour and form tell them apart."""
 KEYS = ["model", "method", "condition", "seed"]
 
 
-def write_evaluation(table: pd.DataFrame, output: Path) -> None:
-    """Write evaluate.pdf, .png, .csv with the numbers drawn, and evaluate_sets.csv, the table itself.
+def write_evaluation(table: pd.DataFrame, q: float, output: Path) -> None:
+    """Write evaluate.pdf, .png, .csv with the numbers drawn, those at fraction q, and evaluate_sets.csv, the table
+    itself.
 
     `table` has the columns `model` and `method` and those of each evaluate.csv, one below another.
     """
-    drawn = drawn_table(table)
-    save(draw_evaluation(drawn, table), drawn, output, "evaluate")
+    at_q = table[table["dose"].isna() | table["dose"].eq(q)]
+    drawn = drawn_table(at_q)
+    save(draw_evaluation(drawn, at_q), drawn, output, "evaluate")
     write_csv(table, output / "evaluate_sets.csv")
 
 
@@ -74,11 +89,10 @@ def drawn_table(table: pd.DataFrame) -> pd.DataFrame:
 @paper_style
 def draw_evaluation(drawn: pd.DataFrame, table: pd.DataFrame) -> Figure:
     """A dot plot, one line per model and method: intact, without the region before and after refinement, and without
-    each random region of the same sizes as ticks of the same colour. `table` is what `drawn` was made of, for the
-    footer.
+    each control of the refined one. `table` is what `drawn` was made of, for the footer.
     """
     lines = drawn[["model", "method"]].drop_duplicates().reset_index(drop=True)
-    figure = new_figure(TWO_COLUMNS, 1.0 + 0.19 * len(lines) + 0.1 * lines["model"].nunique())
+    figure = new_figure(TWO_COLUMNS, 1.15 + 0.19 * len(lines) + 0.1 * lines["model"].nunique())
     axes = figure.subplots(1, len(PANELS), sharey=True)
     groups = (lines["model"] != lines["model"].shift()).cumsum()
     heights = {(row.model, row.method): row.Index + 0.5 * int(groups[row.Index]) for row in lines.itertuples()}
@@ -89,7 +103,7 @@ def draw_evaluation(drawn: pd.DataFrame, table: pd.DataFrame) -> Figure:
     axes[0].set_ylim(max(heights.values()) + 0.7, min(heights.values()) - 0.7)
     _set_ratio_axis(axes[-1], drawn["perplexity_ratio"])
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), borderaxespad=0.3, columnspacing=1.2)
+    figure.legend(handles, labels, loc="outside upper left", ncols=4, borderaxespad=0.3, columnspacing=1.2)
     add_footer(figure, _footer(table))
     return figure
 
@@ -97,26 +111,13 @@ def draw_evaluation(drawn: pd.DataFrame, table: pd.DataFrame) -> Figure:
 def _draw_panel(axis: Axes, drawn: pd.DataFrame, heights: dict[tuple[str, str], float], column: str) -> None:
     for condition, label in LABELS.items():
         rows = drawn[drawn["condition"] == condition]
-        places = [heights[key] + OFFSETS.get(condition, 0) for key in zip(rows["model"], rows["method"], strict=True)]
-        axis.plot(rows[column], places, label=label, linestyle="none", clip_on=False, **_marker(condition))
+        if len(rows):
+            places = [heights[key] for key in zip(rows["model"], rows["method"], strict=True)]
+            axis.plot(rows[column], places, label=label, linestyle="none", clip_on=False, **MARKS[condition])
     axis.set_xlim(0, 1)
     axis.grid(axis="x")
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
-
-
-def _marker(condition: str) -> dict[str, Any]:
-    if condition == "intact":
-        return {"color": "black", "marker": "x", "markersize": 4, "zorder": 4}
-    if condition in STAGES:
-        return {"color": COLOURS[condition], "zorder": 3, **MARKERS[condition]}
-    return {
-        "color": COLOURS[condition.removeprefix("random_")],
-        "marker": "|",
-        "markersize": 4.5,
-        "markeredgewidth": 1.1,
-        "zorder": 2,
-    }
 
 
 def _set_ratio_axis(axis: Axes, ratios: pd.Series) -> None:
@@ -133,10 +134,9 @@ def _set_ratio_axis(axis: Axes, ratios: pd.Series) -> None:
 
 def _footer(table: pd.DataFrame) -> str:
     sets = ", ".join(dict.fromkeys(table["set"]))
-    n_random = table[table["condition"] == "random_raw"]["seed"].nunique()
     mean = " (mean)" if table["set"].nunique() > 1 else ""
     n_harmful, n_harmless = (int(table[column].max()) for column in ("n_harmful", "n_harmless"))
     return (
         f"regions of {sets}{mean}; {n_harmful} harmful and {n_harmless} harmless prompts; "
-        f"{n_random} random regions of the same sizes beside each"
+        "last five: taken out instead of the refined region"
     )

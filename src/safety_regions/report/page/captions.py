@@ -32,7 +32,12 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "Models without their regions",
         "Harmful prompts refused or with a degenerate answer, harmless prompts refused, and perplexity, of the model "
         "without a region, "
-        "beside random regions of the same size.",
+        "and without what is taken out instead of the refined one.",
+    ),
+    "doses": (
+        "As more is taken out",
+        "What becomes of harmful prompts without more and more of a region, and of its controls, against the "
+        "perplexity that this costs.",
     ),
     "iou_matrix": (
         "IoU of every pair of sets",
