@@ -176,6 +176,7 @@ RULES = {
     "claims.same": Rule("report", (0.8,), ONLY_A_VERDICT),
     "claims.common": Rule("report", (0.2,), ONLY_A_VERDICT),
     "claims.refuses": Rule("report", (0.6,), ONLY_A_VERDICT),
+    "claims.fall": Rule("report", (0.2,), ONLY_A_VERDICT),
     "claims.broken": Rule("report", (20.0,), ONLY_A_VERDICT),
     "machine.device": Rule("", why=SAYS_NOTHING_OF_RESULTS),
     "machine.batch_tokens": Rule("", (64,), "rounding alone (docs/determinism.md)"),
