@@ -62,6 +62,13 @@ THRESHOLDS = [
         " q = 0.04 is not in the grid [0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2]",
         "run.yaml, line 4",
     ),
+    (
+        "a dose not in the grid",
+        "evaluate: {doses: [0.04]}",
+        "found values that do not fit together:"
+        " evaluate.doses: 0.04 not in the grid [0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2]",
+        "the configuration",
+    ),
     ("an empty grid", "thresholds: {grid: []}", "thresholds.grid: found an empty list", "run.yaml, line 4"),
     ("a fraction of 0", "thresholds: {grid: [0, 0.05]}", "thresholds.grid.0: found the number 0", "a number in (0, 1]"),
     (

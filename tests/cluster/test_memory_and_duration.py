@@ -43,12 +43,18 @@ def size(dtype: str = "float32", **changes: int) -> ModelSize:
     return size_from_config(SMOLLM2 | changes, dtype)
 
 
+EVALUATED = "evaluate: {sets: [advbench], doses: [], n_prompts: 12, controls: [random], n_random: 4}"
+"""What an evaluation did when it was measured: six regions were taken out."""
+
+
 @pytest.fixture(scope="module")
-def small() -> Plan:
-    """The plan of config/small.yaml."""
+def small(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """The plan of config/small.yaml, of the evaluation as much as was measured."""
+    evaluated = tmp_path_factory.mktemp("config") / "evaluated.yaml"
+    evaluated.write_text(EVALUATED)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        return plan_of_files([Path("config/small.yaml")])
+        return plan_of_files([Path("config/small.yaml"), evaluated])
 
 
 def made_of(plan: Plan, what: str) -> list[Artifact]:

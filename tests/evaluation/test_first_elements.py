@@ -71,3 +71,8 @@ def test_masks_of_several_regions_are_united_at_every_fraction(tmp_path):
             for level, words in zip((3, 2, 1), found(name), strict=True):
                 expected = ((levels[0][name] >= level) | (levels[1][name] >= level)) & ~closed[name]
                 assert (unpack(words, shape) == expected).all()
+
+
+def test_of_an_empty_region_there_are_no_first_elements(ranks):
+    nothing = lambda own: [pack(np.zeros(SHAPES[own], bool))] * 3  # noqa: E731
+    assert first_elements(nothing, header_for("weight", SHAPES), 5, "key") is None

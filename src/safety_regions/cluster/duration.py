@@ -136,12 +136,13 @@ class _Rates:
         asked = _of_role(table, "harmful") + _of_role(table, "over_refusal")
         surprise = _of_role(table, "texts") * (PROMPT + RESPONSE) * self.read
         once = self.asked(asked, options["max_new_tokens"]) + surprise
-        draws = {"random": options["n_random"], "magnitude": options["n_matched"], "perplexity": options["n_matched"]}
-        controls = sum(draws.get(control, 1) for control in options["controls"])
+        n, doses = options["n_matched"], len(recipe.doses)
+        draws = dict.fromkeys(("random", "magnitude", "perplexity"), n)
         # Each safety region raw and refined, with its controls; and the intact model.
-        cuts = len(recipe.safety) * len(recipe.doses)
-        sought = cuts * MOST_ASKED * (options["n_matched"] if "perplexity" in options["controls"] else 0)
-        removed = cuts * (2 + controls)
+        at_dose = 2 + sum(draws.get(control, 1) for control in options["controls"])
+        more_at_q = options["n_random"] - n if "random" in options["controls"] else 0
+        removed = len(recipe.safety) * (doses * at_dose + more_at_q)
+        sought = len(recipe.safety) * doses * MOST_ASKED * n if "perplexity" in options["controls"] else 0
         drawing = DRAWING[_info(table).granularity] * self.size.scored
         return (1 + removed) * once + sought * surprise + (removed + sought) * drawing
 

@@ -42,9 +42,9 @@ class Evaluate(Section):
     first elements of the utility regions; `harmless`: the region of harmless prompts with the safety set's
     responses."""
     n_random: int = Field(default=2, ge=1)
-    """Draws of the control `random`. No p-value is below 1 / (draws + 1), so a claim at 95% confidence needs 19."""
+    """Draws of the control `random` at q. No p-value is below 1 / (draws + 1): a claim at 95% confidence needs 19."""
     n_matched: int = Field(default=1, ge=1)
-    """Draws of the controls `magnitude` and `perplexity`."""
+    """Draws of the controls `magnitude` and `perplexity`, and of `random` at other doses."""
     harmless: SetId | None = None
     """Harmless set of the control `harmless`, best one that is no utility set, of whose region refinement takes most
     away; null: the last utility set."""

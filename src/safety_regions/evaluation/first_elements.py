@@ -25,16 +25,19 @@ def nest_of(regions: Sequence[Region], forbidden: Masks | None = None) -> Nest:
     return lru_cache(maxsize=1)(masks_of)
 
 
-def first_elements(nest: Nest, header: Header, n: int, key: str) -> Masks:
-    """The n elements that come first: the largest masks with no more, and random ones of the next larger masks.
+def first_elements(nest: Nest, header: Header, n: int, key: str) -> Masks | None:
+    """The n elements that come first: the largest masks with no more, and random ones of the next larger masks. None
+    if there is not a single element.
 
     These are drawn in proportion to what each matrix has of them. Fewer than n where the largest masks have fewer;
     ranges of layers are taken whole. The same key gives the same elements on every machine.
     """
-    if header.region_shape == "range":
-        return lambda own: nest(own)[0]
     counts = np.array([[0, *map(count_of, nest(own))] for own in header.shapes])
     totals = counts.sum(axis=0)
+    if totals[-1] == 0:
+        return None
+    if header.region_shape == "range":
+        return lambda own: nest(own)[-1]
     step = int(np.searchsorted(totals, n, side="right")) - 1
     if step == len(totals) - 1:
         return lambda own: nest(own)[-1]

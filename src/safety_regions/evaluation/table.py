@@ -22,7 +22,7 @@ from safety_regions.evaluation.random_regions import (
 from safety_regions.evaluation.same_damage import same_damage
 from safety_regions.models.load import LoadedModel
 from safety_regions.progress import progress
-from safety_regions.regions.format import Header
+from safety_regions.regions.format import Header, Words
 from safety_regions.regions.masks import Masks, without
 
 VERDICT = "removes_more_than_random"
@@ -84,10 +84,6 @@ class Subject:
         """How many of the method's elements are in the masks."""
         return sum(count_of(masks(own)) for own in self.header.shapes)
 
-    def share(self, masks: Masks) -> float:
-        """The share of the method's elements that are in the masks."""
-        return self.size(masks) / sum(rows * columns for rows, columns in self.header.shapes.values())
-
     def intact(self) -> Found:
         """What the model does with nothing taken out. Raises `UserError` if its logits are not finite."""
         with self.remove(None):
@@ -96,9 +92,18 @@ class Subject:
 
     def without(self, masks: Masks) -> Found:
         """What the model does without the elements in the masks."""
-        with self.remove(masks) as changed:
+        sizes: dict[str, int] = {}
+
+        def counted(own: str) -> Words:
+            words = masks(own)
+            sizes[own] = count_of(words)
+            return words
+
+        # Masks of random regions are drawn when they are asked for, so they are counted on their way.
+        with self.remove(counted) as changed:
             found = evaluate(self.loaded, self.questions, self.options.max_new_tokens, damaged=True)
-        return Found(self.share(masks), np.nan if changed is None else changed / self.n_weights, found)
+        share = sum(sizes.values()) / sum(rows * columns for rows, columns in self.header.shapes.values())
+        return Found(share, np.nan if changed is None else changed / self.n_weights, found)
 
     def perplexity_without(self, masks: Masks) -> float:
         """Of the ordinary responses, without the elements in the masks."""
@@ -157,9 +162,9 @@ def _asked(name: str, prompt: Prompt) -> dict:
     return {"asked": name, "asked_set": prompt.set, "id": prompt.id}
 
 
-def evaluation_tables(subject: Subject, regions: Regions, doses: list[float], intact: Found) -> Tables:
+def evaluation_tables(subject: Subject, regions: Regions, doses: list[float], q: float, intact: Found) -> Tables:
     """The model asked without each set's region, raw and refined, at every dose, and without the controls of each
-    refined region.
+    refined region. At q there are `n_random` random regions of the same size, at other doses as many as of other kinds.
     """
     rows = _Rows(subject.questions)
     verdicts: dict[str, dict[float, bool]] = {name: {} for name in regions.safety}
@@ -168,9 +173,9 @@ def evaluation_tables(subject: Subject, regions: Regions, doses: list[float], in
             rows.add({"set": name, "condition": "intact"}, intact)
             for dose in doses:
                 known, raw = {"set": name, "dose": dose}, masks_at(dose)
-                rows.add({**known, "condition": "raw"}, _without(subject, intact, raw))
+                rows.add({**known, "condition": "raw"}, subject.without(raw) if subject.size(raw) else intact)
                 cut = _Cut(subject, regions, intact, name, dose, without(raw, regions.removed))
-                controls = list(cut.controls())
+                controls = list(cut.controls(subject.options.n_random if dose == q else subject.options.n_matched))
                 verdicts[name][dose] = _removes_more(intact, cut.region, controls)
                 rows.add({**known, "condition": "refined"}, cut.region, **{VERDICT: verdicts[name][dose]})
                 for control in controls:
@@ -199,40 +204,36 @@ class _Cut:
         self.subject, self.regions, self.intact, self.name, self.masks = subject, regions, intact, name, masks
         self.key = f"{name}/{dose:g}"
         self.size = subject.size(masks)
-        self.region = _without(subject, intact, masks)
+        self.region = subject.without(masks) if self.size else intact
 
-    def controls(self) -> Iterator[_Control]:
-        """In the order of the options; those that there can be of this region."""
+    def controls(self, n_random: int) -> Iterator[_Control]:
+        """In the order of the options; those that there can be of this region. Without an element of it all is as it
+        was.
+        """
         options = self.subject.options
-        n = {"random": options.n_random, "magnitude": options.n_matched, "perplexity": options.n_matched}
+        n = {"random": n_random, "magnitude": options.n_matched, "perplexity": options.n_matched}
         for condition in options.controls:
             seeds = range(options.seed, options.seed + n[condition]) if condition in n else [None]
             for seed in seeds:
-                masks = self._masks(condition, self.key if seed is None else f"{seed}/{self.key}")
-                if masks is not None:
-                    yield _Control(condition, seed, _without(self.subject, self.intact, masks))
+                if not self.size:
+                    if condition in ("random", "utility"):
+                        yield _Control(condition, seed, self.intact)
+                elif masks := self._masks(condition, self.key if seed is None else f"{seed}/{self.key}"):
+                    yield _Control(condition, seed, self.subject.without(masks))
 
     def _masks(self, condition: str, key: str) -> Masks | None:
         """What a control takes out; None if there is no such control."""
         header, removed, magnitudes = self.subject.header, self.regions.removed, self.subject.magnitudes
-        if condition == "harmless":
-            return self._harmless(key) if self.size else None
-        if condition in ("magnitude", "perplexity") and magnitudes is None:
-            return None
-        if not self.size:
-            return self.masks
-        if condition == "utility":
-            return first_elements(self.regions.utility, header, self.size, key)
-        if condition == "random" or magnitudes is None:
-            return random_like(self.masks, header, removed, key)
-        if condition == "magnitude":
-            return random_as_large(self.masks, header, removed, magnitudes, key)
-        return self._of_same_damage(key)
-
-    def _harmless(self, key: str) -> Masks | None:
-        """None if the harmless prompts have no region: SafeLayer's normal set has none."""
-        found = first_elements(self.regions.harmless[self.name], self.subject.header, self.size, key)
-        return found if self.subject.size(found) else None
+        match condition:
+            case "utility":
+                return first_elements(self.regions.utility, header, self.size, key)
+            case "harmless":
+                return first_elements(self.regions.harmless[self.name], header, self.size, key)
+            case "magnitude":
+                return random_as_large(self.masks, header, removed, magnitudes, key) if magnitudes else None
+            case "perplexity":
+                return self._of_same_damage(key) if magnitudes else None
+        return random_like(self.masks, header, removed, key)
 
     def _of_same_damage(self, key: str) -> Masks | None:
         """A random region that has grown, or shrunk, until it raises the perplexity as the real one does."""
@@ -243,11 +244,6 @@ class _Cut:
         largest = largest_factor(self.masks, self.subject.header, removed)
         perplexity_at = lambda factor: self.subject.perplexity_without(at(factor))  # noqa: E731
         return at(same_damage(target, self.intact.evaluation.perplexity, perplexity_at, largest))
-
-
-def _without(subject: Subject, intact: Found, masks: Masks) -> Found:
-    """What the model does without the elements in the masks; all the same if there are none."""
-    return subject.without(masks) if subject.size(masks) else intact
 
 
 def _removes_more(intact: Found, region: Found, controls: list[_Control]) -> bool:

@@ -52,7 +52,7 @@ def evaluate_regions(entry: Entry[EvaluateRecipe], device: str, known: dict[str,
         intact = _intact(recipe, subject, {} if known is None else known)
         # A range of layers is the same at every fraction.
         doses = [recipe.q] if subject.header.region_shape == "range" else recipe.doses
-        found = evaluation_tables(subject, _regions(recipe, opened), doses, intact)
+        found = evaluation_tables(subject, _regions(recipe, opened), doses, recipe.q, intact)
     write_csv(found.rates, entry.path / "evaluate.csv")
     write_csv(found.outcomes, entry.path / "outcomes.csv")
     verdicts = {name: {f"{dose:g}": more for dose, more in of.items()} for name, of in found.verdicts.items()}
