@@ -48,3 +48,9 @@ def test_a_rank_among_draws_is_never_surer_than_their_number():
     assert rank_p(0, [1, 1]) == pytest.approx(1 / 3)
     assert rank_p(3, [3, 5, 1]) == pytest.approx(0.75)
     assert rank_p(3, []) == 1.0
+
+
+@pytest.mark.parametrize(("n", "reach"), [(16, 0.154), (24, 0.107), (48, 0.055)])
+def test_prompts_that_agree_leave_an_interval_as_wide_as_the_page_on_evaluation_says(n, reach):
+    found = paired_difference(*flags(0, 0, n, 0), 0.95)
+    assert (found.low, found.high) == pytest.approx((-reach, reach), abs=5e-4)
