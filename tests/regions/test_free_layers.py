@@ -162,7 +162,12 @@ def test_random_controls_are_free_layers(made, paths, monkeypatch):
         {"model": model},
         {"kind": "evaluate", "version": VERSIONS["evaluate"], "method": NAME, "q": Q, "p": Q},
     )
-    recipe |= {"model": of_model, "options": OPTIONS}
+    recipe |= {
+        "model": of_model,
+        "options": OPTIONS | {"controls": ["random", "magnitude"]},
+        "doses": [Q],
+        "harmless": [],
+    }
     for role, names in (("safety", "a"), ("utility", "u")):
         recipe[role] = [[name, receipts.read(paths[name]).digest] for name in names]
         inputs |= {f"region/{name}": paths[name] for name in names}
@@ -172,5 +177,7 @@ def test_random_controls_are_free_layers(made, paths, monkeypatch):
     inputs = {role: str(path) for role, path in inputs.items()}
     evaluate_regions(Entry.parse(str(folder / "evaluated"), recipe, inputs, EvaluateRecipe), "cpu")
     found = pd.read_csv(folder / "evaluated/evaluate.csv")
-    assert set(taken) == {"free"} and len(taken) == 4
-    assert (found[found["condition"] == "random_raw"]["share"] == 0.5).all()
+    assert taken == ["free", "free"]
+    shares = found.set_index("condition")["share"]
+    assert (shares.loc["random"] == shares["refined"]).all() and shares["refined"] > 0
+    assert "magnitude" not in shares

@@ -29,6 +29,7 @@ from safety_regions.steps.measure import measure
 from safety_regions.steps.select_region import select_region
 
 COPY = Path(sys.argv[1]).resolve()
+CONTROLS = ["random", "magnitude", "perplexity", "utility"]
 METHODS = ("meanabs", "contrast")
 SETS = ("syn_build", "syn_steal", "syn_chores", "syn_sums")
 
@@ -44,7 +45,7 @@ def planned() -> Plan:
             "datasets": {"safety": list(SETS[:2]), "utility": list(SETS[2:])},
             "thresholds": {"grid": [0.1, 0.3], "q": 0.3, "p": 0.1},
             "replicates": {"methods": list(METHODS)},
-            "evaluate": {"n_random": 1, "max_new_tokens": 3},
+            "evaluate": {"controls": CONTROLS, "n_random": 1, "max_new_tokens": 3},
         }
     )
     return make_plan(run, load_registries(run))
@@ -134,7 +135,7 @@ def main() -> None:
     for made in (a for a in plan.made.values() if a.kind == "evaluate"):
         evaluate.evaluate_regions(files.entry(made), "cpu")
         found = pd.read_csv(files.path_of(made) / "evaluate.csv")
-        assert set(found["condition"]) == {"intact", "raw", "refined", "random_raw", "random_refined"}
+        assert set(found["condition"]) == {"intact", "raw", "refined", *CONTROLS}
 
 
 main()
