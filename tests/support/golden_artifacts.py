@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import constrain_case
 import evaluate_case
 import figure_tables
 import gguf_wheels
@@ -70,6 +71,14 @@ FACTS = {
 TOLERANCE = 1e-4
 """Of the sums of a tensor, or of one number, relative to the largest of them: other kernels bring some 2e-6."""
 
+INEXACT = {
+    "evaluate.csv": ["perplexity"],
+    "constrain.csv": ["benign_loss", "perplexity"],
+    "moved.csv": ["change", "change_inside"],
+    "course.csv": ["training_loss", "benign_loss"],
+}
+"""By file: its columns of numbers that differ in their last bits."""
+
 Described = str | dict[str, Any]
 """Of one file: its sha256, or that of all but some numbers, and these in groups."""
 
@@ -106,7 +115,8 @@ def _described(path: Path) -> Described:
         return _of_facts(json.loads(path.read_text())["facts"])
     if path.suffix == ".safetensors":
         return _of_tensors(path)
-    return _of_evaluation(path) if path.name == "evaluate.csv" else files.sha256_of_file(path)
+    inexact = INEXACT.get(path.name)
+    return _of_table(path, inexact) if inexact else files.sha256_of_file(path)
 
 
 def _of_facts(facts: dict) -> Described:
@@ -145,10 +155,15 @@ def _of_tensors(path: Path) -> Described:
     return _with_numbers(exact.hexdigest(), numbers)
 
 
-def _of_evaluation(path: Path) -> Described:
-    """The table without its perplexities, and these."""
+def _of_table(path: Path, inexact: list[str]) -> Described:
+    """The table without some columns of floats, and these."""
     rows = list(csv.DictReader(io.StringIO(path.read_text())))
-    numbers = {f"perplexity of row {n}": [float(row.pop("perplexity"))] for n, row in enumerate(rows)}
+    numbers = {
+        f"{column} of row {n}": [float(text)]
+        for n, row in enumerate(rows)
+        for column in inexact
+        if (text := row.pop(column))
+    }
     order = path.read_text().partition("\n")[0]
     return _with_numbers(files.sha256_of_text(files.canonical_json([order, rows])), numbers)
 
@@ -539,6 +554,26 @@ def make_evaluate() -> None:
             run_job("evaluate", f"out/{name}", case.recipe, case.inputs, "--device", "cpu")
 
 
+def make_constrain() -> None:
+    """Nothing and regions frozen, in full and with an adapter, and weights put back; of weights and of layers."""
+    conditions: list[tuple[str, list[str] | None, dict]] = [
+        ("nothing", None, {}),
+        ("refined", None, {}),
+        ("raw", None, constrain_case.LORA),
+        ("only_refined", None, {"losses": [0.99], "every": 1}),
+        ("rewound", ["refined", "random_refined", "magnitude_refined", "utility_refined", "harmless_refined"], {}),
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "outcome_of", outcome_by_bytes)
+        for granularity in ("weight", "layer"):
+            case = constrain_case.Constrained(Path("in", granularity), granularity)
+            for condition, rewound, options in conditions:
+                names = rewound if granularity == "weight" or rewound is None else rewound[:2]
+                recipe = case.recipe(condition, names, **options)
+                inputs = {role: Path(path) for role, path in case.given(recipe).items()}
+                run_job("constrain", f"out/{granularity}.{condition}", recipe.as_json(), inputs, "--device", "cpu")
+
+
 def make_figures() -> None:
     """The figures of tables in which one set has nothing left."""
     folder = Path("in/overlap")
@@ -821,6 +856,7 @@ MAKERS: dict[str, Callable[[], None]] = {
     "replicates": make_replicates,
     "across": make_across,
     "evaluate": make_evaluate,
+    "constrain": make_constrain,
     "figures": make_figures,
     "layer_curves": make_layer_curves,
     "report": make_report,

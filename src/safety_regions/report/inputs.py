@@ -30,11 +30,14 @@ class Part:
     path: Path
     digest: str
     """sha256 of its recipe."""
+    which: str = ""
+    """Where there are several of a kind about the same: which of them."""
 
     @classmethod
     def of_role(cls, role: str, path: Path, digest: str) -> "Part":
-        """A part by its role in the report's recipe: `<kind>/<model>.<method>`, `<kind>/<model>` or `<kind>`."""
-        return cls(*PartRole.parse(role), path, digest)
+        """A part by its role in the report's recipe (`config.model_method.PartRole`)."""
+        of = PartRole.parse(role)
+        return cls(of.kind, of.model, of.method, path, digest, of.which)
 
     @property
     def about(self) -> str:
