@@ -18,8 +18,8 @@ REGIONS = {"measure": 1, "select_regions": 1} | TABLES
 ANSWERS = {"respond": 1} | REGIONS
 # The regions that evaluation takes out are not those of an added set, which is sampled with its own seed and with
 # another.
-# A model that is fine-tuned is asked prompts of it, too.
-ONE_SET = {"fetch_dataset": 1, "sample_prompts": 3, "prompt_overlap": 1} | {
+# A model that is fine-tuned is asked prompts of every set, of which none was identified on.
+ONE_SET = {"fetch_dataset": 1, "sample_prompts": 2 + 5, "prompt_overlap": 1} | {
     k: n for k, n in ANSWERS.items() if k != "evaluate"
 }
 # Fixed responses, which no model gives, are a job of their own.
@@ -33,10 +33,13 @@ NEAR = {"sample_prompts": 6, "prompt_overlap": 1, "evaluate": 1, "constrain": 1}
 
 CHANGES: dict[str, tuple[dict, dict[str, int]]] = {
     "set added": ({"datasets__safety": ["own_set", "syn_steal", "syn_trick", "syn_build"]}, ONE_SET),
-    "set removed": ({"datasets__safety": ["own_set", "syn_steal"]}, {"prompt_overlap": 1, "constrain": 1} | COMPARED),
+    "set removed": (
+        {"datasets__safety": ["own_set", "syn_steal"]},
+        {"sample_prompts": 3, "prompt_overlap": 1, "constrain": 1} | COMPARED,
+    ),
     "sets in another order": (
         {"datasets__safety": ["syn_steal", "own_set", "syn_trick"]},
-        {"prompt_overlap": 1, "constrain": 1} | COMPARED,
+        {"sample_prompts": 4, "prompt_overlap": 1, "constrain": 1} | COMPARED,
     ),
     "n_samples": ({"datasets__n_samples": 5}, SAMPLES | BEHIND),
     # The safety sets have been sampled with this seed before, as replicates. Evaluation asks no prompt identified on.

@@ -9,6 +9,7 @@ import pandas as pd
 from safety_regions.claims.catalogue import CATALOGUE
 from safety_regions.claims.confounds import COLUMNS as CONFOUND_COLUMNS
 from safety_regions.claims.confounds import confound_rows
+from safety_regions.claims.constrained import Constrained
 from safety_regions.claims.drop_curve import COLUMNS as DROP_COLUMNS
 from safety_regions.claims.drop_curve import drop_rows
 from safety_regions.claims.estimates import COLUMNS as ESTIMATE_COLUMNS
@@ -52,13 +53,15 @@ def assess(
     evaluated: pd.DataFrame,
     prompt_overlap: pd.DataFrame,
     sets: Mapping[str, Mapping[str, dict]],
+    constrained: Constrained | None = None,
 ) -> Assessment:
     """Estimates, confounds and verdicts of every `<model>.<method>` in `overlaps`, in their order.
 
     `config`: a run's configuration; without `claims` the default thresholds. `overlaps`: the tables `pairs`, `nway`,
     `levels` and `placebo`. `replicates`: for those that have it. `evaluated`: evaluate.csv of all, with columns model
     and method. `prompt_overlap`: pairs of sets. `sets`: facts of each set by name. `replicates`, `evaluated` and
-    `prompt_overlap` may be empty: what they would tell stays empty or is not run.
+    `prompt_overlap` may be empty: what they would tell stays empty or is not run. `constrained`: the tables of all
+    fine-tunings, with columns model and method.
     """
     lines = Claims.model_validate(config.get("claims", {}))
     estimates: list[pd.DataFrame] = []
@@ -71,6 +74,8 @@ def assess(
         tables = _tables(
             config, method, overlap, replicates.get(name, pd.DataFrame()), _rows_of(evaluated, model, method)
         )
+        if constrained is not None:
+            tables = replace(tables, constrained=constrained.of(model, method))
         measured = measure(tables, lines.confidence)
         estimates.append(estimate_rows(model, method, tables, measured))
         confounds.append(confound_rows(model, method, tables, prompt_overlap, sets.get(name, {})))

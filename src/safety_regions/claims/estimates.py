@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
+from safety_regions.claims.constrained import Constrained
 from safety_regions.claims.jackknife import (
     NAN,
     Estimate,
@@ -99,6 +100,8 @@ class Tables:
     """Raw pairs at every two fractions (`safety_regions.overlap.controls.level_table`)."""
     placebo: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Pairs without a third safety set (`safety_regions.overlap.controls.placebo_table`)."""
+    constrained: Constrained = field(default_factory=Constrained)
+    """Fine-tunings under a constraint."""
 
     def without(self, name: str) -> "Tables":
         """The tables about all sets but one; what others have in common with it stays in `nway`."""

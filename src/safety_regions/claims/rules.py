@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from safety_regions.claims import refusals
+from safety_regions.claims import constrained, refusals
 from safety_regions.claims.estimates import Measured, Stage, Tables
 from safety_regions.claims.jackknife import jackknife, set_means
 from safety_regions.claims.responses import OTHER_PROMPTS, SAME_PROMPTS, SAME_RESPONSES, compared
@@ -173,6 +173,21 @@ def matters(evidence: Evidence) -> Outcome:
     return refusals.matters(evidence.tables.evaluated, evidence.lines)
 
 
+def freezing_protects(evidence: Evidence) -> Outcome:
+    """Refusals kept in fine-tuning with the region frozen against those with its controls frozen."""
+    return constrained.protects(evidence.tables.constrained, evidence.lines)
+
+
+def rewinding_restores(evidence: Evidence) -> Outcome:
+    """Refusals with the region put back after fine-tuning against those with its controls put back."""
+    return constrained.restores(evidence.tables.constrained, evidence.lines)
+
+
+def region_moves(evidence: Evidence) -> Outcome:
+    """Share of the change of fine-tuning that lies inside the region against its share of the weights."""
+    return constrained.moves(evidence.tables.constrained, evidence.lines)
+
+
 def _ious(rows: pd.DataFrame, comparison: str) -> pd.Series:
     return rows["iou"][rows["comparison"] == comparison].dropna() if len(rows) else pd.Series(dtype=float)
 
@@ -194,5 +209,8 @@ TESTS: Mapping[str, Callable[[Evidence], Outcome]] = {
         nothing_common,
         follows_response,
         matters,
+        freezing_protects,
+        rewinding_restores,
+        region_moves,
     )
 }

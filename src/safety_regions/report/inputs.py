@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from safety_regions.artifacts import receipts
+from safety_regions.claims.constrained import Constrained
 from safety_regions.claims.rows import along_grid, at
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.model_method import PartRole
@@ -101,6 +102,15 @@ class Gathered:
     def evaluated(self) -> pd.DataFrame:
         """Evaluations of all models and methods; empty if there are none."""
         return _together(self.of_kind("evaluate"), "evaluate.csv", ["model", "method"])
+
+    @cached_property
+    def constrained(self) -> Constrained:
+        """Fine-tunings of all models and methods; a method of those with nothing frozen is empty. Empty if there are
+        none.
+        """
+        parts = self.of_kind("constrain")
+        names = ("constrain", "outcomes", "moved")
+        return Constrained(*(_together(parts, f"{name}.csv", ["model", "method"]) for name in names))
 
     @cached_property
     def prompt_overlap(self) -> pd.DataFrame:

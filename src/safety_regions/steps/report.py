@@ -48,7 +48,13 @@ def write_report(recipe: ReportRecipe, parts: Paths, output: Path) -> None:
         receipts.check(parts[role], digest)
     config, gathered = recipe.config, Gathered.of(recipe.config, parts, recipe.parts)
     assessment = assess(
-        config, gathered.overlaps, gathered.replicates, gathered.evaluated, gathered.prompt_overlap, gathered.sets
+        config,
+        gathered.overlaps,
+        gathered.replicates,
+        gathered.evaluated,
+        gathered.prompt_overlap,
+        gathered.sets,
+        constrained=gathered.constrained,
     )
     tables = _tables(gathered, assessment, pd.json_normalize(recipe.sources))
     _write_tables(tables, config, output)
