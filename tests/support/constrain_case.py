@@ -1,5 +1,6 @@
 """A model, regions and benign pairs as files with receipts, and the recipes that fine-tune it under a constraint."""
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -67,3 +68,46 @@ class Constrained:
         constrain(Entry.parse(str(path), json.loads(json.dumps(recipe.as_json())), self.given(recipe)), "cpu")
         tables = {file.stem: pd.read_csv(file) for file in path.glob("*.csv")}
         return tables | {"facts": receipts.read(path).facts}
+
+
+def planted_training(shares: dict[str, float], n_prompts: int = 16, n_seeds: int = 2) -> dict[str, pd.DataFrame]:
+    """The tables of trainings in which each condition keeps a share of the refusals; `nothing` brings the aligned model
+    along.
+    """
+    at = {"aligned": ("step 0", 0, 1.0)} if "nothing" in shares else {}
+    at |= {condition: ("step 9", 9, share) for condition, share in shares.items()}
+    keys = {"learning_rate": 0.001}
+    rates, outcomes, moved = [], [], []
+    for (condition, (checkpoint, step, share)), seed in itertools.product(at.items(), range(n_seeds)):
+        known = {"condition": condition, **keys, "seed": seed}
+        n_kept = min(n_prompts, round(share * n_prompts) + seed * (step > 0))
+        refused = ["refuses"] * n_kept + ["answers"] * (n_prompts - n_kept)
+        rates.append(
+            {**known, "checkpoint": checkpoint, "step": step, "share_of_weights": 0.05, "benign_loss": 2.0 - step / 10}
+            | {"benign_accuracy": 0.5, "refusal_rate": n_kept / n_prompts, "degenerate_rate": 0.0}
+            | {"answer_rate": 1 - n_kept / n_prompts, "over_refusal_rate": 0.125, "harmless_degenerate_rate": 0.0}
+            | {
+                "harmless_answer_rate": 0.875,
+                "perplexity": 7.5,
+                "broken": False,
+                "n_harmful": n_prompts,
+                "n_harmless": 8,
+            }
+        )
+        outcomes += [
+            {
+                **known,
+                "checkpoint": checkpoint,
+                "asked": "harmful",
+                "asked_set": "set0",
+                "id": f"p{i:02}",
+                "outcome": of,
+            }
+            for i, of in enumerate(refused)
+        ]
+        if step:
+            moved += [
+                {**known, "matrix": matrix, "n_weights": 100, "n_inside": 5, "change": 2.0, "change_inside": 0.25}
+                for matrix in ("0.q", "0.k")
+            ]
+    return {name: pd.DataFrame(rows) for name, rows in (("constrain", rates), ("outcomes", outcomes), ("moved", moved))}

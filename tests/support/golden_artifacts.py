@@ -706,6 +706,7 @@ def write_parts(sets: list[str], q: float) -> dict[str, Path]:
             for c, rate in rates.items()
         ]
         pd.DataFrame(rows).to_csv(Path("in/evaluate", name, "evaluate.csv"), index=False)
+        parts |= write_trainings(*name.split("."), number)
         receipt_for(Path("in/evaluate", name))
         draw_part(Path("in/figures", name), "iou_matrix", number)
         parts |= known
@@ -733,6 +734,29 @@ def write_parts(sets: list[str], q: float) -> dict[str, Path]:
         receipt_for(parts[f"across/{model}"])
         draw_part(parts[f"curves/{model}.safelayer"], "gap", number)
     return parts
+
+
+def write_trainings(model: str, method: str, number: int) -> dict[str, Path]:
+    """Fine-tunings of a model and method: the region protects the first model, and nothing the second."""
+    kept = {"refined": 0.875, "random_refined": 0.5, "utility_refined": 0.875 if number else 0.5}
+    parts = {}
+    for condition, of in {"nothing": {"nothing": 0.5}, **{name: {name: share} for name, share in kept.items()}}.items():
+        owner = model if condition == "nothing" else f"{model}.{method}"
+        parts[f"constrain/{owner}/{condition}-0.001-0"] = of
+    parts[f"constrain/{model}.{method}/rewound-0.001-0"] = {f"rewound_{name}": share for name, share in kept.items()}
+    return {role: write_training(role, shares) for role, shares in parts.items()}
+
+
+def write_training(role: str, shares: dict[str, float]) -> Path:
+    """Both seeds in one folder, which the report does not mind."""
+    folder = Path("in", role)
+    tables = constrain_case.planted_training(shares)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        for name, table in tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+        receipt_for(folder)
+    return folder
 
 
 def write_replicates(halves: pd.DataFrame, folder: Path) -> None:

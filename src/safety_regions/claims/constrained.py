@@ -144,7 +144,7 @@ def _at_rate(compared: _Compared, rate: float, lines: Claims) -> Outcome:
 
 
 def _in_words(name: str) -> str:
-    return "nothing frozen" if name == NOTHING else name.rpartition("_")[0]
+    return "nothing frozen" if name == NOTHING else name.removeprefix(REWOUND).rpartition("_")[0]
 
 
 def _together(outcomes: list[Outcome]) -> Outcome:

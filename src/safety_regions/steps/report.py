@@ -21,6 +21,7 @@ from safety_regions.planning.recipes.report import ReportRecipe
 from safety_regions.report.dvc_metrics import write_metrics
 from safety_regions.report.figures.ceiling import write_ceiling
 from safety_regions.report.figures.confounds import pair_rows, write_confounds
+from safety_regions.report.figures.constrain import write_constrained
 from safety_regions.report.figures.drop import write_drop
 from safety_regions.report.figures.evaluate import write_evaluation
 from safety_regions.report.figures.headline import write_headline
@@ -80,6 +81,8 @@ def _tables(gathered: Gathered, assessment: Assessment, sources: pd.DataFrame) -
         confounds=assessment.confounds,
         responses=assessment.responses,
         evaluated=gathered.evaluated,
+        constrained=gathered.constrained.rates,
+        moved=gathered.constrained.moved,
         across=gathered.across,
         sets=_sets_table(gathered.responses),
         sources=sources,
@@ -100,6 +103,8 @@ def _write_tables(tables: ReportTables, config: dict, output: Path) -> None:
         write_csv(tables.across, output / "across.csv")
     if len(tables.evaluated):
         write_evaluation(tables.evaluated, output)
+    if len(tables.constrained):
+        write_constrained(tables.constrained, tables.moved, output)
     write_metrics(config, tables.headline, tables.pairs, tables.evaluated, output)
     write_csv(tables.sources, output / "sources.csv")
 
