@@ -1,6 +1,6 @@
 # Do safety-aligned language models hold safety regions?
 #
-#   datasets -> prompts -> responses -> statistics and regions -> overlap tables, evaluation -> figures -> report
+#   datasets -> prompts -> responses -> statistics and regions -> overlap tables, evaluation, constraint -> figures -> report
 #
 # config/ is about science, profiles/ about machines. Every output's path carries the digest of its recipe, so what is
 # on disk is never out of date: another recipe is another path. See docs/incrementality.md.
@@ -24,6 +24,7 @@ include: "rules/models.smk"
 include: "rules/identify.smk"
 include: "rules/overlap.smk"
 include: "rules/evaluate.smk"
+include: "rules/constrain.smk"
 include: "rules/report.smk"
 
 

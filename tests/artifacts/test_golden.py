@@ -26,6 +26,7 @@ from safety_regions.artifacts import kinds
 from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.config import method_catalogue
 from safety_regions.config.method_catalogue import CATALOGUE
+from safety_regions.constraining import table as constraining_table
 from safety_regions.data import fetch
 from safety_regions.data import sample as sampling
 from safety_regions.evaluation import evaluate, table
@@ -38,6 +39,7 @@ from safety_regions.overlap import replicates, tables
 from safety_regions.regions import top_fractions
 from safety_regions.report.figures import iou_matrix
 from safety_regions.steps import across as across_step
+from safety_regions.steps import constrain as constrain_step
 from safety_regions.steps import draw_figures as curves_step
 from safety_regions.steps import overlap as overlap_step
 from safety_regions.steps import prompt_overlap as prompt_overlap_step
@@ -218,6 +220,14 @@ CHANGES: list[tuple[str, ModuleType, str, Change, set[str]]] = [
         {"weight/evaluate.csv", "merged/evaluate.csv"},
     ),
     ("evaluate", evaluate, "perplexity", lambda of: lambda *x: 1.01 * of(*x), {"neuron/evaluate.csv"}),
+    (
+        "constrain",
+        constraining_table,
+        "COLUMNS",
+        lambda names: [*names, "more"],
+        {"weight.refined/constrain.csv", "layer.rewound/constrain.csv"},
+    ),
+    ("constrain", constrain_step, "moved", lambda of: lambda *x: of(*x)[1:], {"weight.refined/moved.csv"}),
     (
         "figures",
         iou_matrix,

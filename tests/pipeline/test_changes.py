@@ -11,31 +11,39 @@ from pipeline import MODELS, WorkingCopy, own_rows
 REPORT = {"write_report": 1}
 FIGURES = {"draw_figures": 1} | REPORT
 COMPARED = {"overlap": 1} | FIGURES
-TABLES = {"evaluate": 1} | COMPARED
+EVALUATED = {"evaluate": 1} | COMPARED
+# Wanda is the method whose regions are frozen.
+TABLES = {"constrain": 1} | EVALUATED
 REGIONS = {"measure": 1, "select_regions": 1} | TABLES
 ANSWERS = {"respond": 1} | REGIONS
 # The regions that evaluation takes out are not those of an added set, which is sampled with its own seed and with
 # another.
-ONE_SET = {"fetch_dataset": 1, "sample_prompts": 2, "prompt_overlap": 1} | {
+# A model that is fine-tuned is asked prompts of every set, of which none was identified on.
+ONE_SET = {"fetch_dataset": 1, "sample_prompts": 2 + 5, "prompt_overlap": 1} | {
     k: n for k, n in ANSWERS.items() if k != "evaluate"
 }
 # Fixed responses, which no model gives, are a job of their own.
 SAMPLES = {"sample_prompts": 7, "prompt_overlap": 1, "give_responses": 1} | ANSWERS
-# Prompts behind those identified on: SafeLayer's normal ones, two sets to evaluate with, and the adapter's training.
-BEHIND = {"sample_prompts": 10, "train_adapter": 1}
-# Evaluation asks two sets, whose near duplicates of prompts identified on come last.
-NEAR = {"sample_prompts": 2, "prompt_overlap": 1, "evaluate": 1} | REPORT
+# Prompts behind those identified on: SafeLayer's normal ones, two sets to evaluate with, and the adapter's training;
+# four sets to ask a model that is fine-tuned, what it is trained on and what is held out.
+BEHIND = {"sample_prompts": 16, "train_adapter": 1}
+# Evaluation asks two sets, whose near duplicates of prompts identified on come last; so do the four sets that a model
+# is asked with which is fine-tuned.
+NEAR = {"sample_prompts": 6, "prompt_overlap": 1, "evaluate": 1, "constrain": 1} | REPORT
 
 CHANGES: dict[str, tuple[dict, dict[str, int]]] = {
     "set added": ({"datasets__safety": ["own_set", "syn_steal", "syn_trick", "syn_build"]}, ONE_SET),
-    "set removed": ({"datasets__safety": ["own_set", "syn_steal"]}, {"prompt_overlap": 1} | COMPARED),
+    "set removed": (
+        {"datasets__safety": ["own_set", "syn_steal"]},
+        {"sample_prompts": 3, "prompt_overlap": 1, "constrain": 1} | COMPARED,
+    ),
     "sets in another order": (
         {"datasets__safety": ["syn_steal", "own_set", "syn_trick"]},
-        {"prompt_overlap": 1} | COMPARED,
+        {"sample_prompts": 4, "prompt_overlap": 1, "constrain": 1} | COMPARED,
     ),
     "n_samples": ({"datasets__n_samples": 5}, SAMPLES | BEHIND),
     # The safety sets have been sampled with this seed before, as replicates. Evaluation asks no prompt identified on.
-    "seed of the sample": ({"datasets__seed": 1}, SAMPLES | {"sample_prompts": 8}),
+    "seed of the sample": ({"datasets__seed": 1}, SAMPLES | {"sample_prompts": 14}),
     "near_duplicate": ({"datasets__near_duplicate": 0.7}, NEAR),
     "response policy": ({"responses__policy": "template"}, {"give_responses": 1} | REGIONS),
     "max_new_tokens": ({"responses__max_new_tokens": 8}, ANSWERS),
@@ -45,10 +53,18 @@ CHANGES: dict[str, tuple[dict, dict[str, int]]] = {
     "n_orders": ({"overlap__n_orders": 4}, COMPARED),
     "q": ({"thresholds__q": 0.1}, TABLES),
     "method left out": ({"methods__wanda": None}, {"overlap": 1} | REPORT),
-    "how neurons are selected": ({"methods__safeneuron": {"select": "agreement"}}, {"select_regions": 1} | TABLES),
-    "how neurons are measured": ({"methods__safeneuron": {"ffn": "up"}}, {"measure": 1, "select_regions": 1} | TABLES),
+    "how neurons are selected": ({"methods__safeneuron": {"select": "agreement"}}, {"select_regions": 1} | EVALUATED),
+    "how neurons are measured": (
+        {"methods__safeneuron": {"ffn": "up"}},
+        {"measure": 1, "select_regions": 1} | EVALUATED,
+    ),
     "evaluation": ({"evaluate__n_random": 2}, {"evaluate": 1} | REPORT),
     "no evaluation": ({"evaluate": None}, REPORT),
+    "one more condition of fine-tuning": (
+        {"constrain__frozen": ["region", "random", "utility"]},
+        {"constrain": 1} | REPORT,
+    ),
+    "no fine-tuning": ({"constrain": None}, REPORT),
     "name": ({"name": "other"}, REPORT),
     "device": ({"machine__device": "auto"}, {}),
     "batch_tokens": ({"machine__batch_tokens": 64}, {}),

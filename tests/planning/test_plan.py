@@ -53,6 +53,7 @@ KINDS = [
     "replicates",
     "across",
     "evaluate",
+    "constrain",
     "figures",
     "layer_curves",
     "report",
@@ -60,10 +61,11 @@ KINDS = [
 SAMPLES = 12 + 2 * 10 + 10 + 2 * 3 + 1
 """Own ones, halves, another seed, two other responses to three sets, harmless prompts with a safety set's responses."""
 DEFAULT_COUNTS = {
-    # Prompts: those identified on, other draws, SafeLayer's normal and over-rejection ones, and three sets to evaluate
-    # with.
+    # Prompts: those identified on, other draws, SafeLayer's normal and over-rejection ones, three sets to evaluate
+    # with, and of fine-tuning twelve to ask with, two to train on (SafeLayer's are one of them) and two held
+    # out.
     "dataset": 12,
-    "prompts": 12 + 10 + 3 + 3,
+    "prompts": 12 + 10 + 3 + 3 + 15,
     "model": 4,
     "pairs": 4 * (12 + 10 + 1) + 6,
     "adapter": 4,
@@ -73,12 +75,15 @@ DEFAULT_COUNTS = {
     "replicates": 4 * 5,
     "across": 4,
     "evaluate": 4 * 5,
+    # Nothing, three conditions, and what is put back, at two rates with two seeds.
+    "constrain": 4 * 5 * 2 * 2,
     "figures": 4 * 5,
     "layer_curves": 4,
     "report": 1,
 }
 DRAWN = ["figures", "layer_curves", "report"]
-COMPARED = ["overlap", "replicates", "across", "evaluate", *DRAWN]
+NOT_OF_SNIP = ["overlap", "replicates", "across", "evaluate"]
+COMPARED = [*NOT_OF_SNIP, "constrain", *DRAWN]
 
 
 def test_every_method_with_options_is_in_the_catalogue():
@@ -94,7 +99,7 @@ def test_the_default_run_wants_every_combination_once():
     ("changes", "moved"),
     [
         ({"machine": {"batch_tokens": 64, "datasets_per_job": 2, "device": "cpu"}}, []),
-        ({"thresholds": {"q": 0.01}}, ["across", "evaluate", *DRAWN]),
+        ({"thresholds": {"q": 0.01}}, ["across", "evaluate", "constrain", *DRAWN]),
         ({"thresholds": {"p": 0.01}}, COMPARED),
         ({"thresholds": {"scope": "row"}}, ["region", *COMPARED]),
         ({"overlap": {"seed": 1}}, ["overlap", "figures", "report"]),
@@ -121,7 +126,12 @@ def test_the_default_run_wants_every_combination_once():
             {"methods": {"nlsr": {"adapter": {"steps": 10}}}},
             ["adapter", "statistics", "region", "overlap", "replicates", "evaluate", "figures", "report"],
         ),
-        ({"methods": {"safelayer": {"n_over_rejection": 4}}}, ["prompts", "statistics", "region", *COMPARED]),
+        (
+            {"methods": {"safelayer": {"n_over_rejection": 4}}},
+            ["prompts", "statistics", "region", *NOT_OF_SNIP, *DRAWN],
+        ),
+        ({"constrain": {"seeds": 1}}, ["constrain", "report"]),
+        ({"constrain": {"learning_rates": [0.01]}}, ["constrain", "report"]),
     ],
 )
 def test_a_change_moves_exactly_what_depends_on_it(changes, moved):
@@ -142,7 +152,8 @@ def test_the_set_that_all_are_compared_with_says_so_and_no_other_does(named):
 
 def test_one_more_set_adds_its_own_and_moves_only_what_compares():
     sets = RunConfig().datasets.safety
-    before, after = plan_of(datasets={"safety": sets[:9]}), default_plan()
+    # A model that is fine-tuned is asked nothing that any of the sets was identified on.
+    before, after = (plan_of(datasets={"safety": of}, constrain=None) for of in (sets[:9], sets))
     for kind in ("dataset", "prompts", "pairs", "statistics", "region"):
         assert paths(before, kind) < paths(after, kind)
         assert {re.split(r"[.-]", Path(p).name)[0] for p in paths(after, kind) - paths(before, kind)} == {"syn_cheat"}
@@ -156,7 +167,7 @@ def test_responses_that_are_not_the_models_own_are_shared_by_models(policy):
 
 
 def test_batches_cover_every_member_once_and_know_nothing_of_files():
-    plan = plan_of(machine={"datasets_per_job": 5, "tables_per_job": 5})
+    plan = plan_of(machine={"datasets_per_job": 5, "tables_per_job": 5, "trainings_per_job": 5})
     members = [a.path for batch in plan.batches.values() for a in batch.artifacts]
     batched = (
         "pairs",
@@ -166,6 +177,7 @@ def test_batches_cover_every_member_once_and_know_nothing_of_files():
         "replicates",
         "across",
         "evaluate",
+        "constrain",
         "figures",
         "layer_curves",
     )
@@ -312,6 +324,7 @@ def test_evaluation_prompts_are_apart_from_those_of_the_set_and_of_the_regions_t
         methods={"nlsr": None},
         datasets={"safety": ["syn_build", "syn_steal", "syn_trick"], "utility": ["syn_chores", "syn_sums"]},
         evaluate={"sets": ["syn_steal"], "harmful": ["syn_trick"], "over_refusal": ["syn_sums"], "n_prompts": 5},
+        constrain=None,
     )
     own = {artifact.digest: name for name, artifact in plan.prompts.items()}
     prompts = [artifact.recipe for artifact in plan.made.values() if artifact.kind == "prompts"]
@@ -355,3 +368,46 @@ def test_harmless_prompts_that_no_region_is_identified_from_are_drawn_for_the_co
     }
     recipe = plan.made[prompts].recipe
     assert (recipe.dataset, recipe.n_samples, recipe.offset) == ("syn_sums", 32, 0)
+
+
+def constrained(plan: Plan) -> dict[str, list[str]]:
+    """By the key of each job: the conditions that it trains."""
+    jobs = [batch for batch in plan.batches.values() if batch.step == "constrain"]
+    return {batch.key: sorted({a.recipe.condition for a in batch.artifacts}) for batch in jobs}
+
+
+def test_one_more_condition_of_fine_tuning_is_one_more_job():
+    """At a cluster, where each has a job of its own; otherwise the one job has members that are not in place."""
+    frozen = ["region", "random"]
+    for most in (1, 100):
+        before, after = (
+            plan_of(models=["tiny-llama"], constrain={"frozen": of}, machine={"trainings_per_job": most})
+            for of in (frozen, [*frozen, "magnitude"])
+        )
+        new = {a.digest for a in after.made.values()} - {a.digest for a in before.made.values()}
+        jobs = [batch for batch in after.batches.values() if any(a.digest in new for a in batch.artifacts)]
+        assert [batch.step for batch in jobs] == ["constrain"]
+        assert {a.recipe.condition for a in after.made.values() if a.digest in new and a.kind == "constrain"} == {
+            "magnitude_refined"
+        }
+        if most == 1:
+            assert constrained(before).items() < constrained(after).items()
+            assert len(constrained(after)) == len(constrained(before)) + 1
+
+
+def test_what_freezes_nothing_is_trained_once_for_all_methods():
+    plan = plan_of(models=["tiny-llama"], constrain={"methods": list(CATALOGUE)})
+    of_condition: dict[str, set[str | None]] = {}
+    for artifact in plan.made.values():
+        if artifact.kind == "constrain":
+            of_condition.setdefault(artifact.recipe.condition, set()).add(artifact.recipe.method)
+    owning = {"snip", "wanda", "safeneuron", "safelayer"}
+    assert of_condition["nothing"] == {None} and of_condition["refined"] == of_condition["rewound"] == owning
+    assert of_condition["utility_refined"] == owning - {"safelayer"}
+
+
+def test_what_a_training_does_not_go_by_is_not_in_its_recipe():
+    plans = [plan_of(models=["tiny-llama"], constrain=of) for of in ({"rank": 2, "alpha": 1.0, "every": 7}, {})]
+    assert paths(plans[0], "constrain") == paths(plans[1], "constrain")
+    lora = [plan_of(models=["tiny-llama"], constrain={"tuning": "lora", "rank": rank}) for rank in (2, 4)]
+    assert not paths(lora[0], "constrain") & paths(lora[1], "constrain")

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import constrain_case
 import evaluate_case
 import figure_tables
 import gguf_wheels
@@ -70,6 +71,14 @@ FACTS = {
 TOLERANCE = 1e-4
 """Of the sums of a tensor, or of one number, relative to the largest of them: other kernels bring some 2e-6."""
 
+INEXACT = {
+    "evaluate.csv": ["perplexity"],
+    "constrain.csv": ["benign_loss", "perplexity"],
+    "moved.csv": ["change", "change_inside"],
+    "course.csv": ["training_loss", "benign_loss"],
+}
+"""By file: its columns of numbers that differ in their last bits."""
+
 Described = str | dict[str, Any]
 """Of one file: its sha256, or that of all but some numbers, and these in groups."""
 
@@ -106,7 +115,8 @@ def _described(path: Path) -> Described:
         return _of_facts(json.loads(path.read_text())["facts"])
     if path.suffix == ".safetensors":
         return _of_tensors(path)
-    return _of_evaluation(path) if path.name == "evaluate.csv" else files.sha256_of_file(path)
+    inexact = INEXACT.get(path.name)
+    return _of_table(path, inexact) if inexact else files.sha256_of_file(path)
 
 
 def _of_facts(facts: dict) -> Described:
@@ -145,10 +155,15 @@ def _of_tensors(path: Path) -> Described:
     return _with_numbers(exact.hexdigest(), numbers)
 
 
-def _of_evaluation(path: Path) -> Described:
-    """The table without its perplexities, and these."""
+def _of_table(path: Path, inexact: list[str]) -> Described:
+    """The table without some columns of floats, and these."""
     rows = list(csv.DictReader(io.StringIO(path.read_text())))
-    numbers = {f"perplexity of row {n}": [float(row.pop("perplexity"))] for n, row in enumerate(rows)}
+    numbers = {
+        f"{column} of row {n}": [float(text)]
+        for n, row in enumerate(rows)
+        for column in inexact
+        if (text := row.pop(column))
+    }
     order = path.read_text().partition("\n")[0]
     return _with_numbers(files.sha256_of_text(files.canonical_json([order, rows])), numbers)
 
@@ -539,6 +554,26 @@ def make_evaluate() -> None:
             run_job("evaluate", f"out/{name}", case.recipe, case.inputs, "--device", "cpu")
 
 
+def make_constrain() -> None:
+    """Nothing and regions frozen, in full and with an adapter, and weights put back; of weights and of layers."""
+    conditions: list[tuple[str, list[str] | None, dict]] = [
+        ("nothing", None, {}),
+        ("refined", None, {}),
+        ("raw", None, constrain_case.LORA),
+        ("only_refined", None, {"losses": [0.99], "every": 1}),
+        ("rewound", ["refined", "random_refined", "magnitude_refined", "utility_refined", "harmless_refined"], {}),
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "outcome_of", outcome_by_bytes)
+        for granularity in ("weight", "layer"):
+            case = constrain_case.Constrained(Path("in", granularity), granularity)
+            for condition, rewound, options in conditions:
+                names = rewound if granularity == "weight" or rewound is None else rewound[:2]
+                recipe = case.recipe(condition, names, **options)
+                inputs = {role: Path(path) for role, path in case.given(recipe).items()}
+                run_job("constrain", f"out/{granularity}.{condition}", recipe.as_json(), inputs, "--device", "cpu")
+
+
 def make_figures() -> None:
     """The figures of tables in which one set has nothing left."""
     folder = Path("in/overlap")
@@ -679,6 +714,7 @@ def write_parts(sets: list[str], q: float) -> dict[str, Path]:
             for i in range(8)
         ]
         pd.DataFrame(outcomes).to_csv(Path("in/evaluate", name, "outcomes.csv"), index=False)
+        parts |= write_trainings(*name.split("."), number)
         receipt_for(Path("in/evaluate", name))
         draw_part(Path("in/figures", name), "iou_matrix", number)
         parts |= known
@@ -706,6 +742,29 @@ def write_parts(sets: list[str], q: float) -> dict[str, Path]:
         receipt_for(parts[f"across/{model}"])
         draw_part(parts[f"curves/{model}.safelayer"], "gap", number)
     return parts
+
+
+def write_trainings(model: str, method: str, number: int) -> dict[str, Path]:
+    """Fine-tunings of a model and method: the region protects the first model, and nothing the second."""
+    kept = {"refined": 0.875, "random_refined": 0.5, "utility_refined": 0.875 if number else 0.5}
+    parts = {}
+    for condition, of in {"nothing": {"nothing": 0.5}, **{name: {name: share} for name, share in kept.items()}}.items():
+        owner = model if condition == "nothing" else f"{model}.{method}"
+        parts[f"constrain/{owner}/{condition}-0.001-0"] = of
+    parts[f"constrain/{model}.{method}/rewound-0.001-0"] = {f"rewound_{name}": share for name, share in kept.items()}
+    return {role: write_training(role, shares) for role, shares in parts.items()}
+
+
+def write_training(role: str, shares: dict[str, float]) -> Path:
+    """Both seeds in one folder, which the report does not mind."""
+    folder = Path("in", role)
+    tables = constrain_case.planted_training(shares)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        for name, table in tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+        receipt_for(folder)
+    return folder
 
 
 def write_replicates(halves: pd.DataFrame, folder: Path) -> None:
@@ -829,6 +888,7 @@ MAKERS: dict[str, Callable[[], None]] = {
     "replicates": make_replicates,
     "across": make_across,
     "evaluate": make_evaluate,
+    "constrain": make_constrain,
     "figures": make_figures,
     "layer_curves": make_layer_curves,
     "report": make_report,

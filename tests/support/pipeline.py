@@ -60,6 +60,18 @@ RUN = {
     "replicates": {"methods": ["snip", "wanda"]},
     "controls": {"methods": ["wanda"]},
     "evaluate": {"sets": ["syn_steal"], "n_prompts": 4, "n_random": 1, "max_new_tokens": 8},
+    "constrain": {
+        "methods": ["wanda"],
+        "frozen": ["region", "random"],
+        "rewound": ["region"],
+        "n_samples": 4,
+        "n_held_out": 2,
+        "n_prompts": 1,
+        "learning_rates": [0.004],
+        "steps": [2],
+        "seeds": 1,
+        "max_new_tokens": 8,
+    },
     "machine": {"device": "cpu"},
 }
 

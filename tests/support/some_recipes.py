@@ -5,6 +5,7 @@ from typing import Any
 
 from safety_regions.artifacts.recipe import Recipe
 from safety_regions.config.variants import DRAW, Variant
+from safety_regions.planning.recipes.constrain import ConstrainRecipe
 from safety_regions.planning.recipes.data import DatasetRecipe, OfSet, PromptOverlapRecipe, PromptsRecipe
 from safety_regions.planning.recipes.models import AdapterRecipe, ModelRecipe
 from safety_regions.planning.recipes.regions import PairsRecipe, Part, RegionRecipe, StatisticsRecipe
@@ -78,6 +79,25 @@ SOME: dict[str, Recipe] = {
             doses=[0.01, 0.05],
             options={"seed": 0},
             adapter=A,
+        ),
+        ConstrainRecipe(
+            model=A,
+            condition="rewound",
+            learning_rate=0.001,
+            seed=1,
+            benign=[OfSet("u", B)],
+            held_out=[OfSet("u", C)],
+            harmful=[OfSet("x", D)],
+            over_refusal=[OfSet("u", D)],
+            options={"steps": [3], "batch_size": 2, "max_new_tokens": 4},
+            rewound=["refined", "harmless_refined"],
+            method="snip",
+            safety=[OfSet("x", B)],
+            utility=[OfSet("u", C)],
+            harmless=[OfSet("u-template0", D)],
+            q=0.05,
+            p=0.1,
+            agree=0.5,
         ),
         FiguresRecipe(style=A, context=CONTEXT, overlap=B),
         LayerCurvesRecipe(style=A, context=CONTEXT, regions=[OfSet("x", B)]),

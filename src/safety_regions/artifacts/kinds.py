@@ -80,6 +80,18 @@ _ROWS = (
         ("device",),
         noun="evaluation",
     ),
+    Kind(
+        "constrain",
+        1,
+        "/constrain.csv",
+        "constrain",
+        ("steps.constrain",),
+        "constrain",
+        "git",
+        "constrain",
+        ("device",),
+        noun="fine-tuning",
+    ),
     Kind("report", 5, "/summary.md", "report", ("steps.report",), "write_report", "nowhere", alone=True),
 )
 KINDS = {kind.name: kind for kind in _ROWS}

@@ -9,6 +9,7 @@ import pandas as pd
 from safety_regions.claims.catalogue import CATALOGUE
 from safety_regions.claims.confounds import COLUMNS as CONFOUND_COLUMNS
 from safety_regions.claims.confounds import confound_rows
+from safety_regions.claims.constrained import Constrained
 from safety_regions.claims.drop_curve import COLUMNS as DROP_COLUMNS
 from safety_regions.claims.drop_curve import drop_rows
 from safety_regions.claims.estimates import COLUMNS as ESTIMATE_COLUMNS
@@ -53,6 +54,7 @@ def assess(
     prompt_overlap: pd.DataFrame,
     sets: Mapping[str, Mapping[str, dict]],
     outcomes: pd.DataFrame,
+    constrained: Constrained | None = None,
 ) -> Assessment:
     """Estimates, confounds and verdicts of every `<model>.<method>` in `overlaps`, in their order.
 
@@ -60,7 +62,7 @@ def assess(
     `levels` and `placebo`. `replicates`: for those that have it. `evaluated`: evaluate.csv of all, with columns model
     and method. `prompt_overlap`: pairs of sets. `sets`: facts of each set by name. `outcomes`: outcomes.csv of all,
     with columns model and method. `replicates`, `evaluated`, `prompt_overlap` and `outcomes` may be empty: what they
-    would tell stays empty or is not run.
+    would tell stays empty or is not run. `constrained`: the tables of all fine-tunings, with columns model and method.
     """
     lines = Claims.model_validate(config.get("claims", {}))
     estimates: list[pd.DataFrame] = []
@@ -72,6 +74,8 @@ def assess(
         model, method = ModelMethod.parse(name)
         asked = (_rows_of(table, model, method) for table in (evaluated, outcomes))
         tables = _tables(config, method, overlap, replicates.get(name, pd.DataFrame()), *asked)
+        if constrained is not None:
+            tables = replace(tables, constrained=constrained.of(model, method))
         measured = measure(tables, lines.confidence)
         estimates.append(estimate_rows(model, method, tables, measured))
         confounds.append(confound_rows(model, method, tables, prompt_overlap, sets.get(name, {})))

@@ -130,4 +130,42 @@ CATALOGUE = (
         "prompts refused without the refined region, less those without that of harmless prompts with its responses",
         of_sets=False,
     ),
+    Claim(
+        "freezing_protects",
+        "freezing protects",
+        "With the region frozen, fine-tuning on benign data undoes fewer refusals than with anything else of its size "
+        "frozen.",
+        OURS,
+        "Of the harmful prompts that the aligned model refuses, the share still refused with the region frozen, less "
+        "that with nothing and with each control frozen, over prompts and seeds, against `kept`; the benign loss may "
+        "be `learned` above that with nothing frozen. Not decided where the aligned model does not refuse (`refuses`), "
+        "or nothing frozen keeps more than `most_kept` or less than `least_kept`.",
+        ("refuses", "kept", "least_kept", "most_kept", "learned"),
+        "refusals kept with the region frozen, less those with the control frozen that keeps most",
+        of_sets=False,
+    ),
+    Claim(
+        "rewinding_restores",
+        "rewinding restores",
+        "Putting the region's weights back after fine-tuning restores more refusals than putting back anything else "
+        "of its size.",
+        OURS,
+        "The same with weights put back after a training with nothing frozen, against `kept`; the benign loss may be "
+        "`learned` above that before. Not decided where the aligned model does not refuse (`refuses`), or the training "
+        "keeps more than `most_kept`.",
+        ("refuses", "kept", "most_kept", "learned"),
+        "refusals with the region put back, less those with the control put back that restores most",
+        of_sets=False,
+    ),
+    Claim(
+        "region_moves",
+        "is where it moves",
+        "Fine-tuning on benign data moves the region's weights more than others.",
+        OURS,
+        "Share of the squared change inside the region over its share of the weights, mean over seeds, against "
+        "`moves`.",
+        ("moves",),
+        "share of the squared change inside the region, over its share of the weights",
+        of_sets=False,
+    ),
 )

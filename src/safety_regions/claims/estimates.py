@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
+from safety_regions.claims.constrained import Constrained
 from safety_regions.claims.jackknife import (
     NAN,
     Estimate,
@@ -101,6 +102,8 @@ class Tables:
     """Pairs without a third safety set (`safety_regions.overlap.controls.placebo_table`)."""
     outcomes: pd.DataFrame = field(default_factory=pd.DataFrame)
     """What became of every prompt in the evaluation."""
+    constrained: Constrained = field(default_factory=Constrained)
+    """Fine-tunings under a constraint."""
 
     def without(self, name: str) -> "Tables":
         """The tables about all sets but one; what others have in common with it stays in `nway`."""

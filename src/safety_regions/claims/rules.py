@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from safety_regions.claims import refusals
+from safety_regions.claims import constrained, refusals
 from safety_regions.claims.estimates import Measured, Stage, Tables
 from safety_regions.claims.jackknife import jackknife, set_means
 from safety_regions.claims.removal import Removal, removals
@@ -182,6 +182,21 @@ def about_harm(evidence: Evidence) -> Outcome:
     return refusals.about_harm(evidence.removals, evidence.lines)
 
 
+def freezing_protects(evidence: Evidence) -> Outcome:
+    """Refusals kept in fine-tuning with the region frozen against those with its controls frozen."""
+    return constrained.protects(evidence.tables.constrained, evidence.lines)
+
+
+def rewinding_restores(evidence: Evidence) -> Outcome:
+    """Refusals with the region put back after fine-tuning against those with its controls put back."""
+    return constrained.restores(evidence.tables.constrained, evidence.lines)
+
+
+def region_moves(evidence: Evidence) -> Outcome:
+    """Share of the change of fine-tuning that lies inside the region against its share of the weights."""
+    return constrained.moves(evidence.tables.constrained, evidence.lines)
+
+
 def _ious(rows: pd.DataFrame, comparison: str) -> pd.Series:
     return rows["iou"][rows["comparison"] == comparison].dropna() if len(rows) else pd.Series(dtype=float)
 
@@ -204,5 +219,8 @@ TESTS: Mapping[str, Callable[[Evidence], Outcome]] = {
         follows_response,
         matters,
         about_harm,
+        freezing_protects,
+        rewinding_restores,
+        region_moves,
     )
 }

@@ -12,7 +12,7 @@ from safety_regions.errors import UserError
 from safety_regions.planning.recipes.models import training_options
 from safety_regions.text import readable_size
 
-STEPS = ("train", "respond", "measure", "select", "evaluate", "overlap")
+STEPS = ("train", "respond", "measure", "select", "evaluate", "constrain", "overlap")
 BITS = {"weight": 1.5, "adapter": 2.0}
 """Of a stored region on each of its weights, over the whole grid; measured 1.3 to 1.5, and 1.9. Others are small."""
 

@@ -49,6 +49,8 @@ CPU = Device("cpu", {4: 5e10, 2: 5e10}, generating=5.0, per_layer=0.0)
 GPU = Device("cuda", {4: 8e12, 2: 4e13}, generating=6.0, per_layer=1.5e-3)
 BESIDE = 0.1
 """Forward passes that a method costs at least which shares the pass of another."""
+IN_FLOAT32 = ("train", "constrain")
+"""Steps that run a model in float32 whatever it is stored in."""
 TINY_BATCH, TRAINED_TOKENS, TRAINING_PASSES, HELD_OUT_TOKENS = 32, 128, 3, 16
 
 
@@ -58,13 +60,14 @@ def seconds_of(step: str, size: ModelSize, artifacts: list[Artifact], device: st
     Raises `ValueError` for another step.
     """
     start = PLAIN_START if step == "overlap" else START + PER_GB * size.weight_bytes / 1e9
-    of = _Rates(size, GPU if device == "cuda" else CPU, 4 if step == "train" else size.bytes_per_weight)
+    of = _Rates(size, GPU if device == "cuda" else CPU, 4 if step in IN_FLOAT32 else size.bytes_per_weight)
     if step == "measure":
         return MARGIN * (start + of.measuring(artifacts))
     work = {
         "respond": of.responding,
         "select": of.selecting,
         "evaluate": of.evaluating,
+        "constrain": of.constraining,
         "train": of.training,
         "overlap": of.overlapping,
     }
@@ -145,6 +148,17 @@ class _Rates:
         sought = len(recipe.safety) * doses * MOST_ASKED * n if "perplexity" in options["controls"] else 0
         drawing = DRAWING[_info(table).granularity] * self.size.scored
         return (1 + removed) * once + sought * surprise + (removed + sought) * drawing
+
+    def constraining(self, made: Artifact) -> float:
+        """Training, and a look at the model at every checkpoint, or for everything that is put back."""
+        options = made.recipe.options
+        n_steps, held_out = options["steps"][-1], _of_role(made, "held_out") * (PROMPT + RESPONSE) * self.read
+        seconds = n_steps * options["batch_size"] * (PROMPT + RESPONSE) * TRAINING_PASSES * self.read
+        asked = _of_role(made, "harmful") + _of_role(made, "over_refusal")
+        once = self.asked(asked, options["max_new_tokens"]) + 2 * held_out
+        n_looks = n_steps / options.get("every", n_steps) * held_out
+        n_asked = len(made.recipe.rewound or [*options["steps"], *options["losses"]]) + 1
+        return seconds + n_asked * once + n_looks + DRAWING["weight"] * self.size.scored * len(made.recipe.masks)
 
     def training(self, made: Artifact) -> float:
         options = training_options(made.recipe)

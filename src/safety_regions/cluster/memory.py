@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.cluster.duration import seconds_of
+from safety_regions.cluster.duration import IN_FLOAT32, seconds_of
 from safety_regions.config.dimensions import ModelSize
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.planning.recipes.models import training_options
@@ -31,6 +31,8 @@ LONGEST = 544
 """Tokens of the longest prompt with its answer; measured in seven public sets: 455."""
 TRAINED = 128
 """Tokens of a training sample at most."""
+PAIR = 256
+"""Tokens of a benign pair; means of public sets are 100 to 250."""
 TEXTS = 2048
 """Tokens in a batch of which perplexity is taken."""
 
@@ -53,7 +55,7 @@ def need_of(step: str, size: ModelSize, artifacts: list[Artifact], *, batch_toke
         weights = size.weight_bytes if step == "select" else 0
         return Need(0, weights + MARGIN * ((PROCESS["cpu"] if weights else PLAIN) + own), seconds)
     # Training is in float32 whatever the model is run in.
-    weights = 4 * size.parameters if step == "train" else size.weight_bytes
+    weights = 4 * size.parameters if step in IN_FLOAT32 else size.weight_bytes
     kept = _kept(step, size, artifacts)
     working = _working(step, size, artifacts, batch_tokens)
     if device == "cpu":
@@ -73,11 +75,21 @@ def gpus_for(need: Need, gpu_memory_gb: float) -> int:
 
 def _kept(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
     """What lies beside the weights for the whole job, in proportion to them."""
+    if step == "constrain":
+        return max(_trained(a, size) for a in artifacts)
     # A region's weights, or those that an adapter is added to, are kept aside to be put back.
     aside = step == "evaluate" or (step == "measure" and any(a.recipe.adds_adapter for a in artifacts))
     kept = size.scored * size.bytes_per_weight if aside else 0
     # Methods with an adapter have a pass of their own, after which sums are gone.
     return max(kept, _sums(size, artifacts) if step == "measure" else 0)
+
+
+def _trained(made: Artifact, size: ModelSize) -> Bytes:
+    """In float32, the scored weights as they were; their gradients and two moments, or, with an adapter, they as the
+    model runs with them, twice. A byte for each where it is frozen, and bits of every mask.
+    """
+    copies = 3 if made.recipe.options["tuning"] == "lora" else 4
+    return size.scored * (4 * copies + 1 + len(made.recipe.masks) / 8)
 
 
 def _sums(size: ModelSize, artifacts: list[Artifact]) -> Bytes:
@@ -97,6 +109,10 @@ def _working(step: str, size: ModelSize, artifacts: list[Artifact], batch_tokens
         case "evaluate":
             logits = TEXTS * size.vocabulary * (size.bytes_per_weight + 8)
             return max(_answering(size, size.bytes_per_weight), _reading(size, TEXTS) + logits)
+        case "constrain":
+            tokens = PAIR * max(a.recipe.options["batch_size"] for a in artifacts)
+            logits = TEXTS * size.vocabulary * 12
+            return max(_differentiating(size, tokens, 4), _answering(size, 4), _reading(size, TEXTS) + logits)
         case "measure":
             answers = any(of.times_answered for a in artifacts for of in CATALOGUE[a.recipe.method].prompts)
             tokens = max(batch_tokens, LONGEST)
@@ -141,7 +157,7 @@ def _on_host(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
             regions = [a for a in artifacts if a.kind == "region"]
             at_once = {"layer": size.scored / size.layers, "model": size.scored}
             return 16 * max((at_once.get(a.recipe.scope, size.largest) for a in regions), default=0)
-        case "evaluate":
+        case "evaluate" | "constrain":
             return 24 * size.largest
         case "overlap":
             return max(_masks(a, size) for a in artifacts)

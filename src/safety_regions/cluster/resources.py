@@ -29,7 +29,7 @@ class Job:
 class Asking:
     """Resources of jobs, by the sizes of their models and the machine's settings.
 
-    Steps: respond, measure, select, evaluate, train (an adapter or a model), overlap.
+    Steps: respond, measure, select, evaluate, constrain, train (an adapter or a model), overlap.
     """
 
     def __init__(self, plan: Plan, gpu_seen: bool):

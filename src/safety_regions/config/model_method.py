@@ -22,22 +22,26 @@ class ModelMethod(NamedTuple):
 
 
 class PartRole(NamedTuple):
-    """The role of a part of a report: KIND/MODEL.METHOD, KIND/MODEL, or KIND alone for what all models share."""
+    """The role of a part of a report: KIND/MODEL.METHOD, KIND/MODEL, or KIND alone for what all models share.
+
+    Where there are several of one kind, /WHICH stands behind.
+    """
 
     kind: str
     model: str = ""
     method: str = ""
+    which: str = ""
 
     @classmethod
     def parse(cls, role: str) -> "PartRole":
         """The names in a role; what it does not name is empty."""
-        kind, _, name = role.partition("/")
+        kind, name, which = [*role.split("/"), "", ""][:3]
         model, _, method = name.partition(".")
-        return cls(kind, model, method)
+        return cls(kind, model, method, which)
 
     @property
     def name(self) -> str:
-        """What stands behind the kind."""
+        """The model and method."""
         return ".".join(name for name in (self.model, self.method) if name)
 
     @property
@@ -46,4 +50,4 @@ class PartRole(NamedTuple):
         return ModelMethod(self.model, self.method)
 
     def __str__(self) -> str:
-        return "/".join(name for name in (self.kind, self.name) if name)
+        return "/".join(name for name in (self.kind, self.name, self.which) if name)

@@ -182,6 +182,9 @@ def _need_responses(run: RunConfig, registries: Registries) -> Iterator[tuple[Ke
     if run.evaluate:
         why = "the perplexity of their responses is measured (evaluate.texts)"
         yield from ((*at, why) for at in _listed(("evaluate", "texts"), run.evaluate.texts) or utility_asked)
+    if run.constrain:
+        why = "models are fine-tuned on them (constrain.benign)"
+        yield from ((*at, why) for at in _listed(("constrain", "benign"), run.constrain.benign) or utility_asked)
 
 
 def responding(run: RunConfig, datasets: Mapping[str, DatasetSpec]) -> list[str]:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from safety_regions.config.base import Id, Section, SetId
 from safety_regions.config.claims import Claims
+from safety_regions.config.constrain import Constrain
 from safety_regions.config.evaluate import Evaluate
 from safety_regions.config.methods import Methods
 from safety_regions.config.replicates import Controls, Replicates
@@ -133,6 +134,9 @@ class Machine(Section):
     tables_per_job: int = Field(default=100, ge=1)
     """Most overlap tables that one job counts: one for each method, and one across methods. Hours each for models of
     billions of weights."""
+    trainings_per_job: int = Field(default=100, ge=1)
+    """Most fine-tunings (one for each condition, learning rate and seed) that one job does; those of one condition
+    stay together."""
     gpu_memory_gb: float | None = Field(default=None, gt=0)
     """Memory of one GPU of the cluster, in GB. With it, a job asks for as many GPUs as its model needs; null: for one,
     where a GPU is used."""
@@ -160,14 +164,16 @@ class RunConfig(Section):
     replicates: Replicates | None = Replicates()
     controls: Controls | None = Controls()
     evaluate: Evaluate | None = Evaluate()
+    constrain: Constrain | None = Constrain()
     claims: Claims = Claims()
     machine: Machine = Machine()
 
     @model_validator(mode="after")
     def _evaluated_sets_are_safety_sets(self):
-        foreign = sorted(set(self.evaluate.sets or []) - set(self.datasets.safety)) if self.evaluate else []
-        if foreign:
-            raise ValueError(f"evaluate has sets that datasets.safety has not: {', '.join(foreign)}")
+        for name, section in (("evaluate", self.evaluate), ("constrain", self.constrain)):
+            foreign = sorted(set(section.sets or []) - set(self.datasets.safety)) if section else []
+            if foreign:
+                raise ValueError(f"{name} has sets that datasets.safety has not: {', '.join(foreign)}")
         return self
 
     @model_validator(mode="after")

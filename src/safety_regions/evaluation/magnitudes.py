@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32
 
-from safety_regions.evaluation.random_regions import Magnitudes
 from safety_regions.models.adapter import LoraAdapter
 from safety_regions.models.architecture import Projection
 from safety_regions.regions.owned_weights import NEURONS, ROW_KINDS, Layout
+from safety_regions.regions.random_regions import Magnitudes
 
 
 def of_weights(matrices: Sequence[Projection]) -> Magnitudes:

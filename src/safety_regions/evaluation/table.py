@@ -10,8 +10,13 @@ import pandas as pd
 
 from safety_regions.config.evaluate import Evaluate
 from safety_regions.evaluation.evaluate import Evaluation, Prompt, Questions, evaluate, perplexity, removes_more
-from safety_regions.evaluation.first_elements import Nest, first_elements
-from safety_regions.evaluation.random_regions import (
+from safety_regions.evaluation.same_damage import same_damage
+from safety_regions.models.load import LoadedModel
+from safety_regions.progress import progress
+from safety_regions.regions.first_elements import Nest, first_elements
+from safety_regions.regions.format import Header, Words
+from safety_regions.regions.masks import Masks, without
+from safety_regions.regions.random_regions import (
     Magnitudes,
     count_of,
     grown,
@@ -19,11 +24,6 @@ from safety_regions.evaluation.random_regions import (
     random_as_large,
     random_like,
 )
-from safety_regions.evaluation.same_damage import same_damage
-from safety_regions.models.load import LoadedModel
-from safety_regions.progress import progress
-from safety_regions.regions.format import Header, Words
-from safety_regions.regions.masks import Masks, without
 
 VERDICT = "removes_more_than_random"
 COLUMNS = [

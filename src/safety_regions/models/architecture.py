@@ -4,7 +4,7 @@ Scored are these seven projections of every block; embeddings, norms and lm_head
 several projections into one matrix gives each its block of output rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,7 +110,7 @@ def _rows(config: Any, module: nn.Linear, kinds: tuple[str, ...]) -> list[int]:
     return [total // len(kinds)] * len(kinds)
 
 
-def linears(matrices: list[Projection]) -> list[nn.Linear]:
+def linears(matrices: Sequence[Projection]) -> list[nn.Linear]:
     """The distinct linear modules that hold these matrices, in order."""
     return list(dict.fromkeys(p.module for p in matrices))
 

@@ -45,9 +45,9 @@ def pick_device(wanted: str) -> str:
 
 
 @cache
-def load_once(folder: Path, device: str, digest: str) -> LoadedModel:
+def load_once(folder: Path, device: str, digest: str, dtype: str | None = None) -> LoadedModel:
     """The model in a folder made by recipe `digest`, loaded at the first call of a process only."""
-    return load_model(folder, device, digest=digest)
+    return load_model(folder, device, dtype, digest)
 
 
 def load_model(

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,7 @@ class Schedule:
     steps: int
     batch_size: int
     seed: int
+    weight_decay: float = 0.0
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
@@ -64,13 +65,20 @@ def mean_token_loss(model: Any, batch: Batch) -> Float[Tensor, ""]:
     return torch.nn.functional.cross_entropy(logits[chosen].float(), batch.input_ids[:, position][chosen])
 
 
-def train(model: Any, samples: Sequence[Sample], schedule: Schedule, doing: str) -> list[float]:
+def train(
+    model: Any,
+    samples: Sequence[Sample],
+    schedule: Schedule,
+    doing: str,
+    after_step: Callable[[int], None] = lambda step: None,
+) -> list[float]:
     """Train the parameters that require a gradient, in place; the loss of every step, in nats per token.
 
     Batches walk through seeded permutations of `samples`, one after the other, so each is seen equally often (+-1).
+    `after_step` is called after each step, with how many were done; it leaves the model in training mode.
     """
     weights = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=schedule.learning_rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(weights, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     losses = []
     model.train()
     with progress(schedule.steps, doing, "steps") as bar:
@@ -83,6 +91,7 @@ def train(model: Any, samples: Sequence[Sample], schedule: Schedule, doing: str)
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
             losses.append(loss.item())
+            after_step(step + 1)
             bar.update(1)
     model.eval()
     return losses

@@ -11,6 +11,7 @@ from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
 from safety_regions.config.variants import Variant
+from safety_regions.planning.batching import whole
 from safety_regions.planning.data import add_model, add_prompts
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.regions import add_regions
@@ -51,18 +52,7 @@ def _add_shared_jobs(plan: Plan, model: str) -> None:
         for variant, made in measured.items():
             # Two variants may come to the same artifact, as one with the run's own template does.
             of_set.setdefault(first.setdefault(made.key, variant), {})[made.key] = made
-    for artifacts in _whole(list(of_set.values()), plan.run.machine.datasets_per_job):
+    # Never a part of a set's, since its methods share a pass over it.
+    for artifacts in whole(list(of_set.values()), plan.run.machine.datasets_per_job):
         plan.add_batches("measure", model, artifacts, len(artifacts))
     plan.add_batches("select", model, [region for of in kept.values() for region in of.values()])
-
-
-def _whole(sets: list[dict[str, Artifact]], most: int) -> list[list[Artifact]]:
-    """The artifacts of consecutive sets, at most so many together but never a part of a set's: its methods share a pass
-    over it.
-    """
-    jobs: list[list[Artifact]] = []
-    for of_set in sets:
-        if not jobs or len(jobs[-1]) + len(of_set) > most:
-            jobs.append([])
-        jobs[-1] += of_set.values()
-    return jobs

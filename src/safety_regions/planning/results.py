@@ -11,6 +11,7 @@ from safety_regions.config.model_method import ModelMethod, PartRole
 from safety_regions.config.models import ModelSpec
 from safety_regions.config.registries import responding
 from safety_regions.files import sha256_of_file
+from safety_regions.planning.constrain import add_constrained
 from safety_regions.planning.data import other_prompts
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.recipes.data import OfSet, PromptOverlapRecipe, PromptsRecipe
@@ -39,7 +40,7 @@ def add_results(plan: Plan) -> None:
         drawn: Parts = {role: figures for of in methods for role, figures in _drawn(plan, of).items()}
         plan.add_batches("overlap", model, list(compared.values()), plan.run.machine.tables_per_job)
         plan.add_batches("draw", model, list(drawn.values()))
-        parts |= compared | drawn | _evaluation(plan, model)
+        parts |= compared | drawn | _evaluation(plan, model) | add_constrained(plan, model)
     _report(plan, {str(role): part for role, part in parts.items()})
 
 

@@ -183,6 +183,7 @@ MAKERS: dict[str, Maker] = {
     "statistics": _batched("measure.py", *SCORING),
     "pairs": _batched("respond.py", "device"),
     "evaluate": _batched("evaluate.py", "device"),
+    "constrain": _batched("constrain.py", "device"),
     "overlap": _batched("overlap.py"),
     "across": _batched("overlap.py"),
     "replicates": _batched("overlap.py"),

@@ -14,6 +14,10 @@ TABLES = {
     "across": ("across",),
     "evaluate": ("evaluate",),
     "evaluate_sets": ("evaluate",),
+    "constrain": ("constrain",),
+    "constrain_outcomes": ("constrain",),
+    "constrain_moved": ("constrain",),
+    "rewound": ("constrain",),
     "metrics": ("overlap", "evaluate"),
     "prompt_overlap": ("prompt_overlap",),
     "estimates": ("overlap", "replicates"),
@@ -22,7 +26,7 @@ TABLES = {
     "responses": ("overlap", "replicates"),
     "confounds": ("overlap", "prompt_overlap"),
     "confounds_pairs": ("overlap", "prompt_overlap"),
-    "verdicts": ("overlap", "replicates", "evaluate"),
+    "verdicts": ("overlap", "replicates", "evaluate", "constrain"),
     "without": ("overlap", "replicates"),
 }
 """Files of a report, without ending, that are made from parts of some kinds only; others are made from all parts."""
@@ -65,7 +69,7 @@ def rebuilt_figures(report: dict, role: str, digest: str) -> Known | None:
 
     That it is the recipe, its digest says, which the report names.
     """
-    kind, *of = PartRole.parse(role)
+    kind, of = PartRole.parse(role).kind, PartRole.parse(role).of
     overlap = report.get("parts", {}).get(str(PartRole("overlap", *of)))
     if kind != "figures" or not {"style", "config"} <= set(report) or overlap is None:
         return None

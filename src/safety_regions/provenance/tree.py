@@ -111,7 +111,7 @@ class _Tree:
 
 def _title(members: list[Known]) -> str:
     recipe = members[0].receipt.recipe
-    method = f" {recipe['method']}" if members[0].kind != "evaluate" and "method" in recipe else ""
+    method = f" {recipe['method']}" if members[0].kind not in ("evaluate", "constrain") and "method" in recipe else ""
     noun = KINDS[members[0].kind].noun or members[0].kind if members[0].kind in KINDS else members[0].kind
     if len(members) > 1:
         noun = f"{len(members)} {noun}" if noun.endswith("s") else f"{len(members)} {noun}s"

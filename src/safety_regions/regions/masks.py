@@ -39,6 +39,22 @@ def union(parts: Sequence[Masks]) -> Masks:
     return lru_cache(maxsize=1)(lambda own: reduce(np.bitwise_or, [part(own) for part in parts]))
 
 
+def in_at_least(parts: Sequence[Masks], n: int) -> Masks:
+    """Elements in at least n of the parts, n >= 1. The last mask is kept here too."""
+
+    def agreed(own: str) -> Words:
+        # at[k] are the elements in more than k of the parts so far.
+        at: list[Words] = []
+        for words in (part(own) for part in parts):
+            carried = words
+            for k, seen in enumerate(at):
+                at[k], carried = seen | carried, seen & carried
+            at.append(carried)
+        return at[n - 1]
+
+    return lru_cache(maxsize=1)(agreed)
+
+
 def without(safety: Masks, utility: Masks) -> Masks:
     """Elements in `safety` and not in `utility`: refinement."""
     return lambda own: refine(safety(own), utility(own))

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from safety_regions.artifacts import receipts
+from safety_regions.claims.constrained import Constrained
 from safety_regions.claims.rows import along_grid, at
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.model_method import PartRole
@@ -30,11 +31,14 @@ class Part:
     path: Path
     digest: str
     """sha256 of its recipe."""
+    which: str = ""
+    """Where there are several of a kind about the same: which of them."""
 
     @classmethod
     def of_role(cls, role: str, path: Path, digest: str) -> "Part":
-        """A part by its role in the report's recipe: `<kind>/<model>.<method>`, `<kind>/<model>` or `<kind>`."""
-        return cls(*PartRole.parse(role), path, digest)
+        """A part by its role in the report's recipe (`config.model_method.PartRole`)."""
+        of = PartRole.parse(role)
+        return cls(of.kind, of.model, of.method, path, digest, of.which)
 
     @property
     def about(self) -> str:
@@ -109,6 +113,15 @@ class Gathered:
     def outcomes(self) -> pd.DataFrame:
         """What became of every prompt in the evaluations of all models and methods; empty if there are none."""
         return _together(self.of_kind("evaluate"), "outcomes.csv", ["model", "method"])
+
+    @cached_property
+    def constrained(self) -> Constrained:
+        """Fine-tunings of all models and methods; a method of those with nothing frozen is empty. Empty if there are
+        none.
+        """
+        parts = self.of_kind("constrain")
+        names = ("constrain", "outcomes", "moved")
+        return Constrained(*(_together(parts, f"{name}.csv", ["model", "method"]) for name in names))
 
     @cached_property
     def prompt_overlap(self) -> pd.DataFrame:

@@ -6,7 +6,14 @@ import pandas as pd
 
 from safety_regions.report.columns import Table
 from safety_regions.report.inputs import Facts
-from safety_regions.report.tables import ReportTables, across_table, estimates_table, evaluation_table, headline_table
+from safety_regions.report.tables import (
+    ReportTables,
+    across_table,
+    constrained_table,
+    estimates_table,
+    evaluation_table,
+    headline_table,
+)
 from safety_regions.text import markdown_table
 
 Lacking = dict[str, dict[str, int]]
@@ -48,6 +55,11 @@ ACROSS = (
     "Mean IoU over the safety sets of the weights that two methods' regions own, in brackets the chance floor, "
     "and the overlap coefficient, before and after refinement."
 )
+CONSTRAINT = (
+    "Fine-tuned on benign data with weights frozen, and with nothing frozen and weights put back at the end: share of "
+    "held-out harmful prompts refused and degenerate, of harmless prompts refused, and loss and accuracy on held-out "
+    "benign responses; means over seeds, in brackets the range of refusals between them."
+)
 EVALUATION = (
     "Share of held-out harmful prompts refused, degenerate and answered, of harmless prompts refused and degenerate, "
     "and perplexity, of models without a region, and without what is taken out instead of a refined one; "
@@ -85,6 +97,7 @@ def summary(
         "",
         claims.rstrip(),
         "",
+        *_section("Fine-tuned under a constraint", CONSTRAINT, constrained_table, numbers.constrained),
         *_section("Overlap of the safety sets' regions", overlap, headline_table, numbers.headline),
         *_lacking(lacking, config),
         *_section("Between chance and noise", PLACE, estimates_table, placed),

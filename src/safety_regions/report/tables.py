@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from safety_regions.claims.constrained import ALIGNED, REWOUND
 from safety_regions.overlap.counts import STAGES
 from safety_regions.report.columns import (
     ANSWER,
@@ -26,6 +27,7 @@ from safety_regions.report.columns import (
     Table,
     WithInterval,
 )
+from safety_regions.report.constrained import in_words, last, over_seeds
 
 ABOUT = (Column(NAME, "model", "model"), Column(NAME, "method", "method"), Column(STAGE, "refinement", "stage"))
 """What a row of one model, method and stage is about."""
@@ -41,6 +43,8 @@ class ReportTables:
     confounds: pd.DataFrame = field(default_factory=pd.DataFrame)
     responses: pd.DataFrame = field(default_factory=pd.DataFrame)
     evaluated: pd.DataFrame = field(default_factory=pd.DataFrame)
+    constrained: pd.DataFrame = field(default_factory=pd.DataFrame)
+    moved: pd.DataFrame = field(default_factory=pd.DataFrame)
     across: pd.DataFrame = field(default_factory=pd.DataFrame)
     sets: pd.DataFrame = field(default_factory=pd.DataFrame)
     """One row per model and set: the facts of its responses."""
@@ -55,6 +59,7 @@ def page_tables(numbers: ReportTables) -> dict[str, Table]:
         (confounds_table, numbers.confounds),
         (responses_table, numbers.responses),
         (evaluation_table, numbers.evaluated),
+        (constrained_table, numbers.constrained),
         (across_table, numbers.across),
         (sets_table, numbers.sets),
         (sources_table, numbers.sources),
@@ -225,6 +230,37 @@ def evaluation_table(evaluated: pd.DataFrame) -> Table:
 
 def _over_draws(values: pd.Series) -> OverDraws:
     return OverDraws(values.mean(), _range(values) if len(values) > 1 else None)
+
+
+def constrained_table(constrained: pd.DataFrame) -> Table:
+    """After the last step: what is refused by what was frozen, or put back, with the range between seeds."""
+    rows = []
+    for row in last(over_seeds(constrained)).to_dict("records"):
+        condition = row["condition"]
+        done = "" if condition == ALIGNED else "put back" if condition.startswith(REWOUND) else "frozen"
+        refused = OverDraws(row["refusal_rate"], (row["refusal_low"], row["refusal_high"]))
+        others = [OverDraws(row[column], None) for column in ("degenerate_rate", "over_refusal_rate")]
+        about = [row["model"], row["method"], f"{row['learning_rate']:g}", done, in_words(condition)]
+        rows.append([*about, row["share_of_weights"], refused, *others, row["benign_loss"], row["benign_accuracy"]])
+    columns = (
+        Column(NAME, "model", "model"),
+        Column(NAME, "method", "method"),
+        Column(NAME, "learning rate", "rate"),
+        Column(NAME, "what was done", "done"),
+        Column(NAME, "with which weights", "weights"),
+        Column(SHARE, "share of weights", "share"),
+        Column(RATE, "harmful refused", "refused"),
+        Column(RATE, "harmful degenerate", "degenerate"),
+        Column(RATE, "harmless refused", "harmless refused"),
+        Column(NUMBER, "benign loss", "benign loss"),
+        Column(NUMBER, "benign accuracy", "benign accuracy"),
+    )
+    caption = (
+        "Fine-tuned on benign data with weights frozen, and with nothing frozen and weights put back at the end: "
+        "means over seeds of training, in brackets their range. "
+        "Loss and accuracy are those of held-out benign responses."
+    )
+    return Table("constrain", caption, columns, rows, 5, "constrain_seeds.csv")
 
 
 def sets_table(sets: pd.DataFrame) -> Table:

@@ -86,11 +86,11 @@ class Entry(Generic[R_co]):
                 )
         return path
 
-    def model(self, device: str) -> "LoadedModel":
-        """The prepared model, loaded once by a process. Raises `UserError` as `checked`."""
+    def model(self, device: str, dtype: str | None = None) -> "LoadedModel":
+        """The prepared model, loaded once by a process; `dtype` overrides its own. Raises `UserError` as `checked`."""
         from safety_regions.models.load import load_once
 
-        return load_once(self.inputs["model"], device, self._digest("model"))
+        return load_once(self.inputs["model"], device, self._digest("model"), dtype)
 
     def done(self, facts: dict[str, Any], *, versions: tuple[str, ...] = ()) -> None:
         """Write the receipt of what lies at the path now; `versions`: packages that decide its bytes."""

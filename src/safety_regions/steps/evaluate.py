@@ -11,9 +11,7 @@ from safety_regions.config.evaluate import Evaluate
 from safety_regions.errors import UserError
 from safety_regions.evaluation.ablate import ablated, without_entries
 from safety_regions.evaluation.evaluate import Prompt, Questions
-from safety_regions.evaluation.first_elements import nest_of
 from safety_regions.evaluation.magnitudes import of_entries, of_neurons, of_weights
-from safety_regions.evaluation.random_regions import Magnitudes
 from safety_regions.evaluation.table import Found, Regions, Remove, Subject, evaluation_tables
 from safety_regions.files import canonical_json
 from safety_regions.models.adapter import adapted, factor_shapes, load_adapter
@@ -22,9 +20,11 @@ from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Sample, encode_pair
 from safety_regions.overlap.counts import STAGES
 from safety_regions.planning.recipes.tables import EvaluateRecipe
+from safety_regions.regions.first_elements import nest_of
 from safety_regions.regions.format import Region, open_region
 from safety_regions.regions.masks import Masks, masks_at, union
 from safety_regions.regions.owned_weights import check_fit, expand, of_kinds
+from safety_regions.regions.random_regions import Magnitudes
 from safety_regions.steps.entry import Entry
 from safety_regions.table_files import write_csv
 

@@ -21,6 +21,7 @@ from safety_regions.planning.recipes.report import ReportRecipe
 from safety_regions.report.dvc_metrics import write_metrics
 from safety_regions.report.figures.ceiling import write_ceiling
 from safety_regions.report.figures.confounds import pair_rows, write_confounds
+from safety_regions.report.figures.constrain import write_constrained
 from safety_regions.report.figures.doses import write_doses
 from safety_regions.report.figures.drop import write_drop
 from safety_regions.report.figures.evaluate import write_evaluation
@@ -56,6 +57,7 @@ def write_report(recipe: ReportRecipe, parts: Paths, output: Path) -> None:
         gathered.prompt_overlap,
         gathered.sets,
         gathered.outcomes,
+        constrained=gathered.constrained,
     )
     tables = _tables(gathered, assessment, pd.json_normalize(recipe.sources))
     _write_tables(tables, config, output)
@@ -84,6 +86,8 @@ def _tables(gathered: Gathered, assessment: Assessment, sources: pd.DataFrame) -
         confounds=assessment.confounds,
         responses=assessment.responses,
         evaluated=gathered.evaluated_at_q,
+        constrained=gathered.constrained.rates,
+        moved=gathered.constrained.moved,
         across=gathered.across,
         sets=_sets_table(gathered.responses),
         sources=sources,
@@ -102,6 +106,8 @@ def _write_tables(tables: ReportTables, config: dict, output: Path) -> None:
     write_headline(tables.headline, config, output)
     if len(tables.across):
         write_csv(tables.across, output / "across.csv")
+    if len(tables.constrained):
+        write_constrained(tables.constrained, tables.moved, output)
     write_metrics(config, tables.headline, tables.pairs, tables.evaluated, output)
     write_csv(tables.sources, output / "sources.csv")
 

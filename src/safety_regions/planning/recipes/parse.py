@@ -11,6 +11,7 @@ from safety_regions.artifacts.recipe import Recipe
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.errors import UserError, did_you_mean
 from safety_regions.files import canonical_json
+from safety_regions.planning.recipes.constrain import ConstrainRecipe
 from safety_regions.planning.recipes.data import DatasetRecipe, PromptOverlapRecipe, PromptsRecipe
 from safety_regions.planning.recipes.models import AdapterRecipe, ModelRecipe
 from safety_regions.planning.recipes.regions import MethodRecipe, PairsRecipe, RegionRecipe, StatisticsRecipe
@@ -33,6 +34,7 @@ RECIPES: dict[str, type[Recipe]] = {
         ReplicatesRecipe,
         AcrossRecipe,
         EvaluateRecipe,
+        ConstrainRecipe,
         FiguresRecipe,
         LayerCurvesRecipe,
         ReportRecipe,

@@ -5,6 +5,16 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "The claims",
         "The study's claims by model and method: whether each holds, with the size of the effect and its 95% interval.",
     ),
+    "constrain": (
+        "Refusals while a benign task is learned",
+        "Harmful prompts refused against the held-out benign loss, by what is frozen in fine-tuning; bands: the range "
+        "between seeds.",
+    ),
+    "rewound": (
+        "Refusals with weights put back",
+        "Harmful prompts refused after fine-tuning with nothing frozen, and with the weights of the region, or of its "
+        "controls, put back to the aligned model's.",
+    ),
     "ceiling": (
         "Between floor and ceiling",
         "IoU between sets, its floor (random regions of the same sizes), its ceiling (two disjoint halves of one set), "

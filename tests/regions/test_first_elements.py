@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from random_masks import header_for
 
-from safety_regions.evaluation.first_elements import first_elements, nest_of
+from safety_regions.regions.first_elements import first_elements, nest_of
 from safety_regions.regions.format import open_region, pack, write_region
 from safety_regions.regions.masks import unpack
 from safety_regions.regions.select import Cut

@@ -5,9 +5,9 @@ from functools import lru_cache, reduce
 
 import numpy as np
 
-from safety_regions.evaluation.random_regions import count_of, generator_of
 from safety_regions.regions.format import Header, Region, Words, at_least, pack
 from safety_regions.regions.masks import Masks, unpack
+from safety_regions.regions.random_regions import count_of, generator_of
 
 Nest = Callable[[str], Sequence[Words]]
 """Name of a matrix -> its packed masks at every fraction of the grid, each within the next."""

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from random_masks import header_for, packed, random_masks
 
-from safety_regions.evaluation.random_regions import (
+from safety_regions.regions.masks import unpack
+from safety_regions.regions.random_regions import (
     grown,
     largest_factor,
     random_as_large,
     random_like,
 )
-from safety_regions.regions.masks import unpack
 
 SHAPES = {"0.q": (7, 9), "0.down": (5, 30), "1.q": (7, 9)}
 

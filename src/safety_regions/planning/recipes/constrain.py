@@ -1,0 +1,78 @@
+"""Recipes of fine-tunings under a constraint."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from safety_regions.artifacts.kinds import VERSIONS
+from safety_regions.artifacts.recipe import Recipe
+from safety_regions.planning.recipes.data import OfSet
+
+NOTHING, REWOUND = "nothing", "rewound"
+"""Conditions in which all scored weights are trained: asked on the way, and asked with weights put back at the end."""
+ASKED = ("benign", "held_out", "harmful", "over_refusal")
+"""Prompts by what is done with them; `benign` ones are trained on."""
+
+
+class Mask(NamedTuple):
+    """Which weights are frozen or put back: a region before or after refinement, or a control of its size."""
+
+    what: str
+    """`region`, or another of `config.constrain.Frozen`."""
+    stage: str
+
+    @classmethod
+    def parse(cls, name: str) -> "Mask":
+        """From its name."""
+        what, _, stage = name.rpartition("_")
+        return cls(what or "region", stage)
+
+    @property
+    def name(self) -> str:
+        """`refined`, `random_refined`, ..."""
+        return self.stage if self.what == "region" else f"{self.what}_{self.stage}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstrainRecipe(Recipe):
+    """What a model refuses in the course of one fine-tuning on benign pairs."""
+
+    kind: ClassVar[str] = "constrain"
+    version: int = VERSIONS["constrain"]
+    model: str
+    condition: str
+    """`nothing`, `rewound`, or the name of the `Mask` that is frozen."""
+    learning_rate: float
+    seed: int
+    benign: list[OfSet]
+    held_out: list[OfSet]
+    harmful: list[OfSet]
+    over_refusal: list[OfSet]
+    options: dict[str, Any]
+    """Those of `config.constrain.Constrain` that nothing else in the recipe says."""
+    rewound: list[str] | None = None
+    """Names of the masks that are put back, one at a time, when training is done."""
+    method: str | None = None
+    """Whose regions they are; None where nothing is frozen or put back, which methods share. So are the next five."""
+    safety: list[OfSet] | None = None
+    utility: list[OfSet] | None = None
+    harmless: list[OfSet] | None = None
+    """Regions of harmless prompts with the same refusals, by what they are called; None where none is looked at."""
+    q: float | None = None
+    p: float | None = None
+    agree: float | None = None
+    """Share of the safety sets in whose regions an element has to be."""
+
+    @property
+    def masks(self) -> list[Mask]:
+        """Those that it looks at."""
+        if self.condition in (NOTHING, REWOUND):
+            return [Mask.parse(name) for name in self.rewound or []]
+        return [Mask.parse(self.condition)]
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The model, regions, and prompts."""
+        regions = {f"region/{name}": digest for name, digest in [*(self.safety or []), *(self.utility or [])]}
+        regions |= {f"harmless/{name}": digest for name, digest in self.harmless or []}
+        prompts = {f"{role}/{name}": digest for role in ASKED for name, digest in getattr(self, role)}
+        return {"model": self.model, **regions, **prompts}

@@ -1,0 +1,253 @@
+"""One model and condition in, four tables out: what the model refuses in the course of a fine-tuning on benign pairs.
+
+A condition freezes a region or a control of its size, or nothing. With nothing frozen, weights are put back at the end
+and the model is asked again: `rewound`.
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from safety_regions.config.constrain import Constrain
+from safety_regions.constraining.benign import Benign, benign
+from safety_regions.constraining.finetune import Checkpoint, Course, Lora, Tuning, fine_tuned
+from safety_regions.constraining.moved import moved
+from safety_regions.constraining.places import Places, n_weights, places_of, sha256_of_bits
+from safety_regions.constraining.rewind import rewound
+from safety_regions.constraining.table import Tables
+from safety_regions.errors import UserError
+from safety_regions.evaluation.evaluate import Evaluation, Prompt, Questions, evaluate
+from safety_regions.evaluation.magnitudes import of_neurons, of_weights
+from safety_regions.files import canonical_json
+from safety_regions.models.architecture import Projection, layout_of, projections
+from safety_regions.models.load import LoadedModel
+from safety_regions.models.tokens import Sample, encode_pair
+from safety_regions.models.training import Schedule
+from safety_regions.planning.recipes.constrain import NOTHING, REWOUND, ConstrainRecipe, Mask
+from safety_regions.regions.first_elements import first_elements, nest_of
+from safety_regions.regions.format import Region, open_region, pack
+from safety_regions.regions.masks import Masks, in_at_least, masks_at, union, unpack, without
+from safety_regions.regions.owned_weights import check_fit, expand
+from safety_regions.regions.random_regions import Magnitudes, count_of, random_as_large, random_like
+from safety_regions.steps.entry import Entry
+from safety_regions.table_files import write_csv
+
+VERSIONS = ("torch", "transformers", "tokenizers", "numpy", "pandas")
+MOST_TOKENS = 512
+"""Of a pair that is trained on: longer ones are cut, and those whose prompt alone is as long are left out."""
+ALIGNED = "aligned"
+"""The model before training, as a condition of the tables."""
+
+
+def constrain(entry: Entry[ConstrainRecipe], device: str, known: dict[str, Evaluation] | None = None) -> None:
+    """Write constrain.csv, outcomes.csv, moved.csv, course.csv and the folder's receipt.
+
+    Its facts say how many weights were frozen, and the sha256 of their bits before and after training. The model is
+    trained and asked in float32. `known` is what the aligned model was found to do; a job's entries share it.
+
+    Inputs by role: `model`, `region/<set>`, `harmless/<name>`, `benign/<set>`, `held_out/<set>`, `harmful/<set>`,
+    `over_refusal/<set>`. Raises `UserError` for inputs that are missing, damaged, or not the recipe's, and for benign
+    pairs without a response.
+    """
+    recipe, loaded = entry.recipe, entry.model(device, "float32")
+    trained, n_left_out = _samples(entry, loaded, "benign")
+    held_out, _ = _samples(entry, loaded, "held_out")
+    tables = Tables(recipe.learning_rate, recipe.seed)
+    with ExitStack() as stack:
+        found = _Found(entry, loaded, stack)
+        # Made before training: some follow from the weights.
+        chosen = {mask.name: found.weights(mask) for mask in recipe.masks}
+        frozen = places_of(found.matrices, chosen[recipe.condition]) if recipe.condition in chosen else {}
+        before = sha256_of_bits(frozen)
+        asking = _Asking(entry, loaded, held_out, tables, share_of(frozen, found.matrices))
+        if recipe.condition == NOTHING:
+            asking.aligned({} if known is None else known)
+        with fine_tuned(loaded, trained, held_out, _tuning(recipe), frozen, asking.at) as course:
+            after = sha256_of_bits(frozen)
+            tables.add_course(recipe.condition, course)
+            if recipe.condition == REWOUND:
+                asking.rewound(course, found.matrices, chosen)
+            else:
+                tables.add_moved(recipe.condition, moved(found.matrices, course.aligned, frozen))
+    if before != after:
+        raise RuntimeError(f"{entry.path}: frozen weights have moved")
+    for name, table in tables.frames().items():
+        write_csv(table, entry.path / f"{name}.csv")
+    entry.done(
+        {
+            "n_trained_on": len(trained),
+            "n_too_long_left_out": n_left_out,
+            "n_steps": len(course.losses),
+            "frozen": {"n_weights": n_weights(frozen), "sha256_before": before, "sha256_after": after},
+        },
+        versions=VERSIONS,
+    )
+
+
+def share_of(places: Places, matrices: list[Projection]) -> float:
+    """Of the scored weights, in [0, 1]."""
+    return n_weights(places) / sum(math.prod(p.shape) for p in matrices)
+
+
+def _tuning(recipe: ConstrainRecipe) -> Tuning:
+    options = Constrain.model_validate(recipe.options)
+    schedule = Schedule(recipe.learning_rate, options.steps[-1], options.batch_size, recipe.seed, options.weight_decay)
+    lora = Lora(options.rank, options.alpha) if options.tuning == "lora" else None
+    return Tuning(schedule, tuple(options.steps), tuple(options.losses), options.every, lora)
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """Asks the model, and notes what it does."""
+
+    entry: Entry[ConstrainRecipe]
+    loaded: LoadedModel
+    held_out: list[Sample]
+    tables: Tables
+    share: float
+    """Of the scored weights: frozen."""
+
+    @cached_property
+    def questions(self) -> Questions:
+        prompts = {
+            role: [
+                Prompt(name, row["id"], row["prompt"])
+                for name, _ in getattr(self.entry.recipe, role)
+                for row in self.entry.rows(f"{role}/{name}")
+            ]
+            for role in ("harmful", "over_refusal")
+        }
+        return Questions(prompts["harmful"], prompts["over_refusal"], self.held_out)
+
+    def aligned(self, known: dict[str, Evaluation]) -> None:
+        """Before training. The same whatever the learning rate, and the seed."""
+        recipe = self.entry.recipe
+        key = canonical_json([recipe.model, recipe.harmful, recipe.over_refusal, recipe.options["max_new_tokens"]])
+        if key not in known:
+            known[key] = self._evaluation(damaged=False)
+        self._note(ALIGNED, "step 0", 0, 0.0, benign(self.loaded, self.held_out), known[key])
+
+    def at(self, checkpoint: Checkpoint) -> None:
+        """On the way; where weights are put back, nothing is asked before that."""
+        if (condition := self.entry.recipe.condition) != REWOUND:
+            self._note(condition, checkpoint.name, checkpoint.step, self.share, checkpoint.benign, self._evaluation())
+
+    def rewound(self, course: Course, matrices: list[Projection], chosen: dict[str, Masks]) -> None:
+        """With the weights of each mask put back; and how far these had moved."""
+        for name, masks in chosen.items():
+            places = places_of(matrices, masks)
+            self.tables.add_moved(f"{REWOUND}_{name}", moved(matrices, course.aligned, places))
+            with rewound(course.aligned, places):
+                learned, steps = benign(self.loaded, self.held_out), len(course.losses)
+                share = share_of(places, matrices)
+                self._note(f"{REWOUND}_{name}", f"step {steps}", steps, share, learned, self._evaluation())
+
+    def _evaluation(self, *, damaged: bool = True) -> Evaluation:
+        most = self.entry.recipe.options["max_new_tokens"]
+        return evaluate(self.loaded, self.questions, most, damaged=damaged)
+
+    def _note(
+        self, condition: str, checkpoint: str, step: int, share: float, learned: Benign, found: Evaluation
+    ) -> None:
+        asked = (
+            ("harmful", self.questions.harmful, found.harmful),
+            ("harmless", self.questions.harmless, found.harmless),
+        )
+        outcomes = [
+            {"asked": name, "asked_set": prompt.set, "id": prompt.id, "outcome": str(outcome)}
+            for name, prompts, became in asked
+            for prompt, outcome in zip(prompts, became, strict=True)
+        ]
+        self.tables.add(condition, checkpoint, step, share, learned, found.rates(), outcomes)
+
+
+class _Found:
+    """Which weights a mask means, in a model with the regions of a recipe."""
+
+    def __init__(self, entry: Entry[ConstrainRecipe], loaded: LoadedModel, stack: ExitStack):
+        recipe = self.recipe = entry.recipe
+        self.matrices, self.layout = projections(loaded.model), layout_of(loaded.model)
+
+        def opened(role: str, sets: list) -> list[Region]:
+            return [stack.enter_context(open_region(entry.region(f"{role}/{name}"))) for name, _ in sets or []]
+
+        self.safety, self.utility = opened("region", recipe.safety or []), opened("region", recipe.utility or [])
+        self.harmless = opened("harmless", recipe.harmless or [])
+        if self.safety:
+            self.header = check_fit([*self.safety, *self.utility, *self.harmless], self.layout)
+
+    def weights(self, mask: Mask) -> Masks:
+        """Those that its elements own; of `only`, all others. A mask for each matrix of the model."""
+        masks = self._elements(mask)
+        words = {p.name: expand(p.name, masks, self.header, self.layout) for p in self.matrices}
+        if mask.what == "only":
+            words = {p.name: pack(~unpack(words[p.name], p.shape)) for p in self.matrices}
+        return words.__getitem__
+
+    def _elements(self, mask: Mask) -> Masks:
+        recipe, key = self.recipe, f"{self.recipe.seed}/{mask.name}"
+        assert recipe.q is not None and recipe.p is not None and recipe.agree is not None
+        enough = max(1, math.ceil(recipe.agree * len(self.safety) - 1e-9))
+        raw = in_at_least([masks_at(region, recipe.q) for region in self.safety], enough)
+        removed = union([masks_at(region, recipe.p) for region in self.utility])
+        region, forbidden = (raw, None) if mask.stage == "raw" else (without(raw, removed), removed)
+        makers: dict[str, Callable[[], Masks]] = {
+            "region": lambda: region,
+            "only": lambda: region,
+            "random": lambda: random_like(region, self.header, forbidden, key),
+            "magnitude": lambda: random_as_large(region, self.header, forbidden, self._magnitudes, key),
+            "utility": lambda: self._first(self.utility, raw, region, key),
+            "harmless": lambda: self._first(self.harmless, removed, region, key),
+        }
+        return makers[mask.what]()
+
+    def _first(self, regions: list[Region], forbidden: Masks, as_many: Masks, key: str) -> Masks:
+        """As many of the first elements of other regions, outside of the forbidden ones."""
+        n = sum(count_of(as_many(own)) for own in self.header.shapes)
+        found = first_elements(nest_of(regions, forbidden), self.header, n, key)
+        return found or (lambda own: np.zeros_like(as_many(own)))
+
+    @cached_property
+    def _magnitudes(self) -> Magnitudes:
+        if self.header.granularity == "neuron":
+            return of_neurons(self.matrices, self.layout)
+        return of_weights(self.matrices)
+
+
+def _samples(entry: Entry[ConstrainRecipe], loaded: LoadedModel, role: str) -> tuple[list[Sample], int]:
+    """The pairs of a role as tokens, and how many were too long."""
+    pairs = [
+        _pair(row, loaded, f"{entry.inputs[f'{role}/{name}']}, row {row['id']}")
+        for name, _ in getattr(entry.recipe, role)
+        for row in entry.rows(f"{role}/{name}")
+    ]
+    kept = [Sample(s.id, s.input_ids[:MOST_TOKENS], s.n_prompt) for s in pairs if s.n_prompt < MOST_TOKENS]
+    if not kept:
+        raise UserError(
+            f"no pair with a prompt of less than {MOST_TOKENS} tokens",
+            where=f"{entry.path}, {role}",
+            hint="name other sets in constrain.benign",
+        )
+    return kept, len(pairs) - len(kept)
+
+
+def _pair(row: dict, loaded: LoadedModel, where: str) -> Sample:
+    if not row["response"]:
+        raise UserError(
+            "no response of the set's own",
+            where=where,
+            expected="a `response` column in the dataset registry, for constrain.benign",
+            hint="name other sets in constrain.benign",
+        )
+    return encode_pair(
+        loaded.tokenizer,
+        row["prompt"],
+        row["response"],
+        eos_ids=loaded.eos_ids,
+        plain_template=loaded.plain_template,
+        id=row["id"],
+    )
