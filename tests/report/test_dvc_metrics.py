@@ -45,8 +45,9 @@ def evaluation_rows(method: str) -> pd.DataFrame:
             refusals = refused / (2 if method == "wanda" else 1) + (0.0625 * seed if seed == 1 else 0)
             outcomes = [refusals, 0.125, 0.875 - refusals, 0.0, 0.0, 1.0]
             rest = [9.0, False, 4, 4, condition == "refined"]
-            dose = np.nan if condition == "intact" else 0.05
-            rows.append(["advbench", condition, dose, seed, 0.05, 0.05, *outcomes, *rest])
+            # The two runs cut at different fractions.
+            for dose in (np.nan,) if condition == "intact" else (0.05, 0.1):
+                rows.append(["advbench", condition, dose, seed, 0.05, 0.05, *outcomes, *rest])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
