@@ -15,7 +15,7 @@ from safety_regions.models.load import load_model, load_once
 from safety_regions.models.outcomes import Outcome
 from safety_regions.planning.recipes.constrain import NOTHING, REWOUND, Mask
 from safety_regions.planning.recipes.data import OfSet
-from safety_regions.regions.format import Header
+from safety_regions.regions.format import Header, open_region, read_levels
 from safety_regions.regions.masks import in_at_least, unpack
 from safety_regions.regions.owned_weights import expand
 from safety_regions.steps.constrain import _Found
@@ -85,17 +85,36 @@ def test_controls_are_as_large_as_the_region(case, condition):
     if case.case.granularity == "layer":
         pytest.skip("not planned for such elements")
     region, control = (masks_of(case, of)[0] for of in ("refined", condition))
+    utility, raw = owned(case, case.case.utility), owned(case, case.case.masks)
+    forbidden = raw if condition == "utility_refined" else utility
+    assert not any((mask & forbidden[name]).any() for name, mask in control.items())
     sizes = {name: (region[name].sum(), mask.sum()) for name, mask in control.items()}
     if condition.startswith(("random", "magnitude")):
         assert all(a == b for a, b in sizes.values())
+        assert sum(a for a, _ in sizes.values()) > 0
     elif case.case.granularity == "weight":
-        assert sum(a for a, _ in sizes.values()) == sum(b for _, b in sizes.values())
-    assert all(sum(of) > 0 for of in zip(*sizes.values(), strict=True))
-    utility, raw = owned(case, case.case.utility), owned(case, case.case.masks)
-    if condition == "utility_refined":
-        assert not any((mask & raw[name]).any() for name, mask in control.items())
-    else:
-        assert not any((mask & utility[name]).any() for name, mask in control.items())
+        # The utility region, and that of harmless prompts, are the same one here.
+        n_left = sum((utility[name] & ~forbidden[name]).sum() for name in utility)
+        assert sum(b for _, b in sizes.values()) == min(n_left, sum(a for a, _ in sizes.values()))
+
+
+def test_first_elements_of_utility_regions_are_those_outside_of_the_region(case):
+    if case.case.granularity == "layer":
+        pytest.skip("not planned for such elements")
+    of_method = case.of_method
+    case.of_method = of_method | {"utility": case.other_utility}
+    try:
+        region, raw, control = (masks_of(case, of)[0] for of in ("refined", "raw", "utility_refined"))
+        with open_region(case.inputs["region/h"]) as opened:
+            utility = owned(case, {name: read_levels(opened, name) > 0 for name in opened.header.shapes})
+    finally:
+        case.of_method = of_method
+    assert not any((mask & (raw[name] | ~utility[name])).any() for name, mask in control.items())
+    n, n_region = (sum(mask.sum() for mask in of.values()) for of in (control, region))
+    n_left = sum((utility[name] & ~raw[name]).sum() for name in utility)
+    assert n > 0
+    if case.case.granularity == "weight":
+        assert n == min(n_left, n_region)
 
 
 def test_other_seeds_draw_other_controls_and_the_region_is_the_same(tmp_path):

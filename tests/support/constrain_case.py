@@ -29,6 +29,8 @@ class Constrained:
         self.inputs = {role: path for role, path in inputs.items() if not role.startswith("texts/")}
         self.inputs |= {"benign/texts": inputs["texts/texts"], "held_out/texts": inputs["texts/texts"]}
         self.inputs["harmless/b"] = inputs["region/b"]
+        # A utility set whose region is not within that of a safety set, for those who put it in the place of `u`.
+        self.inputs["region/h"] = inputs["harmless/a"]
         digests = {role: receipts.read(path).digest for role, path in self.inputs.items()}
         asked = {
             role: [OfSet(name, digests[f"{role}/{name}"])]
@@ -39,6 +41,7 @@ class Constrained:
                 ("over_refusal", "over_refusal"),
             )
         }
+        self.other_utility = [OfSet("h", digests["region/h"])]
         self.nothing = ConstrainRecipe(
             model=digests["model"], condition=NOTHING, learning_rate=0.01, seed=1, options=OPTIONS, **asked
         )
