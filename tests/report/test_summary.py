@@ -36,6 +36,12 @@ def test_the_share_of_degenerate_responses_stands_beside_that_of_refusals():
     assert summary._refusals({"m": sets}, ["a"])[-1] == "| m | 0.50 / 0.25 |"
 
 
+def test_sets_of_one_sentence_are_told():
+    sets = {"a": FACTS | {"n_distinct_responses": 19, "share_commonest_response": 0.82}, "b": FACTS}
+    assert summary._distinct({"m": sets}, ["a"])[-2] == "| m | 19 (0.82) |"
+    assert summary._distinct({"m": sets}, ["a", "b"]) == []
+
+
 def test_repeated_prompts_are_counted_by_set_and_nothing_is_said_where_there_are_none():
     sets = {"a": FACTS | {"n_repeats": 3}, "b": FACTS | {"n_repeats": 0}, "c": FACTS | {"n_repeats": 1}}
     told = "Prompts that repeat one before them but for case and punctuation: a 3, c 1."

@@ -65,6 +65,9 @@ FACTS = {
     "n_cut": 1,
     "n_empty": 0,
     "mean_response_tokens": 12.5,
+    "n_distinct_responses": 6,
+    "share_commonest_response": 0.25,
+    "repeated_responses": {"0123456789ab": 2, "ba9876543210": 2},
     "n_elements": 900,
 }
 TOLERANCE = 1e-4

@@ -98,6 +98,7 @@ def summary(
         "",
         *_cut(responses),
         "",
+        *_distinct(responses, [*datasets["safety"], *datasets["utility"]]),
         *_repeats(responses),
         *LEGEND,
     ]
@@ -129,6 +130,20 @@ def _refusals(responses: dict[str, Facts], names: list[str]) -> list[str]:
 
 def _shares(facts: dict) -> str:
     return f"{facts['share_refused']:.2f} / {facts['share_degenerate']:.2f}"
+
+
+def _distinct(responses: dict[str, Facts], names: list[str]) -> list[str]:
+    """How many different responses each set has, and the share of the commonest; nothing where it is not known."""
+    rows = [
+        [
+            model,
+            *(f"{sets[name]['n_distinct_responses']} ({sets[name]['share_commonest_response']:.2f})" for name in names),
+        ]
+        for model, sets in responses.items()
+        if all("n_distinct_responses" in sets[name] for name in names)
+    ]
+    told = "Responses that differ by more than case and punctuation, in brackets the share of the commonest:"
+    return [told, "", *markdown_table(["model", *names], rows), ""] if rows else []
 
 
 def _foreign(sets: Facts) -> str:

@@ -225,7 +225,10 @@ def evaluation_table(evaluated: pd.DataFrame) -> Table:
 
 def sets_table(sets: pd.DataFrame) -> Table:
     """The facts of each set as they are."""
-    caption = "Responses by model and set: how many refuse, and how many were cut at the length limit."
+    caption = (
+        "Responses by model and set: how many refuse, how many were cut at the length limit, and how many differ by "
+        "more than case and punctuation."
+    )
     return _as_it_is("sets", caption, sets)
 
 

@@ -81,10 +81,9 @@ def _tables(gathered: Gathered, assessment: Assessment, sources: pd.DataFrame) -
 
 
 def _sets_table(responses: dict[str, Facts]) -> pd.DataFrame:
-    """One row per model and set."""
-    return pd.DataFrame(
-        [{"model": model, "set": name, **facts} for model, sets in responses.items() for name, facts in sets.items()]
-    )
+    """One row per model and set, without how often each response is repeated."""
+    rows = [{"model": model, "set": name, **facts} for model, sets in responses.items() for name, facts in sets.items()]
+    return pd.DataFrame(rows).drop(columns="repeated_responses", errors="ignore")
 
 
 def _write_tables(tables: ReportTables, config: dict, output: Path) -> None:

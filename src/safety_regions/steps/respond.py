@@ -1,5 +1,6 @@
 """Prompts in, (prompt, response) pairs out, by one policy for all sets; the receipt says what became of them."""
 
+from safety_regions.data.duplicates import response_facts
 from safety_regions.errors import UserError
 from safety_regions.files import write_jsonl
 from safety_regions.models.answers import Answer
@@ -71,6 +72,7 @@ def _facts(rows: list[dict]) -> dict:
         "share_refused": round(sum(row["refused"] for row in rows) / len(rows), 6),
         "share_degenerate": round(sum(row["degenerate"] for row in rows) / len(rows), 6),
         "mean_characters": round(sum(len(row["response"]) for row in rows) / len(rows), 2),
+        **response_facts([row["response"] for row in rows]),
     }
 
 
