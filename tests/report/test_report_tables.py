@@ -9,7 +9,13 @@ from pages import HOSTILE, make_tables
 
 from safety_regions.report.columns import Bar
 from safety_regions.report.inputs import Part
-from safety_regions.report.tables import across_table, estimates_table, evaluation_table, headline_table
+from safety_regions.report.tables import (
+    across_table,
+    estimates_table,
+    evaluation_table,
+    headline_table,
+    utilities_table,
+)
 
 
 def test_what_a_model_does_without_a_region_stands_beside_random_ones():
@@ -52,6 +58,12 @@ def test_estimates_have_intervals_and_a_bar_on_the_page_alone():
         "| tiny-llama | snip | raw | 0.500 (0.500 to 0.500) | 16 | 0.400 (0.400 to 0.400) | 0.900 (0.900 to 0.900) "
         "| -0.100 (-0.100 to -0.100) | 0.600 (0.600 to 0.600) | – | – |",
     ]
+
+
+def test_each_utility_set_has_a_line_with_what_is_left_and_what_is_gone():
+    table, half = utilities_table(make_tables().utilities), "0.500 [0.500, 0.500]"
+    assert table.cells() == [["tiny-llama", "snip", HOSTILE, "0.250", half, half, "0.020"]]
+    assert table.markdown()[0] == "| model | method | utility | taken | refined IoU | drop | floor |"
 
 
 @pytest.mark.parametrize(

@@ -107,12 +107,15 @@ def make_tables(free: bool = False) -> ReportTables:
         about | evaluation | {"condition": condition, "refusal_rate": rate, "removes_more_than_random": "True"}
         for condition, rate in rates.items()
     ]
+    utility = about | {"utility": HOSTILE, "taken": 0.25, "floor": 0.02, "n_sets": 4}
+    utility |= {f"{name}{end}": 0.5 for name in ("iou", "drop") for end in ("", "_low", "_high")}
     confound = about | {"stage": "raw", "covariate": HOSTILE, "rho": -0.5, "p_value": 0.04, "n_pairs": 6}
     response = about | {"stage": "raw", "comparison": "other prompts", "iou": 0.5, "floor": 0.1, "n_pairs": 4}
     return ReportTables(
         pairs=make_pairs(free),
         headline=pd.DataFrame([about | {f"{n}{part}": 0.5 for n in ("", "nway_") for part in parts}]),
         estimates=pd.DataFrame([estimate]),
+        utilities=pd.DataFrame([utility]),
         confounds=pd.DataFrame([confound]),
         responses=pd.DataFrame([response]),
         evaluated=pd.DataFrame(rows),

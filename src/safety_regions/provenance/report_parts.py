@@ -19,6 +19,8 @@ TABLES = {
     "estimates": ("overlap", "replicates"),
     "ceiling": ("overlap", "replicates"),
     "drop": ("overlap",),
+    "utilities": ("overlap",),
+    "halves": ("replicates",),
     "responses": ("overlap", "replicates"),
     "confounds": ("overlap", "prompt_overlap"),
     "confounds_pairs": ("overlap", "prompt_overlap"),

@@ -6,7 +6,14 @@ import pandas as pd
 
 from safety_regions.report.columns import Table
 from safety_regions.report.inputs import Facts
-from safety_regions.report.tables import ReportTables, across_table, estimates_table, evaluation_table, headline_table
+from safety_regions.report.tables import (
+    ReportTables,
+    across_table,
+    estimates_table,
+    evaluation_table,
+    headline_table,
+    utilities_table,
+)
 from safety_regions.text import markdown_table
 
 Lacking = dict[str, dict[str, int]]
@@ -16,7 +23,8 @@ LEGEND = (
     "`without.csv` without each set; "
     "`estimates.csv` and",
     "`ceiling.*` IoU between chance and noise, with intervals; "
-    "`drop.*` what refinement takes away at every p; "
+    "`drop.*` what refinement takes away at every p, `utilities.csv` with each utility set; "
+    "`halves.csv` IoU of halves, set by set; "
     "`confounds.csv` and `confounds_pairs.*` what else IoU goes with;",
     "`responses.*` the same prompts with other responses. `headline.*` all models and methods at a glance;",
     "`<model>.<method>.iou_matrix.*` every pair of sets; `iou_threshold.*` IoU against the fraction; "
@@ -43,6 +51,10 @@ PLACE = (
 LACKING = (
     "**Warning.** These regions hold so many elements fewer than their fraction asks for. "
     "An element with a score of 0 is in no region."
+)
+UTILITIES = (
+    "What each utility set takes out of the regions by itself, beside the union of them all: share of the regions, IoU "
+    "between sets that is left, share of the IoU that is gone. In brackets 95% intervals over the sets."
 )
 ACROSS = (
     "Mean IoU over the safety sets of the weights that two methods' regions own, in brackets the chance floor, "
@@ -88,6 +100,7 @@ def summary(
         *_section("Overlap of the safety sets' regions", overlap, headline_table, numbers.headline),
         *_lacking(lacking, config),
         *_section("Between chance and noise", PLACE, estimates_table, placed),
+        *_section("Each utility set by itself", UTILITIES, utilities_table, numbers.utilities),
         *_section("Different methods on the same set", ACROSS, across_table, numbers.across),
         *_section("Models without their regions", EVALUATION, evaluation_table, numbers.evaluated),
         "## Refusals",

@@ -38,6 +38,7 @@ class ReportTables:
     pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
     headline: pd.DataFrame = field(default_factory=pd.DataFrame)
     estimates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    utilities: pd.DataFrame = field(default_factory=pd.DataFrame)
     confounds: pd.DataFrame = field(default_factory=pd.DataFrame)
     responses: pd.DataFrame = field(default_factory=pd.DataFrame)
     evaluated: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -52,6 +53,7 @@ def page_tables(numbers: ReportTables) -> dict[str, Table]:
     makers = (
         (headline_table, numbers.headline),
         (estimates_table, numbers.estimates),
+        (utilities_table, numbers.utilities),
         (confounds_table, numbers.confounds),
         (responses_table, numbers.responses),
         (evaluation_table, numbers.evaluated),
@@ -98,6 +100,32 @@ def estimates_table(estimates: pd.DataFrame) -> Table:
         "Unlimited: the IoU between sets that unlimited prompts would give. In brackets 95% intervals."
     )
     return Table("estimates", caption, columns, rows, 3, "estimates.csv")
+
+
+def utilities_table(utilities: pd.DataFrame) -> Table:
+    """What is left with each utility set taken out, and with the union of them all."""
+    rows = [
+        [
+            *(row["model"], row["method"], row["utility"], row["taken"]),
+            *(WithInterval(*(row[f"{name}{end}"] for end in ("", "_low", "_high"))) for name in ("iou", "drop")),
+            row["floor"],
+        ]
+        for row in utilities.to_dict("records")
+    ]
+    columns = (
+        Column(NAME, "model", "model"),
+        Column(NAME, "method", "method"),
+        Column(NAME, "utility set taken out", "utility"),
+        Column(NUMBER, "share of the regions taken", "taken"),
+        Column(INTERVAL, "IoU between sets that is left", "refined IoU"),
+        Column(INTERVAL, "share of the IoU taken away", "drop"),
+        Column(NUMBER, "floor", "floor"),
+    )
+    caption = (
+        "IoU between sets after refinement with each utility set by itself, and with the union of them all. "
+        "In brackets 95% intervals over the sets."
+    )
+    return Table("utilities", caption, columns, rows, 3, "utilities.csv")
 
 
 def confounds_table(confounds: pd.DataFrame) -> Table:

@@ -71,6 +71,7 @@ def _tables(gathered: Gathered, assessment: Assessment, sources: pd.DataFrame) -
         pairs=gathered.pairs,
         headline=gathered.headline,
         estimates=assessment.estimates,
+        utilities=assessment.utilities,
         confounds=assessment.confounds,
         responses=assessment.responses,
         evaluated=gathered.evaluated,
@@ -106,6 +107,9 @@ def _write_assessment(gathered: Gathered, assessment: Assessment, output: Path) 
     write_csv(assessment.estimates, output / "estimates.csv")
     write_ceiling(assessment.estimates, config, output)
     write_drop(assessment.drops, config, output)
+    write_csv(assessment.utilities, output / "utilities.csv")
+    if len(assessment.halves):
+        write_csv(assessment.halves, output / "halves.csv")
     write_csv(assessment.confounds, output / "confounds.csv")
     write_confounds(_confounded(gathered), assessment.confounds, config, output)
     if len(assessment.responses):
