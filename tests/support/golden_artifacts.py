@@ -649,6 +649,13 @@ def write_parts(sets: list[str], q: float) -> dict[str, Path]:
         drawn.nway.assign(floor_iou=0.001).round(4).to_parquet(Path("in/overlap", name, "nway.parquet"))
         for control in ("levels", "placebo"):
             getattr(drawn, control).round(4).to_parquet(Path("in/overlap", name, f"{control}.parquet"))
+        agreed = [
+            {"stage": stage, "utility": utility, "q": q, "p": p, "n_sets": k, "held": 50.0}
+            | {"elements": 64 >> k, "floor_elements": 50.0 * 0.0625**k}
+            for stage, utility, p in (("raw", "", float("nan")), ("refined", "union", q))
+            for k in range(1, N_SETS + 1)
+        ]
+        pd.DataFrame(agreed).to_parquet(Path("in/overlap", name, "agreement.parquet"))
         facts = {of: FACTS | {"share_refused": 0.25 * i, "n_samples": 8 - i} for i, of in enumerate([*sets, "chores"])}
         receipt_for(Path("in/overlap", name), sets=facts)
         write_replicates(drawn.replicates.round(4), Path("in/replicates", name))

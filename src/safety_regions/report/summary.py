@@ -1,11 +1,13 @@
 """The page that opens a report: what was asked, what was found, and what stands in which file."""
 
+import math
 from collections.abc import Callable
 
 import pandas as pd
 
-from safety_regions.report.columns import Table
+from safety_regions.report.columns import REFINEMENT, Table
 from safety_regions.report.inputs import Facts
+from safety_regions.report.numbers import percent
 from safety_regions.report.tables import (
     ReportTables,
     across_table,
@@ -29,7 +31,7 @@ LEGEND = (
     "`responses.*` the same prompts with other responses. `headline.*` all models and methods at a glance;",
     "`<model>.<method>.iou_matrix.*` every pair of sets; `iou_threshold.*` IoU against the fraction; "
     "`surface.*` against p and q;",
-    "`nway.*` as sets are added; `location.*` where the regions lie; "
+    "`nway.*` as sets are added; `agreement.*` what at least k of them hold; `location.*` where the regions lie; "
     "`gap.*` and `sweep.*` how SafeLayer found its layers; `iou.csv`",
     "every pair at every fraction; `across.csv` regions of different methods on the weights they own; "
     "`evaluate.*` models without their",
@@ -99,6 +101,7 @@ def summary(
         "",
         *_section("Overlap of the safety sets' regions", overlap, headline_table, numbers.headline),
         *_lacking(lacking, config),
+        *_agreement(numbers.agreement),
         *_section("Between chance and noise", PLACE, estimates_table, placed),
         *_section("Each utility set by itself", UTILITIES, utilities_table, numbers.utilities),
         *_section("Different methods on the same set", ACROSS, across_table, numbers.across),
@@ -134,6 +137,33 @@ def _lacking(lacking: dict[str, Lacking], config: dict) -> list[str]:
         told = ", ".join(f"{name} {n}" for name, n in numbers.items() if n)
         lines += [f"- {about}: {told}"] if told else []
     return [LACKING, "", *lines, ""] if lines else []
+
+
+def _agreement(agreement: pd.DataFrame) -> list[str]:
+    """Of each model, method and stage in words how much of a region all sets hold, and at least half of them."""
+    if agreement.empty:
+        return []
+    lines = []
+    for (model, method, stage), rows in agreement.groupby(["model", "method", "stage"], sort=False):
+        n_sets, of = int(rows["n_sets"].max()), rows.set_index("n_sets")
+        if not of["held"].iloc[0] > 0:
+            continue
+        shares = [
+            "{} (chance {})".format(
+                *(_share(of[column][k] / of["held"][k]) for column in ("elements", "floor_elements"))
+            )
+            for k in (n_sets, math.ceil(n_sets / 2))
+        ]
+        lines.append(
+            f"- {model}, {method}, {REFINEMENT[stage]} refinement: {n_sets} sets; of the mean region's elements "
+            f"{shares[0]} are in all, {shares[1]} in at least half."
+        )
+    return ["## What the sets agree on", "", *lines, ""] if lines else []
+
+
+def _share(share: float) -> str:
+    """With three significant digits."""
+    return percent(float(f"{share:.3g}"))
 
 
 def _refusals(responses: dict[str, Facts], names: list[str]) -> list[str]:

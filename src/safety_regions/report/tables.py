@@ -39,6 +39,8 @@ class ReportTables:
     headline: pd.DataFrame = field(default_factory=pd.DataFrame)
     estimates: pd.DataFrame = field(default_factory=pd.DataFrame)
     utilities: pd.DataFrame = field(default_factory=pd.DataFrame)
+    agreement: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Elements that at least `n_sets` sets hold (`safety_regions.overlap.tables.agreement_table`)."""
     confounds: pd.DataFrame = field(default_factory=pd.DataFrame)
     responses: pd.DataFrame = field(default_factory=pd.DataFrame)
     evaluated: pd.DataFrame = field(default_factory=pd.DataFrame)

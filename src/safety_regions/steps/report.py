@@ -72,6 +72,7 @@ def _tables(gathered: Gathered, assessment: Assessment, sources: pd.DataFrame) -
         headline=gathered.headline,
         estimates=assessment.estimates,
         utilities=assessment.utilities,
+        agreement=gathered.agreement,
         confounds=assessment.confounds,
         responses=assessment.responses,
         evaluated=gathered.evaluated,
