@@ -14,6 +14,7 @@ from safety_regions.report.tables import (
     estimates_table,
     evaluation_table,
     headline_table,
+    stability_table,
     utilities_table,
 )
 
@@ -64,6 +65,13 @@ def test_each_utility_set_has_a_line_with_what_is_left_and_what_is_gone():
     table, half = utilities_table(make_tables().utilities), "0.500 [0.500, 0.500]"
     assert table.cells() == [["tiny-llama", "snip", HOSTILE, "0.250", half, half, "0.020"]]
     assert table.markdown()[0] == "| model | method | utility | taken | refined IoU | drop | floor |"
+
+
+def test_marks_of_other_choices_stand_in_the_order_of_the_grid_with_the_share_that_agrees():
+    table = stability_table(make_tables().stability)
+    assert table.cells() == [["tiny-llama", "snip", HOSTILE, "✓ holds", "?[✓]✓", "", "✓✓✓✓", "5 of 6"]]
+    alone = make_tables().stability.iloc[:1]
+    assert stability_table(alone).cells()[0][3:] == ["✓ holds", "", "", "", "–"]
 
 
 @pytest.mark.parametrize(

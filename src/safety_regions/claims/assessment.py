@@ -21,6 +21,8 @@ from safety_regions.claims.responses import COLUMNS as RESPONSE_COLUMNS
 from safety_regions.claims.responses import response_rows
 from safety_regions.claims.rows import whole_model
 from safety_regions.claims.rules import TESTS, Evidence
+from safety_regions.claims.stability import COLUMNS as STABILITY_COLUMNS
+from safety_regions.claims.stability import stability_rows
 from safety_regions.claims.utility_sets import COLUMNS as UTILITY_COLUMNS
 from safety_regions.claims.utility_sets import utility_rows
 from safety_regions.claims.verdict import Verdict
@@ -35,6 +37,7 @@ COLUMNS = {
     "drops": DROP_COLUMNS,
     "utilities": UTILITY_COLUMNS,
     "halves": HALVES_COLUMNS,
+    "stability": STABILITY_COLUMNS,
 }
 """Of each table of an `Assessment`."""
 
@@ -42,7 +45,7 @@ COLUMNS = {
 @dataclass(frozen=True)
 class Assessment:
     """What the numbers of a run mean. The tables are those of estimates.csv, confounds.csv, responses.csv, drop.csv,
-    utilities.csv and halves.csv."""
+    utilities.csv, halves.csv and stability.csv."""
 
     estimates: pd.DataFrame
     confounds: pd.DataFrame
@@ -50,6 +53,7 @@ class Assessment:
     drops: pd.DataFrame
     utilities: pd.DataFrame
     halves: pd.DataFrame
+    stability: pd.DataFrame
     verdicts: list[Verdict]
 
     def to_json(self) -> str:
@@ -93,7 +97,9 @@ def assess(
         by_utility = (overlap["pairs"], tables.sets, tables.q, tables.p, lines.confidence)
         found["utilities"].append(utility_rows(model, method, *by_utility))
         found["halves"].append(halves_rows(*about))
-        verdicts += decide(model, method, tables, measured, lines)
+        decided = decide(model, method, tables, measured, lines)
+        found["stability"].append(stability_rows(tables, decided, lines))
+        verdicts += decided
     return Assessment(
         **{name: _joined(parts, COLUMNS[name]) for name, parts in found.items()}, verdicts=adjusted(verdicts)
     )

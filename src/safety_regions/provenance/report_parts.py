@@ -26,6 +26,7 @@ TABLES = {
     "confounds_pairs": ("overlap", "prompt_overlap"),
     "verdicts": ("overlap", "replicates", "evaluate"),
     "without": ("overlap", "replicates"),
+    "stability": ("overlap", "replicates", "evaluate"),
 }
 """Files of a report, without ending, that are made from parts of some kinds only; others are made from all parts."""
 

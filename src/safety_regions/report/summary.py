@@ -9,11 +9,13 @@ from safety_regions.report.columns import REFINEMENT, Table
 from safety_regions.report.inputs import Facts
 from safety_regions.report.numbers import percent
 from safety_regions.report.tables import (
+    MARKED,
     ReportTables,
     across_table,
     estimates_table,
     evaluation_table,
     headline_table,
+    stability_table,
     utilities_table,
 )
 from safety_regions.text import markdown_table
@@ -22,7 +24,7 @@ Lacking = dict[str, dict[str, int]]
 """By set and fraction: how many elements its region lacks."""
 LEGEND = (
     "Files: `report.html` all of this to look around in, `appendix.pdf` every figure; `verdicts.*` the claims, "
-    "`without.csv` without each set; "
+    "`without.csv` without each set; `stability.csv` at other q and p; "
     "`estimates.csv` and",
     "`ceiling.*` IoU between chance and noise, with intervals; "
     "`drop.*` what refinement takes away at every p, `utilities.csv` with each utility set; "
@@ -53,6 +55,11 @@ PLACE = (
 LACKING = (
     "**Warning.** These regions hold so many elements fewer than their fraction asks for. "
     "An element with a score of 0 is in no region."
+)
+STABLE = (
+    "Each verdict at every fraction q of the grid, at every p, in brackets those of the run, and without each safety "
+    f"set: {MARKED}. Last: in how many of those that were run the verdict is the same. Other scopes, seeds, numbers of "
+    "prompts and response policies are other runs."
 )
 UTILITIES = (
     "What each utility set takes out of the regions by itself, beside the union of them all: share of the regions, IoU "
@@ -99,6 +106,7 @@ def summary(
         "",
         claims.rstrip(),
         "",
+        *_section("How stable the verdicts are", STABLE, stability_table, numbers.stability),
         *_section("Overlap of the safety sets' regions", overlap, headline_table, numbers.headline),
         *_lacking(lacking, config),
         *_agreement(numbers.agreement),

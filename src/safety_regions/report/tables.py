@@ -5,6 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from safety_regions.claims.catalogue import CATALOGUE
+from safety_regions.claims.stability import OTHER_P, OTHER_Q, WITHOUT
+from safety_regions.claims.verdict import MARKS
 from safety_regions.overlap.counts import STAGES
 from safety_regions.report.columns import (
     ANSWER,
@@ -26,6 +29,7 @@ from safety_regions.report.columns import (
     Table,
     WithInterval,
 )
+from safety_regions.report.numbers import UNDEFINED
 
 ABOUT = (Column(NAME, "model", "model"), Column(NAME, "method", "method"), Column(STAGE, "refinement", "stage"))
 """What a row of one model, method and stage is about."""
@@ -41,6 +45,7 @@ class ReportTables:
     utilities: pd.DataFrame = field(default_factory=pd.DataFrame)
     agreement: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Elements that at least `n_sets` sets hold (`safety_regions.overlap.tables.agreement_table`)."""
+    stability: pd.DataFrame = field(default_factory=pd.DataFrame)
     confounds: pd.DataFrame = field(default_factory=pd.DataFrame)
     responses: pd.DataFrame = field(default_factory=pd.DataFrame)
     evaluated: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -56,6 +61,7 @@ def page_tables(numbers: ReportTables) -> dict[str, Table]:
         (headline_table, numbers.headline),
         (estimates_table, numbers.estimates),
         (utilities_table, numbers.utilities),
+        (stability_table, numbers.stability),
         (confounds_table, numbers.confounds),
         (responses_table, numbers.responses),
         (evaluation_table, numbers.evaluated),
@@ -128,6 +134,40 @@ def utilities_table(utilities: pd.DataFrame) -> Table:
         "In brackets 95% intervals over the sets."
     )
     return Table("utilities", caption, columns, rows, 3, "utilities.csv")
+
+
+MARKED = ", ".join(f"{mark} {decision}" for decision, mark in MARKS.items())
+
+
+def stability_table(stability: pd.DataFrame) -> Table:
+    """A line per verdict: marks of the verdicts under other choices, that of the run in brackets."""
+    shorts, rows = {claim.id: claim.short for claim in CATALOGUE}, []
+    for (model, method, claim), of in stability.groupby(["model", "method", "claim"], sort=False):
+        own = of["varied"] == ""
+        marks = [
+            _marks(of[own | (of["varied"] == fraction)].sort_values(fraction))
+            if (of["varied"] == fraction).any()
+            else ""
+            for fraction in (OTHER_Q, OTHER_P)
+        ]
+        tried = of["agrees"][~own].dropna()
+        agree = f"{int(tried.sum())} of {len(tried)}" if len(tried) else UNDEFINED
+        verdict = of["verdict"][own].iloc[0]
+        sets = _marks(of[of["varied"] == WITHOUT])
+        rows.append([model, method, shorts.get(claim, claim), f"{MARKS[verdict]} {verdict}", *marks, sets, agree])
+    names = ("model", "method", "claim", "verdict", "at each q", "at each p", "without each set", "agree")
+    columns = [Column(NAME, name, name) for name in names]
+    caption = (
+        "Each verdict under other choices: at every fraction q of the grid, at every p, in brackets those of the run, "
+        f"and without each safety set. {MARKED}. Last: in how many of those that were run the verdict is the same."
+    )
+    return Table("stability", caption, columns, rows, 3, "stability.csv")
+
+
+def _marks(rows: pd.DataFrame) -> str:
+    """A mark for each row; in brackets that of the verdict itself."""
+    marks = [(MARKS[row["verdict"]], row["varied"]) for row in rows.to_dict("records")]
+    return "".join(mark if varied else f"[{mark}]" for mark, varied in marks)
 
 
 def confounds_table(confounds: pd.DataFrame) -> Table:

@@ -73,6 +73,7 @@ def _tables(gathered: Gathered, assessment: Assessment, sources: pd.DataFrame) -
         estimates=assessment.estimates,
         utilities=assessment.utilities,
         agreement=gathered.agreement,
+        stability=assessment.stability,
         confounds=assessment.confounds,
         responses=assessment.responses,
         evaluated=gathered.evaluated,
@@ -105,6 +106,7 @@ def _write_assessment(gathered: Gathered, assessment: Assessment, output: Path) 
     write_text(output / "verdicts.json", assessment.to_json())
     write_verdicts(assessment.verdicts, config, output)
     write_csv(without_table(assessment.verdicts), output / "without.csv")
+    write_csv(assessment.stability, output / "stability.csv")
     write_csv(assessment.estimates, output / "estimates.csv")
     write_ceiling(assessment.estimates, config, output)
     write_drop(assessment.drops, config, output)
