@@ -7,13 +7,17 @@ import pandas as pd
 import pytest
 from pages import HOSTILE, make_tables
 
+from safety_regions.claims.estimates import ESTIMATES
+from safety_regions.claims.influence import CHANGES
 from safety_regions.report.columns import Bar
 from safety_regions.report.inputs import Part
 from safety_regions.report.tables import (
+    ESTIMATE_NAMES,
     across_table,
     estimates_table,
     evaluation_table,
     headline_table,
+    influence_table,
     stability_table,
     utilities_table,
 )
@@ -65,6 +69,12 @@ def test_each_utility_set_has_a_line_with_what_is_left_and_what_is_gone():
     table, half = utilities_table(make_tables().utilities), "0.500 [0.500, 0.500]"
     assert table.cells() == [["tiny-llama", "snip", HOSTILE, "0.250", half, half, "0.020"]]
     assert table.markdown()[0] == "| model | method | utility | taken | refined IoU | drop | floor |"
+
+
+def test_each_estimate_names_the_set_that_moves_it_most():
+    table = influence_table(make_tables().influence)
+    assert table.cells() == [["tiny-llama", "snip", "before", "IoU between sets", "0.500", HOSTILE, "0.250"]]
+    assert {*ESTIMATES, "apart", *CHANGES} == set(ESTIMATE_NAMES)
 
 
 def test_marks_of_other_choices_stand_in_the_order_of_the_grid_with_the_share_that_agrees():

@@ -107,6 +107,8 @@ def make_tables(free: bool = False) -> ReportTables:
         about | evaluation | {"condition": condition, "refusal_rate": rate, "removes_more_than_random": "True"}
         for condition, rate in rates.items()
     ]
+    influence = about | {"stage": "raw", "estimate": "iou", "value": 0.5, "low": np.nan, "high": np.nan}
+    influence |= {"moved_by": HOSTILE, "without": 0.25}
     utility = about | {"utility": HOSTILE, "taken": 0.25, "floor": 0.02, "n_sets": 4}
     utility |= {f"{name}{end}": 0.5 for name in ("iou", "drop") for end in ("", "_low", "_high")}
     choices = [("", 0.05, "", "holds"), ("q", 0.01, "", "undecided"), ("q", 0.2, "", "holds")]
@@ -121,6 +123,7 @@ def make_tables(free: bool = False) -> ReportTables:
         pairs=make_pairs(free),
         headline=pd.DataFrame([about | {f"{n}{part}": 0.5 for n in ("", "nway_") for part in parts}]),
         estimates=pd.DataFrame([estimate]),
+        influence=pd.DataFrame([influence]),
         utilities=pd.DataFrame([utility]),
         stability=pd.DataFrame([row | {"agrees": row["verdict"] == "holds"} for row in stability]),
         confounds=pd.DataFrame([confound]),

@@ -15,6 +15,8 @@ from safety_regions.claims.estimates import COLUMNS as ESTIMATE_COLUMNS
 from safety_regions.claims.estimates import Measured, Tables, estimate_rows, measure
 from safety_regions.claims.halves import COLUMNS as HALVES_COLUMNS
 from safety_regions.claims.halves import halves_rows
+from safety_regions.claims.influence import COLUMNS as INFLUENCE_COLUMNS
+from safety_regions.claims.influence import influence_rows
 from safety_regions.claims.multiplicity import benjamini_hochberg, holm
 from safety_regions.claims.render import to_json, to_markdown
 from safety_regions.claims.responses import COLUMNS as RESPONSE_COLUMNS
@@ -37,6 +39,7 @@ COLUMNS = {
     "drops": DROP_COLUMNS,
     "utilities": UTILITY_COLUMNS,
     "halves": HALVES_COLUMNS,
+    "influence": INFLUENCE_COLUMNS,
     "stability": STABILITY_COLUMNS,
 }
 """Of each table of an `Assessment`."""
@@ -45,7 +48,7 @@ COLUMNS = {
 @dataclass(frozen=True)
 class Assessment:
     """What the numbers of a run mean. The tables are those of estimates.csv, confounds.csv, responses.csv, drop.csv,
-    utilities.csv, halves.csv and stability.csv."""
+    utilities.csv, halves.csv, influence.csv and stability.csv."""
 
     estimates: pd.DataFrame
     confounds: pd.DataFrame
@@ -53,6 +56,7 @@ class Assessment:
     drops: pd.DataFrame
     utilities: pd.DataFrame
     halves: pd.DataFrame
+    influence: pd.DataFrame
     stability: pd.DataFrame
     verdicts: list[Verdict]
 
@@ -91,6 +95,7 @@ def assess(
         measured = measure(tables, lines.confidence)
         about = (model, method, tables)
         found["estimates"].append(estimate_rows(*about, measured))
+        found["influence"].append(influence_rows(*about, measured))
         found["confounds"].append(confound_rows(*about, prompt_overlap, sets.get(name, {})))
         found["responses"].append(response_rows(*about))
         found["drops"].append(drop_rows(*about, lines.confidence))

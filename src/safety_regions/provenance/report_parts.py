@@ -17,6 +17,7 @@ TABLES = {
     "metrics": ("overlap", "evaluate"),
     "prompt_overlap": ("prompt_overlap",),
     "estimates": ("overlap", "replicates"),
+    "influence": ("overlap", "replicates"),
     "ceiling": ("overlap", "replicates"),
     "drop": ("overlap",),
     "utilities": ("overlap",),

@@ -25,6 +25,7 @@ Lacking = dict[str, dict[str, int]]
 LEGEND = (
     "Files: `report.html` all of this to look around in, `appendix.pdf` every figure; `verdicts.*` the claims, "
     "`without.csv` without each set; `stability.csv` at other q and p; "
+    "`influence.csv` the set that moves each estimate most; "
     "`estimates.csv` and",
     "`ceiling.*` IoU between chance and noise, with intervals; "
     "`drop.*` what refinement takes away at every p, `utilities.csv` with each utility set; "

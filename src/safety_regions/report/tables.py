@@ -42,6 +42,7 @@ class ReportTables:
     pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
     headline: pd.DataFrame = field(default_factory=pd.DataFrame)
     estimates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    influence: pd.DataFrame = field(default_factory=pd.DataFrame)
     utilities: pd.DataFrame = field(default_factory=pd.DataFrame)
     agreement: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Elements that at least `n_sets` sets hold (`safety_regions.overlap.tables.agreement_table`)."""
@@ -60,6 +61,7 @@ def page_tables(numbers: ReportTables) -> dict[str, Table]:
     makers = (
         (headline_table, numbers.headline),
         (estimates_table, numbers.estimates),
+        (influence_table, numbers.influence),
         (utilities_table, numbers.utilities),
         (stability_table, numbers.stability),
         (confounds_table, numbers.confounds),
@@ -108,6 +110,46 @@ def estimates_table(estimates: pd.DataFrame) -> Table:
         "Unlimited: the IoU between sets that unlimited prompts would give. In brackets 95% intervals."
     )
     return Table("estimates", caption, columns, rows, 3, "estimates.csv")
+
+
+ESTIMATE_NAMES = {
+    "iou": "IoU between sets",
+    "between": "halves of different sets",
+    "ceiling": "ceiling: halves of one set",
+    "place": "place",
+    "unlimited": "unlimited prompts",
+    "apart": "ceiling less halves of different sets",
+    "difference": "refined less raw IoU",
+    "drop": "share of the IoU taken away",
+    "beyond_size": "refined less raw IoU at that size",
+    "placebo": "IoU without as much of a third safety set",
+    "beyond_placebo": "refined IoU less that",
+}
+
+
+def influence_table(influence: pd.DataFrame) -> Table:
+    """A line per estimate: the set that moves it most, and what it is without that set."""
+    rows = [
+        [
+            *_about(row),
+            ESTIMATE_NAMES[row["estimate"]],
+            WithInterval(row["value"], row["low"], row["high"]),
+            *(row["moved_by"], row["without"]),
+        ]
+        for row in influence.to_dict("records")
+    ]
+    columns = (
+        *ABOUT,
+        Column(NAME, "estimate"),
+        Column(INTERVAL, "of all sets"),
+        Column(NAME, "moved most by"),
+        Column(NUMBER, "without it"),
+    )
+    caption = (
+        "The safety set that moves each estimate most, and what the estimate is without it; in brackets 95% intervals. "
+        "The verdicts without each set stand beside the verdicts."
+    )
+    return Table("influence", caption, columns, rows, 4, "influence.csv")
 
 
 def utilities_table(utilities: pd.DataFrame) -> Table:

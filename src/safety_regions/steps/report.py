@@ -71,6 +71,7 @@ def _tables(gathered: Gathered, assessment: Assessment, sources: pd.DataFrame) -
         pairs=gathered.pairs,
         headline=gathered.headline,
         estimates=assessment.estimates,
+        influence=assessment.influence,
         utilities=assessment.utilities,
         agreement=gathered.agreement,
         stability=assessment.stability,
@@ -107,6 +108,7 @@ def _write_assessment(gathered: Gathered, assessment: Assessment, output: Path) 
     write_verdicts(assessment.verdicts, config, output)
     write_csv(without_table(assessment.verdicts), output / "without.csv")
     write_csv(assessment.stability, output / "stability.csv")
+    write_csv(assessment.influence, output / "influence.csv")
     write_csv(assessment.estimates, output / "estimates.csv")
     write_ceiling(assessment.estimates, config, output)
     write_drop(assessment.drops, config, output)
