@@ -9,9 +9,13 @@ import pytest
 from safety_regions.claims.confounds import COLUMNS, MOST_EXACT, confound_rows, mantel, pair_covariates
 from safety_regions.claims.planted import PlantedWorld, draw
 
+REPEATED = (
+    {"n_distinct_responses": 14, "repeated_responses": {"sorry": 16, "no": 2, "mine": 4}},
+    {"n_distinct_responses": 12, "repeated_responses": {"sorry": 8, "no": 12}},
+)
 FACTS = {
-    "a": {"mean_response_tokens": 10.0, "share_refused": 1.0, "n_samples": 32},
-    "b": {"mean_response_tokens": 14.0, "share_refused": 0.5, "n_samples": 32},
+    "a": {"mean_response_tokens": 10.0, "share_refused": 1.0, "n_samples": 32} | REPEATED[0],
+    "b": {"mean_response_tokens": 14.0, "share_refused": 0.5, "n_samples": 32} | REPEATED[1],
     "c": {"mean_response_tokens": 20.0, "share_refused": None, "n_samples": 20},
 }
 OVERLAP = pd.DataFrame(
@@ -82,6 +86,23 @@ def test_covariates_of_a_pair():
     assert found["share refused, difference"][0, 1] == 0.5
     assert np.isnan(found["share refused, mean"][0, 2])
     assert found["prompts, difference"][1, 2] == 12
+    assert found["distinct responses, mean"][0, 1] == 13
+    assert np.isnan(found["shared responses"]).sum() == 5 and np.isnan(found["shared responses"][2]).all()
+    assert found["shared responses"][0, 1] == found["shared responses"][1, 0] == pytest.approx(0.25 + 2 / 32)
+
+
+def test_sets_with_one_refusal_for_all_prompts_share_it():
+    """Planted: the IoU of a pair goes with the refusal that both give, and with nothing else that is counted."""
+    counts = [82, 75, 60, 40, 20, 2]
+    facts = {
+        f"s{i}": {"n_samples": 100, "n_distinct_responses": 101 - n, "repeated_responses": {"no": n, f"own{i}": 2}}
+        for i, n in enumerate(counts)
+    }
+    shared = pair_covariates(list(facts), pd.DataFrame(), facts)["shared responses"]
+    assert shared[0, 1] == 0.75 and shared[4, 5] == 0.02
+    iou = 0.3 + 0.5 * shared + 0.001 * random_matrix(len(counts), 0)
+    rho, p_value, n_pairs = mantel(iou, shared)
+    assert rho > 0.95 and p_value < 0.02 and n_pairs == 15
 
 
 def test_the_table_names_every_covariate_at_both_stages():
@@ -89,7 +110,7 @@ def test_the_table_names_every_covariate_at_both_stages():
     facts = {name: {"mean_response_tokens": float(i), "n_samples": 32} for i, name in enumerate(tables.sets)}
     table = confound_rows("m", "snip", tables, pd.DataFrame(), facts)
     assert list(table.columns) == COLUMNS
-    assert table.groupby("stage").size().to_dict() == {"raw": 6, "refined": 6}
+    assert table.groupby("stage").size().to_dict() == {"raw": 9, "refined": 9}
     by = table.set_index(["stage", "covariate"])
     assert by.loc[("raw", "response length, difference"), "n_pairs"] == 6
     assert not np.isnan(by.loc[("raw", "response length, difference"), "rho"])

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safety_regions.data.duplicates import NearIndex, first_of_each, jaccard, n_repeats, normalise, words_of
+from safety_regions.data.duplicates import (
+    RESPONSE_FACTS,
+    NearIndex,
+    first_of_each,
+    jaccard,
+    n_repeats,
+    normalise,
+    response_facts,
+    words_of,
+)
 
 word_sets = st.lists(st.frozensets(st.sampled_from("abcdefgh"), min_size=1), max_size=12)
 prompts = st.lists(
@@ -77,6 +86,20 @@ def test_texts_of_punctuation_alone_differ():
 def test_repeats_are_counted_without_the_first():
     assert n_repeats(["Wash it.", "wash it", "paint it", "WASH IT!"]) == 2
     assert n_repeats([]) == 0
+
+
+def test_responses_are_counted_once_each_and_those_given_again_are_told_without_their_text():
+    facts = response_facts(["I can't.", "i can’t", "Sure: 4", "I CAN'T", "Sure: 5", "sure 4"])
+    assert (facts["n_distinct_responses"], facts["share_commonest_response"]) == (3, 0.5)
+    assert list(facts["repeated_responses"].values()) == [3, 2]
+    assert all(len(key) == 12 and not set(key) - set("0123456789abcdef") for key in facts["repeated_responses"])
+    assert response_facts(["I CAN'T", "i can't"])["repeated_responses"].keys() < facts["repeated_responses"].keys()
+    assert list(facts) == list(RESPONSE_FACTS)
+    assert response_facts([]) == {
+        "n_distinct_responses": 0,
+        "share_commonest_response": 0.0,
+        "repeated_responses": {},
+    }
 
 
 NEAR = {

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from figure_tables import GRID, context_of, make_context, make_tables, words
 
+from safety_regions.report.figures.agreement import agreement_table, draw_agreement
 from safety_regions.report.figures.nway import draw_nway, nway_table
 from safety_regions.report.figures.surface import draw_surface, signed, surface_table
 
@@ -145,6 +146,37 @@ def test_growth_with_the_last_set_is_said_for_both_stages_with_that_of_chance():
     last = table[(table["n"] == 4) & (table["stage"] == "raw")].iloc[0]
     assert f"Set 4 adds {100 * last['union_change']:.2g}% (chance {100 * last['floor_union_change']:.2g}%)" in text
     assert any("(chance –)" in word for word in text)
+
+
+def agreement_rows(stage: dict, elements: list[int], floors: list[float], held: float) -> list[dict]:
+    numbers = zip(elements, floors, strict=True)
+    return [
+        {**stage, "n_sets": k, "elements": n, "floor_elements": floor, "held": held}
+        for k, (n, floor) in enumerate(numbers, 1)
+    ]
+
+
+def test_agreement_is_relative_to_the_mean_region_at_the_fractions_of_the_run():
+    rows = agreement_rows(RAW, [12, 8, 4], [20.0, 4.0, 0.5], 8.0) + agreement_rows(REFINED, [6, 0, 0], [9, 1, 0], 2.0)
+    other = [row | {"q": 0.1, "elements": 99} for row in rows] + [row | {"p": 0.1, "stage": "refined"} for row in rows]
+    table = agreement_table(pd.DataFrame([*other, *rows]), CONTEXT).set_index(["stage", "k"])
+    assert table["share"].tolist() == [1.5, 1, 0.5, 3, 0, 0]
+    assert table["floor_share"].tolist() == [2.5, 0.5, 0.0625, 4.5, 0.5, 0]
+    empty = agreement_table(pd.DataFrame(rows).assign(held=0.0), CONTEXT)
+    assert empty[["share", "floor_share"]].isna().all(axis=None)
+
+
+def test_agreement_has_a_logarithmic_axis_with_a_place_for_zero_and_a_line_of_chance():
+    context, tables = make_context(4), make_tables(4, 0.6, 0.2, empty=2)
+    table = agreement_table(tables["agreement"], context)
+    (axis,) = draw_agreement(table, context).axes
+    assert axis.get_yscale() == "symlog" and axis.get_ylim()[0] < 0
+    lines = {str(line.get_label()): line.get_ydata() for line in axis.lines}
+    for stage, name in (("raw", "Before refinement"), ("refined", "After refinement")):
+        rows = table[table["stage"] == stage]
+        assert list(lines[name]) == rows["share"].tolist()
+        assert list(lines[f"Chance {name.split()[0].lower()}"]) == rows["floor_share"].tolist()
+    assert table["share"].tolist()[-2:] == [0, 0]
 
 
 def test_the_curve_that_pairs_predict_begins_at_two_sets_and_falls():

@@ -7,9 +7,20 @@ import pandas as pd
 import pytest
 from pages import HOSTILE, make_tables
 
+from safety_regions.claims.estimates import ESTIMATES
+from safety_regions.claims.influence import CHANGES
 from safety_regions.report.columns import Bar
 from safety_regions.report.inputs import Part
-from safety_regions.report.tables import across_table, estimates_table, evaluation_table, headline_table
+from safety_regions.report.tables import (
+    ESTIMATE_NAMES,
+    across_table,
+    estimates_table,
+    evaluation_table,
+    headline_table,
+    influence_table,
+    stability_table,
+    utilities_table,
+)
 
 
 def test_what_a_model_does_without_a_region_stands_above_its_controls():
@@ -52,6 +63,25 @@ def test_estimates_have_intervals_and_a_bar_on_the_page_alone():
         "| tiny-llama | snip | raw | 0.500 (0.500 to 0.500) | 16 | 0.400 (0.400 to 0.400) | 0.900 (0.900 to 0.900) "
         "| -0.100 (-0.100 to -0.100) | 0.600 (0.600 to 0.600) | – | – |",
     ]
+
+
+def test_each_utility_set_has_a_line_with_what_is_left_and_what_is_gone():
+    table, half = utilities_table(make_tables().utilities), "0.500 [0.500, 0.500]"
+    assert table.cells() == [["tiny-llama", "snip", HOSTILE, "0.250", half, half, "0.020"]]
+    assert table.markdown()[0] == "| model | method | utility | taken | refined IoU | drop | floor |"
+
+
+def test_each_estimate_names_the_set_that_moves_it_most():
+    table = influence_table(make_tables().influence)
+    assert table.cells() == [["tiny-llama", "snip", "before", "IoU between sets", "0.500", HOSTILE, "0.250"]]
+    assert {*ESTIMATES, "apart", *CHANGES} == set(ESTIMATE_NAMES)
+
+
+def test_marks_of_other_choices_stand_in_the_order_of_the_grid_with_the_share_that_agrees():
+    table = stability_table(make_tables().stability)
+    assert table.cells() == [["tiny-llama", "snip", HOSTILE, "✓ holds", "?[✓]✓", "", "✓✓✓✓", "5 of 6"]]
+    alone = make_tables().stability.iloc[:1]
+    assert stability_table(alone).cells()[0][3:] == ["✓ holds", "", "", "", "–"]
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def test_files_are_the_same_made_together_or_one_by_one(tmp_path, pairs, part):
         assert first.facts["n_samples"] == len(rows)
         assert first.facts["share_refused"] == round(sum(row["refused"] for row in rows) / len(rows), 6)
         assert first.facts["share_degenerate"] == round(sum(row["degenerate"] for row in rows) / len(rows), 6)
+        assert first.facts["n_distinct_responses"] == len({row["response"] for row in rows})
         assert first.facts["n_foreign"] == sum(row["foreign"] for row in rows)
         assert first.facts["n_cut"] == sum(not row["finished"] for row in rows)
         assert first.facts["n_empty"] == 0

@@ -44,7 +44,7 @@ def make_tables(sets: int, iou: float, refined: float, layers: int = 4, empty: i
     """Overlap tables that could be true: mean IoU `iou` before and `refined` after; `empty` sets have nothing left."""
     random = np.random.default_rng(0)
     names, gone = NAMES[:sets], set(NAMES[sets - empty : sets])
-    pairs, nway, sizes = [], [], []
+    pairs, nway, agreement, sizes = [], [], [], []
     conditions = [("raw", "", q, np.nan, iou) for q in GRID]
     conditions += [("refined", u, q, p, refined) for u in ("gsm8k", "union") for q in GRID for p in GRID]
     for stage, utility, q, p, mean in conditions:
@@ -77,6 +77,11 @@ def make_tables(sets: int, iou: float, refined: float, layers: int = 4, empty: i
                         "floor_intersection": union * floor ** (n - 1),
                     }
                 )
+        held = layers * len(KINDS) * ELEMENTS * q * (1 - len(lost) / sets)
+        for k in range(1, sets + 1):
+            shared = int(held * mean ** (k - 1)) if k <= sets - len(lost) else 0
+            chance = sets * held * floor ** (k - 1)
+            agreement.append({**fixed, "n_sets": k, "elements": shared, "floor_elements": chance, "held": held})
         for layer, module, name in ((x, m, name) for x in range(layers) for m in KINDS for name in names):
             if np.isclose(q, 0.05) and (stage == "raw" or (np.isclose(p, 0.05) and utility == "union")):
                 tilt = 0.5 + layer / max(layers - 1, 1) if stage == "refined" else 1.0
@@ -105,7 +110,7 @@ def make_tables(sets: int, iou: float, refined: float, layers: int = 4, empty: i
                 "n_elements": ELEMENTS,
             }
         )
-    tables = {"pairs": pairs, "nway": nway, "sizes": sizes, "levels": [], "placebo": []}
+    tables = {"pairs": pairs, "nway": nway, "agreement": agreement, "sizes": sizes, "levels": [], "placebo": []}
     return {name: pd.DataFrame(rows) for name, rows in tables.items()}
 
 

@@ -66,6 +66,9 @@ FACTS = {
     "n_cut": 1,
     "n_empty": 0,
     "mean_response_tokens": 12.5,
+    "n_distinct_responses": 6,
+    "share_commonest_response": 0.25,
+    "repeated_responses": {"0123456789ab": 2, "ba9876543210": 2},
     "n_elements": 900,
 }
 TOLERANCE = 1e-4
@@ -681,6 +684,13 @@ def write_parts(sets: list[str], q: float) -> dict[str, Path]:
         drawn.nway.assign(floor_iou=0.001).round(4).to_parquet(Path("in/overlap", name, "nway.parquet"))
         for control in ("levels", "placebo"):
             getattr(drawn, control).round(4).to_parquet(Path("in/overlap", name, f"{control}.parquet"))
+        agreed = [
+            {"stage": stage, "utility": utility, "q": q, "p": p, "n_sets": k, "held": 50.0}
+            | {"elements": 64 >> k, "floor_elements": 50.0 * 0.0625**k}
+            for stage, utility, p in (("raw", "", float("nan")), ("refined", "union", q))
+            for k in range(1, N_SETS + 1)
+        ]
+        pd.DataFrame(agreed).to_parquet(Path("in/overlap", name, "agreement.parquet"))
         facts = {of: FACTS | {"share_refused": 0.25 * i, "n_samples": 8 - i} for i, of in enumerate([*sets, "chores"])}
         receipt_for(Path("in/overlap", name), sets=facts)
         write_replicates(drawn.replicates.round(4), Path("in/replicates", name))

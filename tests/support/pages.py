@@ -107,12 +107,25 @@ def make_tables(free: bool = False) -> ReportTables:
         about | evaluation | {"condition": condition, "refusal_rate": rate, "removes_more_than_random": "True"}
         for condition, rate in rates.items()
     ]
+    influence = about | {"stage": "raw", "estimate": "iou", "value": 0.5, "low": np.nan, "high": np.nan}
+    influence |= {"moved_by": HOSTILE, "without": 0.25}
+    utility = about | {"utility": HOSTILE, "taken": 0.25, "floor": 0.02, "n_sets": 4}
+    utility |= {f"{name}{end}": 0.5 for name in ("iou", "drop") for end in ("", "_low", "_high")}
+    choices = [("", 0.05, "", "holds"), ("q", 0.01, "", "undecided"), ("q", 0.2, "", "holds")]
+    choices += [("set", 0.05, name, "holds") for name in SETS]
+    stability = [
+        about | {"claim": HOSTILE, "varied": varied, "q": q, "p": 0.05, "without": name, "verdict": decision}
+        for varied, q, name, decision in choices
+    ]
     confound = about | {"stage": "raw", "covariate": HOSTILE, "rho": -0.5, "p_value": 0.04, "n_pairs": 6}
     response = about | {"stage": "raw", "comparison": "other prompts", "iou": 0.5, "floor": 0.1, "n_pairs": 4}
     return ReportTables(
         pairs=make_pairs(free),
         headline=pd.DataFrame([about | {f"{n}{part}": 0.5 for n in ("", "nway_") for part in parts}]),
         estimates=pd.DataFrame([estimate]),
+        influence=pd.DataFrame([influence]),
+        utilities=pd.DataFrame([utility]),
+        stability=pd.DataFrame([row | {"agrees": row["verdict"] == "holds"} for row in stability]),
         confounds=pd.DataFrame([confound]),
         responses=pd.DataFrame([response]),
         evaluated=pd.DataFrame(rows),

@@ -14,27 +14,51 @@ from safety_regions.claims.drop_curve import COLUMNS as DROP_COLUMNS
 from safety_regions.claims.drop_curve import drop_rows
 from safety_regions.claims.estimates import COLUMNS as ESTIMATE_COLUMNS
 from safety_regions.claims.estimates import Measured, Tables, estimate_rows, measure
+from safety_regions.claims.halves import COLUMNS as HALVES_COLUMNS
+from safety_regions.claims.halves import halves_rows
+from safety_regions.claims.influence import COLUMNS as INFLUENCE_COLUMNS
+from safety_regions.claims.influence import influence_rows
 from safety_regions.claims.multiplicity import benjamini_hochberg, holm
 from safety_regions.claims.render import to_json, to_markdown
 from safety_regions.claims.responses import COLUMNS as RESPONSE_COLUMNS
 from safety_regions.claims.responses import response_rows
 from safety_regions.claims.rows import whole_model
 from safety_regions.claims.rules import TESTS, Evidence
+from safety_regions.claims.stability import COLUMNS as STABILITY_COLUMNS
+from safety_regions.claims.stability import stability_rows
+from safety_regions.claims.utility_sets import COLUMNS as UTILITY_COLUMNS
+from safety_regions.claims.utility_sets import utility_rows
 from safety_regions.claims.verdict import Verdict
 from safety_regions.config.claims import Claims
 from safety_regions.config.method_catalogue import CATALOGUE as METHODS
 from safety_regions.config.model_method import ModelMethod
 
+COLUMNS = {
+    "estimates": ESTIMATE_COLUMNS,
+    "confounds": CONFOUND_COLUMNS,
+    "responses": RESPONSE_COLUMNS,
+    "drops": DROP_COLUMNS,
+    "utilities": UTILITY_COLUMNS,
+    "halves": HALVES_COLUMNS,
+    "influence": INFLUENCE_COLUMNS,
+    "stability": STABILITY_COLUMNS,
+}
+"""Of each table of an `Assessment`."""
+
 
 @dataclass(frozen=True)
 class Assessment:
-    """What the numbers of a run mean. The tables are those of estimates.csv, confounds.csv, responses.csv and
-    drop.csv."""
+    """What the numbers of a run mean. The tables are those of estimates.csv, confounds.csv, responses.csv, drop.csv,
+    utilities.csv, halves.csv, influence.csv and stability.csv."""
 
     estimates: pd.DataFrame
     confounds: pd.DataFrame
     responses: pd.DataFrame
     drops: pd.DataFrame
+    utilities: pd.DataFrame
+    halves: pd.DataFrame
+    influence: pd.DataFrame
+    stability: pd.DataFrame
     verdicts: list[Verdict]
 
     def to_json(self) -> str:
@@ -65,10 +89,7 @@ def assess(
     would tell stays empty or is not run. `constrained`: the tables of all fine-tunings, with columns model and method.
     """
     lines = Claims.model_validate(config.get("claims", {}))
-    estimates: list[pd.DataFrame] = []
-    confounds: list[pd.DataFrame] = []
-    responses: list[pd.DataFrame] = []
-    drops: list[pd.DataFrame] = []
+    found: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
     verdicts: list[Verdict] = []
     for name, overlap in overlaps.items():
         model, method = ModelMethod.parse(name)
@@ -77,18 +98,20 @@ def assess(
         if constrained is not None:
             tables = replace(tables, constrained=constrained.of(model, method))
         measured = measure(tables, lines.confidence)
-        estimates.append(estimate_rows(model, method, tables, measured))
-        confounds.append(confound_rows(model, method, tables, prompt_overlap, sets.get(name, {})))
-        responses.append(response_rows(model, method, tables))
-        drops.append(drop_rows(model, method, tables, lines.confidence))
-        verdicts += decide(model, method, tables, measured, lines)
-    verdicts = adjusted(verdicts)
+        about = (model, method, tables)
+        found["estimates"].append(estimate_rows(*about, measured))
+        found["influence"].append(influence_rows(*about, measured))
+        found["confounds"].append(confound_rows(*about, prompt_overlap, sets.get(name, {})))
+        found["responses"].append(response_rows(*about))
+        found["drops"].append(drop_rows(*about, lines.confidence))
+        by_utility = (overlap["pairs"], tables.sets, tables.q, tables.p, lines.confidence)
+        found["utilities"].append(utility_rows(model, method, *by_utility))
+        found["halves"].append(halves_rows(*about))
+        decided = decide(model, method, tables, measured, lines)
+        found["stability"].append(stability_rows(tables, decided, lines))
+        verdicts += decided
     return Assessment(
-        estimates=_joined(estimates, ESTIMATE_COLUMNS),
-        confounds=_joined(confounds, CONFOUND_COLUMNS),
-        responses=_joined(responses, RESPONSE_COLUMNS),
-        drops=_joined(drops, DROP_COLUMNS),
-        verdicts=verdicts,
+        **{name: _joined(parts, COLUMNS[name]) for name, parts in found.items()}, verdicts=adjusted(verdicts)
     )
 
 

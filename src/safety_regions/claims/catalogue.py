@@ -22,6 +22,8 @@ class Claim:
     """What the number is that the test decides by, in words."""
     of_sets: bool = True
     """Whether the test asks all sets together, so that it can be asked without one."""
+    fractions: tuple[str, ...] = ("q", "p")
+    """By which fractions of the run it goes: q alone where it is about raw regions."""
 
 
 CATALOGUE = (
@@ -33,6 +35,7 @@ CATALOGUE = (
         "Mean over pairs of sets of the raw IoU less its chance floor, against `margin`.",
         ("margin",),
         "raw IoU less its chance floor, mean over pairs of sets",
+        fractions=("q",),
     ),
     Claim(
         "at_most_moderate",
@@ -42,6 +45,7 @@ CATALOGUE = (
         "Mean raw IoU over pairs of sets, against `moderate`.",
         ("low", "moderate"),
         "raw IoU, mean over pairs of sets",
+        fractions=("q",),
     ),
     Claim(
         "drops_when_refined",
@@ -82,6 +86,7 @@ CATALOGUE = (
         "differences. Not decided where two halves of one set are no more alike than chance.",
         ("margin", "same"),
         "IoU of two halves of one set less that of halves of different sets",
+        fractions=("q",),
     ),
     Claim(
         "nothing_common",
@@ -104,6 +109,7 @@ CATALOGUE = (
         ("margin",),
         "raw IoU for other prompts with the same response, less that for the same prompts with another",
         of_sets=False,
+        fractions=("q",),
     ),
     Claim(
         "matters",

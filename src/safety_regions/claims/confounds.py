@@ -21,7 +21,12 @@ from safety_regions.overlap.counts import STAGES
 MOST_EXACT = 7
 """Sets up to which all orders of the labels are counted: 5040."""
 N_PERMUTATIONS = 4999
-FACTS = {"response length": "mean_response_tokens", "share refused": "share_refused", "prompts": "n_samples"}
+FACTS = {
+    "response length": "mean_response_tokens",
+    "share refused": "share_refused",
+    "distinct responses": "n_distinct_responses",
+    "prompts": "n_samples",
+}
 """By covariate: the fact of each set in which a pair may differ."""
 COLUMNS = ["model", "method", "stage", "covariate", "rho", "p_value", "n_pairs"]
 
@@ -56,11 +61,26 @@ def pair_covariates(
         near = prompt_overlap[["near_a", "near_b"]].mean(axis=1)
         covariates["shared prompts"] = square(prompt_overlap.assign(value=exact), "value", sets)
         covariates["near-duplicate prompts"] = square(prompt_overlap.assign(value=near), "value", sets)
+    told = [facts.get(name, {}) for name in sets]
+    covariates["shared responses"] = np.array([[shared_responses(a, b) for b in told] for a in told], float)
     for name, key in FACTS.items():
         values = np.array([_number(facts.get(set_, {}).get(key)) for set_ in sets], float)
         covariates[f"{name}, difference"] = np.abs(values[:, None] - values)
         covariates[f"{name}, mean"] = (values[:, None] + values) / 2
     return covariates
+
+
+def shared_responses(a: dict, b: dict) -> float:
+    """The share of responses that two sets have in common: sum over texts of the smaller of their shares in the two.
+
+    Of texts that both sets repeat (`repeated_responses` of their facts, by text): a set of which 82 of 100 responses
+    are one sentence shares .82 with another of that kind. NaN where a set's are not known.
+    """
+    repeated = [of.get("repeated_responses") for of in (a, b)]
+    if None in repeated:
+        return NAN
+    first, second = ({text: n / of["n_samples"] for text, n in of["repeated_responses"].items()} for of in (a, b))
+    return float(sum(min(share, second.get(text, 0.0)) for text, share in first.items()))
 
 
 def mantel(a: Float64[np.ndarray, "sets sets"], b: Float64[np.ndarray, "sets sets"]) -> tuple[float, float, int]:

@@ -13,6 +13,8 @@ It speaks of sets like these, with the model, the number of prompts and the meth
 measured in `benchmarks/claims_coverage.py`. Sets that agree exactly give an interval of no width.
 """
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +37,8 @@ class Estimate:
     error: float = NAN
     """Its standard error."""
     method: str = METHOD
+    without: tuple[float, ...] = ()
+    """The statistic without each set, in their order."""
 
     def p_value(self, threshold: float) -> float:
         """Two-sided p of a truth at the threshold, of t with N - 1 degrees of freedom: below 1 - confidence exactly
@@ -60,11 +64,21 @@ def jackknife(left: Left, confidence: float = 0.95, bounds: tuple[float, float] 
     """
     value, without, n_sets = float(left[0]), left[1:], len(left) - 1
     if n_sets < 2 or not np.isfinite(left).all():
-        return Estimate(value, n_sets=n_sets)
+        return Estimate(value, n_sets=n_sets, without=tuple(without.tolist()))
     error = np.sqrt((n_sets - 1) / n_sets * np.square(without - without.mean()).sum())
     reach = special.stdtrit(n_sets - 1, (1 + confidence) / 2) * error
     low, high = np.clip([value - reach, value + reach], *bounds)
-    return Estimate(value, float(low), float(high), n_sets, float(error))
+    return Estimate(value, float(low), float(high), n_sets, float(error), without=tuple(without.tolist()))
+
+
+def moved_most(value: float, without: Mapping[str, float]) -> str | None:
+    """The set without which a statistic is farthest from `value`, that of all sets; the first of equals.
+
+    None where it is undefined without any of them.
+    """
+    moves = {name: abs(of - value) for name, of in without.items()}
+    moves = {name: move for name, move in moves.items() if math.isfinite(move)}
+    return max(moves, key=moves.__getitem__, default=None)
 
 
 def square(table: pd.DataFrame, column: str, sets: list[str]) -> Float64[np.ndarray, "sets sets"]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from safety_regions.claims.catalogue import Claim
-from safety_regions.claims.jackknife import NAN, Estimate
+from safety_regions.claims.jackknife import NAN, Estimate, moved_most
 
 HOLDS = "holds"
 FAILS = "does not hold"
@@ -58,9 +58,7 @@ class Verdict:
         """The set without which the effect is farthest from that of all sets, and the outcome without it; the first of
         equals, None without effects.
         """
-        moves = {name: abs(of.effect - self.outcome.effect) for name, of in self.without.items()}
-        moves = {name: move for name, move in moves.items() if math.isfinite(move)}
-        name = max(moves, key=moves.__getitem__, default=None)
+        name = moved_most(self.outcome.effect, {name: of.effect for name, of in self.without.items()})
         return None if name is None else (name, self.without[name])
 
 

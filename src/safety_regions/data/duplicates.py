@@ -1,9 +1,10 @@
 """Prompts that say the same: exactly after normalisation, or nearly by their sets of words."""
 
+import hashlib
 import math
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import groupby, pairwise
 from typing import Literal
@@ -28,6 +29,22 @@ def n_repeats(prompts: Iterable[str]) -> int:
     """The number of prompts that are equal to one before them after `normalise`."""
     normalised = [normalise(prompt) for prompt in prompts]
     return len(normalised) - len(set(normalised))
+
+
+RESPONSE_FACTS = ("n_distinct_responses", "share_commonest_response", "repeated_responses")
+
+
+def response_facts(responses: Sequence[str]) -> dict[str, int | float | dict[str, int]]:
+    """`RESPONSE_FACTS` by name, what receipts say of how many different responses there are, after `normalise`.
+
+    `n_distinct_responses` counts them, `share_commonest_response` is the share that says the commonest.
+    `repeated_responses`: of each that is given more than once how often it is, by the first 12 digits of the sha256 of
+    its normalised text, so that responses of two sets can be compared without being told.
+    """
+    counts = Counter(map(normalise, responses))
+    repeated = {hashlib.sha256(text.encode()).hexdigest()[:12]: n for text, n in counts.most_common() if n > 1}
+    commonest = round(max(counts.values(), default=0) / max(len(responses), 1), 6)
+    return dict(zip(RESPONSE_FACTS, (len(counts), commonest, repeated), strict=True))
 
 
 def words_of(text: str) -> Words:

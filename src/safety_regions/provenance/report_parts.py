@@ -21,13 +21,17 @@ TABLES = {
     "metrics": ("overlap", "evaluate"),
     "prompt_overlap": ("prompt_overlap",),
     "estimates": ("overlap", "replicates"),
+    "influence": ("overlap", "replicates"),
     "ceiling": ("overlap", "replicates"),
     "drop": ("overlap",),
+    "utilities": ("overlap",),
+    "halves": ("replicates",),
     "responses": ("overlap", "replicates"),
     "confounds": ("overlap", "prompt_overlap"),
     "confounds_pairs": ("overlap", "prompt_overlap"),
     "verdicts": ("overlap", "replicates", "evaluate", "constrain"),
     "without": ("overlap", "replicates"),
+    "stability": ("overlap", "replicates", "evaluate"),
 }
 """Files of a report, without ending, that are made from parts of some kinds only; others are made from all parts."""
 OF_MODELS = {"doses": "evaluate"}

@@ -73,6 +73,17 @@ class Gathered:
         }
 
     @cached_property
+    def agreement(self) -> pd.DataFrame:
+        """How many elements at least k sets hold, of all models and methods, at the run's q and p, raw and refined."""
+        q, p = (self.config["thresholds"][name] for name in ("q", "p"))
+        tables = []
+        for part in self.of_kind("overlap"):
+            table = pd.read_parquet(part.path / "agreement.parquet")
+            rows = pd.concat([at(table, stage, q, p) for stage in STAGES], ignore_index=True)
+            tables.append(_named(part, rows, ["model", "method"]))
+        return pd.concat(tables, ignore_index=True)
+
+    @cached_property
     def replicates(self) -> dict[str, pd.DataFrame]:
         """Replicate regions of each model and method that has them."""
         return {part.about: pd.read_parquet(part.path / "replicates.parquet") for part in self.of_kind("replicates")}

@@ -1,18 +1,23 @@
 """The page that opens a report: what was asked, what was found, and what stands in which file."""
 
+import math
 from collections.abc import Callable
 
 import pandas as pd
 
-from safety_regions.report.columns import Table
+from safety_regions.report.columns import REFINEMENT, Table
 from safety_regions.report.inputs import Facts
+from safety_regions.report.numbers import percent
 from safety_regions.report.tables import (
+    MARKED,
     ReportTables,
     across_table,
     constrained_table,
     estimates_table,
     evaluation_table,
     headline_table,
+    stability_table,
+    utilities_table,
 )
 from safety_regions.text import markdown_table
 
@@ -20,15 +25,17 @@ Lacking = dict[str, dict[str, int]]
 """By set and fraction: how many elements its region lacks."""
 LEGEND = (
     "Files: `report.html` all of this to look around in, `appendix.pdf` every figure; `verdicts.*` the claims, "
-    "`without.csv` without each set; "
+    "`without.csv` without each set; `stability.csv` at other q and p; "
+    "`influence.csv` the set that moves each estimate most; "
     "`estimates.csv` and",
     "`ceiling.*` IoU between chance and noise, with intervals; "
-    "`drop.*` what refinement takes away at every p; "
+    "`drop.*` what refinement takes away at every p, `utilities.csv` with each utility set; "
+    "`halves.csv` IoU of halves, set by set; "
     "`confounds.csv` and `confounds_pairs.*` what else IoU goes with;",
     "`responses.*` the same prompts with other responses. `headline.*` all models and methods at a glance;",
     "`<model>.<method>.iou_matrix.*` every pair of sets; `iou_threshold.*` IoU against the fraction; "
     "`surface.*` against p and q;",
-    "`nway.*` as sets are added; `location.*` where the regions lie; "
+    "`nway.*` as sets are added; `agreement.*` what at least k of them hold; `location.*` where the regions lie; "
     "`gap.*` and `sweep.*` how SafeLayer found its layers; `iou.csv`",
     "every pair at every fraction; `across.csv` regions of different methods on the weights they own; "
     "`evaluate.*` and `<model>.doses.*` models without",
@@ -50,6 +57,15 @@ PLACE = (
 LACKING = (
     "**Warning.** These regions hold so many elements fewer than their fraction asks for. "
     "An element with a score of 0 is in no region."
+)
+STABLE = (
+    "Each verdict at every fraction q of the grid, at every p, in brackets those of the run, and without each safety "
+    f"set: {MARKED}. Last: in how many of those that were run the verdict is the same. Other scopes, seeds, numbers of "
+    "prompts and response policies are other runs."
+)
+UTILITIES = (
+    "What each utility set takes out of the regions by itself, beside the union of them all: share of the regions, IoU "
+    "between sets that is left, share of the IoU that is gone. In brackets 95% intervals over the sets."
 )
 ACROSS = (
     "Mean IoU over the safety sets of the weights that two methods' regions own, in brackets the chance floor, "
@@ -98,9 +114,12 @@ def summary(
         claims.rstrip(),
         "",
         *_section("Fine-tuned under a constraint", CONSTRAINT, constrained_table, numbers.constrained),
+        *_section("How stable the verdicts are", STABLE, stability_table, numbers.stability),
         *_section("Overlap of the safety sets' regions", overlap, headline_table, numbers.headline),
         *_lacking(lacking, config),
+        *_agreement(numbers.agreement),
         *_section("Between chance and noise", PLACE, estimates_table, placed),
+        *_section("Each utility set by itself", UTILITIES, utilities_table, numbers.utilities),
         *_section("Different methods on the same set", ACROSS, across_table, numbers.across),
         *_section("Models without their regions", EVALUATION, evaluation_table, numbers.evaluated),
         "## Refusals",
@@ -111,6 +130,7 @@ def summary(
         "",
         *_cut(responses),
         "",
+        *_distinct(responses, [*datasets["safety"], *datasets["utility"]]),
         *_repeats(responses),
         *LEGEND,
     ]
@@ -135,6 +155,33 @@ def _lacking(lacking: dict[str, Lacking], config: dict) -> list[str]:
     return [LACKING, "", *lines, ""] if lines else []
 
 
+def _agreement(agreement: pd.DataFrame) -> list[str]:
+    """Of each model, method and stage in words how much of a region all sets hold, and at least half of them."""
+    if agreement.empty:
+        return []
+    lines = []
+    for (model, method, stage), rows in agreement.groupby(["model", "method", "stage"], sort=False):
+        n_sets, of = int(rows["n_sets"].max()), rows.set_index("n_sets")
+        if not of["held"].iloc[0] > 0:
+            continue
+        shares = [
+            "{} (chance {})".format(
+                *(_share(of[column][k] / of["held"][k]) for column in ("elements", "floor_elements"))
+            )
+            for k in (n_sets, math.ceil(n_sets / 2))
+        ]
+        lines.append(
+            f"- {model}, {method}, {REFINEMENT[stage]} refinement: {n_sets} sets; of the mean region's elements "
+            f"{shares[0]} are in all, {shares[1]} in at least half."
+        )
+    return ["## What the sets agree on", "", *lines, ""] if lines else []
+
+
+def _share(share: float) -> str:
+    """With three significant digits."""
+    return percent(float(f"{share:.3g}"))
+
+
 def _refusals(responses: dict[str, Facts], names: list[str]) -> list[str]:
     rows = [[model, *(_shares(sets[name]) for name in names)] for model, sets in responses.items()]
     return markdown_table(["model", *names], rows)
@@ -142,6 +189,20 @@ def _refusals(responses: dict[str, Facts], names: list[str]) -> list[str]:
 
 def _shares(facts: dict) -> str:
     return f"{facts['share_refused']:.2f} / {facts['share_degenerate']:.2f}"
+
+
+def _distinct(responses: dict[str, Facts], names: list[str]) -> list[str]:
+    """How many different responses each set has, and the share of the commonest; nothing where it is not known."""
+    rows = [
+        [
+            model,
+            *(f"{sets[name]['n_distinct_responses']} ({sets[name]['share_commonest_response']:.2f})" for name in names),
+        ]
+        for model, sets in responses.items()
+        if all("n_distinct_responses" in sets[name] for name in names)
+    ]
+    told = "Responses that differ by more than case and punctuation, in brackets the share of the commonest:"
+    return [told, "", *markdown_table(["model", *names], rows), ""] if rows else []
 
 
 def _foreign(sets: Facts) -> str:

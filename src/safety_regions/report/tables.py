@@ -5,7 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from safety_regions.claims.catalogue import CATALOGUE
 from safety_regions.claims.constrained import ALIGNED, REWOUND
+from safety_regions.claims.stability import OTHER_P, OTHER_Q, WITHOUT
+from safety_regions.claims.verdict import MARKS
 from safety_regions.overlap.counts import STAGES
 from safety_regions.report.columns import (
     ANSWER,
@@ -28,6 +31,7 @@ from safety_regions.report.columns import (
     WithInterval,
 )
 from safety_regions.report.constrained import in_words, last, over_seeds
+from safety_regions.report.numbers import UNDEFINED
 
 ABOUT = (Column(NAME, "model", "model"), Column(NAME, "method", "method"), Column(STAGE, "refinement", "stage"))
 """What a row of one model, method and stage is about."""
@@ -40,6 +44,11 @@ class ReportTables:
     pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
     headline: pd.DataFrame = field(default_factory=pd.DataFrame)
     estimates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    influence: pd.DataFrame = field(default_factory=pd.DataFrame)
+    utilities: pd.DataFrame = field(default_factory=pd.DataFrame)
+    agreement: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Elements that at least `n_sets` sets hold (`safety_regions.overlap.tables.agreement_table`)."""
+    stability: pd.DataFrame = field(default_factory=pd.DataFrame)
     confounds: pd.DataFrame = field(default_factory=pd.DataFrame)
     responses: pd.DataFrame = field(default_factory=pd.DataFrame)
     evaluated: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -56,6 +65,9 @@ def page_tables(numbers: ReportTables) -> dict[str, Table]:
     makers = (
         (headline_table, numbers.headline),
         (estimates_table, numbers.estimates),
+        (influence_table, numbers.influence),
+        (utilities_table, numbers.utilities),
+        (stability_table, numbers.stability),
         (confounds_table, numbers.confounds),
         (responses_table, numbers.responses),
         (evaluation_table, numbers.evaluated),
@@ -103,6 +115,106 @@ def estimates_table(estimates: pd.DataFrame) -> Table:
         "Unlimited: the IoU between sets that unlimited prompts would give. In brackets 95% intervals."
     )
     return Table("estimates", caption, columns, rows, 3, "estimates.csv")
+
+
+ESTIMATE_NAMES = {
+    "iou": "IoU between sets",
+    "between": "halves of different sets",
+    "ceiling": "ceiling: halves of one set",
+    "place": "place",
+    "unlimited": "unlimited prompts",
+    "apart": "ceiling less halves of different sets",
+    "difference": "refined less raw IoU",
+    "drop": "share of the IoU taken away",
+    "beyond_size": "refined less raw IoU at that size",
+    "placebo": "IoU without as much of a third safety set",
+    "beyond_placebo": "refined IoU less that",
+}
+
+
+def influence_table(influence: pd.DataFrame) -> Table:
+    """A line per estimate: the set that moves it most, and what it is without that set."""
+    rows = [
+        [
+            *_about(row),
+            ESTIMATE_NAMES[row["estimate"]],
+            WithInterval(row["value"], row["low"], row["high"]),
+            *(row["moved_by"], row["without"]),
+        ]
+        for row in influence.to_dict("records")
+    ]
+    columns = (
+        *ABOUT,
+        Column(NAME, "estimate"),
+        Column(INTERVAL, "of all sets"),
+        Column(NAME, "moved most by"),
+        Column(NUMBER, "without it"),
+    )
+    caption = (
+        "The safety set that moves each estimate most, and what the estimate is without it; in brackets 95% intervals. "
+        "The verdicts without each set stand beside the verdicts."
+    )
+    return Table("influence", caption, columns, rows, 4, "influence.csv")
+
+
+def utilities_table(utilities: pd.DataFrame) -> Table:
+    """What is left with each utility set taken out, and with the union of them all."""
+    rows = [
+        [
+            *(row["model"], row["method"], row["utility"], row["taken"]),
+            *(WithInterval(*(row[f"{name}{end}"] for end in ("", "_low", "_high"))) for name in ("iou", "drop")),
+            row["floor"],
+        ]
+        for row in utilities.to_dict("records")
+    ]
+    columns = (
+        Column(NAME, "model", "model"),
+        Column(NAME, "method", "method"),
+        Column(NAME, "utility set taken out", "utility"),
+        Column(NUMBER, "share of the regions taken", "taken"),
+        Column(INTERVAL, "IoU between sets that is left", "refined IoU"),
+        Column(INTERVAL, "share of the IoU taken away", "drop"),
+        Column(NUMBER, "floor", "floor"),
+    )
+    caption = (
+        "IoU between sets after refinement with each utility set by itself, and with the union of them all. "
+        "In brackets 95% intervals over the sets."
+    )
+    return Table("utilities", caption, columns, rows, 3, "utilities.csv")
+
+
+MARKED = ", ".join(f"{mark} {decision}" for decision, mark in MARKS.items())
+
+
+def stability_table(stability: pd.DataFrame) -> Table:
+    """A line per verdict: marks of the verdicts under other choices, that of the run in brackets."""
+    shorts, rows = {claim.id: claim.short for claim in CATALOGUE}, []
+    for (model, method, claim), of in stability.groupby(["model", "method", "claim"], sort=False):
+        own = of["varied"] == ""
+        marks = [
+            _marks(of[own | (of["varied"] == fraction)].sort_values(fraction))
+            if (of["varied"] == fraction).any()
+            else ""
+            for fraction in (OTHER_Q, OTHER_P)
+        ]
+        tried = of["agrees"][~own].dropna()
+        agree = f"{int(tried.sum())} of {len(tried)}" if len(tried) else UNDEFINED
+        verdict = of["verdict"][own].iloc[0]
+        sets = _marks(of[of["varied"] == WITHOUT])
+        rows.append([model, method, shorts.get(claim, claim), f"{MARKS[verdict]} {verdict}", *marks, sets, agree])
+    names = ("model", "method", "claim", "verdict", "at each q", "at each p", "without each set", "agree")
+    columns = [Column(NAME, name, name) for name in names]
+    caption = (
+        "Each verdict under other choices: at every fraction q of the grid, at every p, in brackets those of the run, "
+        f"and without each safety set. {MARKED}. Last: in how many of those that were run the verdict is the same."
+    )
+    return Table("stability", caption, columns, rows, 3, "stability.csv")
+
+
+def _marks(rows: pd.DataFrame) -> str:
+    """A mark for each row; in brackets that of the verdict itself."""
+    marks = [(MARKS[row["verdict"]], row["varied"]) for row in rows.to_dict("records")]
+    return "".join(mark if varied else f"[{mark}]" for mark, varied in marks)
 
 
 def confounds_table(confounds: pd.DataFrame) -> Table:
@@ -265,7 +377,10 @@ def constrained_table(constrained: pd.DataFrame) -> Table:
 
 def sets_table(sets: pd.DataFrame) -> Table:
     """The facts of each set as they are."""
-    caption = "Responses by model and set: how many refuse, and how many were cut at the length limit."
+    caption = (
+        "Responses by model and set: how many refuse, how many were cut at the length limit, and how many differ by "
+        "more than case and punctuation."
+    )
     return _as_it_is("sets", caption, sets)
 
 

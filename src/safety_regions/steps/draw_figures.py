@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from safety_regions.planning.recipes.report import FiguresRecipe, LayerCurvesRecipe
+from safety_regions.report.figures.agreement import agreement_table, draw_agreement
 from safety_regions.report.figures.iou_matrix import draw_iou_matrix, iou_matrix_table
 from safety_regions.report.figures.iou_threshold import draw_iou_threshold, iou_threshold_table
 from safety_regions.report.figures.layer_curves import draw_gap, draw_sweep, gap_table, sweep_table
@@ -22,6 +23,7 @@ FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., Any], Callable[..., Any]
     "iou_threshold": (("pairs",), iou_threshold_table, draw_iou_threshold),
     "surface": (("pairs",), surface_table, draw_surface),
     "nway": (("nway", "sizes"), nway_table, draw_nway),
+    "agreement": (("agreement",), agreement_table, draw_agreement),
     "location": (("sizes",), location_table, draw_location),
 }
 """By name: the overlap tables it needs, what makes its numbers of them, and what draws these."""
@@ -34,7 +36,7 @@ def draw_figures(entry: Entry[FiguresRecipe]) -> None:
     """
     overlap = entry.checked("overlap")
     context = entry.recipe.context
-    tables = {name: pd.read_parquet(overlap / f"{name}.parquet") for name in ("pairs", "nway", "sizes")}
+    tables = {name: pd.read_parquet(overlap / f"{name}.parquet") for name in ("pairs", "nway", "agreement", "sizes")}
     for name, (sources, make_table, draw) in FIGURES.items():
         table = make_table(*(tables[source] for source in sources), context)
         save(draw(table, context), table, entry.path, name)

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from safety_regions.artifacts import receipts
+from safety_regions.data.duplicates import RESPONSE_FACTS
 from safety_regions.overlap.controls import level_table, placebo_table, taken_out
 from safety_regions.overlap.counts import count, sample_orders
 from safety_regions.overlap.tables import agreement_table, nway_table, pair_table, size_table
@@ -55,7 +56,9 @@ def _facts(regions: dict[str, Path]) -> dict:
     # Receipts from before these were counted do not say so.
     return {
         "sets": {
-            name: {key: of[key] for key in keys} | {key: of.get(key, 0) for key in ("n_left_out", "n_repeats")}
+            name: {key: of[key] for key in keys}
+            | {key: of.get(key, 0) for key in ("n_left_out", "n_repeats")}
+            | {key: of[key] for key in RESPONSE_FACTS if key in of}
             for name, of in facts.items()
         },
         "n_lacking": {name: of for name, of in lacking.items() if of},

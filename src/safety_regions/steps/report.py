@@ -83,6 +83,10 @@ def _tables(gathered: Gathered, assessment: Assessment, sources: pd.DataFrame) -
         pairs=gathered.pairs,
         headline=gathered.headline,
         estimates=assessment.estimates,
+        influence=assessment.influence,
+        utilities=assessment.utilities,
+        agreement=gathered.agreement,
+        stability=assessment.stability,
         confounds=assessment.confounds,
         responses=assessment.responses,
         evaluated=gathered.evaluated_at_q,
@@ -95,10 +99,9 @@ def _tables(gathered: Gathered, assessment: Assessment, sources: pd.DataFrame) -
 
 
 def _sets_table(responses: dict[str, Facts]) -> pd.DataFrame:
-    """One row per model and set."""
-    return pd.DataFrame(
-        [{"model": model, "set": name, **facts} for model, sets in responses.items() for name, facts in sets.items()]
-    )
+    """One row per model and set, without how often each response is repeated."""
+    rows = [{"model": model, "set": name, **facts} for model, sets in responses.items() for name, facts in sets.items()]
+    return pd.DataFrame(rows).drop(columns="repeated_responses", errors="ignore")
 
 
 def _write_tables(tables: ReportTables, config: dict, output: Path) -> None:
@@ -118,9 +121,14 @@ def _write_assessment(gathered: Gathered, assessment: Assessment, output: Path) 
     write_text(output / "verdicts.json", assessment.to_json())
     write_verdicts(assessment.verdicts, config, output)
     write_csv(without_table(assessment.verdicts), output / "without.csv")
+    write_csv(assessment.stability, output / "stability.csv")
+    write_csv(assessment.influence, output / "influence.csv")
     write_csv(assessment.estimates, output / "estimates.csv")
     write_ceiling(assessment.estimates, config, output)
     write_drop(assessment.drops, config, output)
+    write_csv(assessment.utilities, output / "utilities.csv")
+    if len(assessment.halves):
+        write_csv(assessment.halves, output / "halves.csv")
     write_csv(assessment.confounds, output / "confounds.csv")
     write_confounds(_confounded(gathered), assessment.confounds, config, output)
     if len(assessment.responses):

@@ -2,6 +2,7 @@
 
 from itertools import cycle
 
+from safety_regions.data.duplicates import response_facts
 from safety_regions.errors import UserError
 from safety_regions.files import write_jsonl
 from safety_regions.models.answers import Answer
@@ -77,6 +78,7 @@ def _facts(rows: list[dict]) -> dict:
         "share_refused": round(sum(row["refused"] for row in rows) / len(rows), 6),
         "share_degenerate": round(sum(row["degenerate"] for row in rows) / len(rows), 6),
         "mean_characters": round(sum(len(row["response"]) for row in rows) / len(rows), 2),
+        **response_facts([row["response"] for row in rows]),
     }
 
 

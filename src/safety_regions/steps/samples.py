@@ -2,7 +2,7 @@
 
 import sys
 
-from safety_regions.data.duplicates import n_repeats
+from safety_regions.data.duplicates import n_repeats, response_facts
 from safety_regions.data.halves import half_of
 from safety_regions.errors import UserError
 from safety_regions.models.checks import refuse_unreadable
@@ -42,6 +42,7 @@ def read_samples(entry: Entry[MethodRecipe], loaded: LoadedModel) -> tuple[list[
         "n_empty": n_empty,
         "mean_response_tokens": round(sum(len(s.input_ids) - s.n_prompt for s in samples) / n, 2),
         "mean_tokens": round(sum(len(s.input_ids) for s in samples) / n, 2),
+        **response_facts([row["response"] for row in rows]),
     }
     return samples, facts
 

@@ -28,7 +28,9 @@ KEYS = ["model", "method", "stage"]
 SPAN = ["floor", "ceiling", "ceiling_low", "ceiling_high"]
 PLACED = ["place", "place_low", "place_high"]
 UNLIMITED = ["unlimited", "unlimited_low", "unlimited_high"]
-COLUMNS = [*KEYS, "between", "between_low", "between_high", *SPAN, *PLACED, *UNLIMITED, "half_prompts", "n_sets"]
+WITHIN = ["iou", "iou_low", "iou_high", "between", "between_low", "between_high"]
+"""Between sets: of all their prompts, and of halves, which are as many as those of the ceiling."""
+COLUMNS = [*KEYS, *WITHIN, *SPAN, *PLACED, *UNLIMITED, "half_prompts", "n_sets"]
 OFFSETS = {"raw": -0.2, "refined": 0.2}
 WIDEST_PLACE = (-0.5, 1.5)
 """Places beyond are given as numbers at the edge: the span from chance to ceiling may be next to nothing."""

@@ -67,6 +67,11 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "IoU of n safety sets together, and the growth of their union, over sampled orders of the sets, "
         "with the chance floor.",
     ),
+    "agreement": (
+        "What the sets agree on",
+        "Elements that at least k of the safety sets' regions hold, as a share of the mean region, beside those of "
+        "random regions of the same sizes.",
+    ),
     "location": (
         "Where the regions lie",
         "Density of the regions by layer and module, relative to an even spread.",

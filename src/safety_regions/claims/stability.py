@@ -1,0 +1,66 @@
+"""Every verdict under other choices that could have been made: other fractions q and p of the grid, and other sets.
+
+It takes no further run: the tables have all fractions, and leaving out a set is what the jackknife does. Of other
+scopes, seeds, splits, numbers of prompts and response policies it says nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from safety_regions.claims.estimates import Tables, measure
+from safety_regions.claims.rules import TESTS, Evidence
+from safety_regions.claims.verdict import NOT_APPLICABLE, NOT_RUN, Outcome, Verdict
+from safety_regions.config.claims import Claims
+
+OTHER_Q, OTHER_P, WITHOUT = "q", "p", "set"
+"""What is varied; nothing in the row of the verdict itself."""
+COLUMNS = [
+    *("claim", "model", "method", "varied", "q", "p", "without"),
+    *("verdict", "effect", "low", "high", "agrees"),
+]
+
+
+def stability_rows(tables: Tables, verdicts: Sequence[Verdict], lines: Claims) -> pd.DataFrame:
+    """The rows of stability.csv of one model and method: of each verdict that was decided by something, the verdict
+    itself, then one row per other q at the tables' p, per other p at their q, and per set left out.
+
+    `agrees`: whether the verdict is the same; None where a choice was not run. A claim about raw regions alone has no
+    p, and a method whose regions are as large at every fraction neither. Models without a region were asked at one q
+    and p alone, and the regions of all sets together are compared at one p.
+    """
+    rows = []
+    asked = [verdict for verdict in verdicts if verdict.outcome.decision not in (NOT_RUN, NOT_APPLICABLE)]
+    choices = list(_choices(tables)) if asked else []
+    elsewhere = [(varied, of, Evidence(of, measure(of, lines.confidence), lines)) for varied, of in choices]
+    for verdict in asked:
+        about = (verdict.claim.id, verdict.model, verdict.method)
+        rows.append((*about, "", tables.q, tables.p, "", *_numbers(verdict, verdict.outcome)))
+        for varied, of, evidence in elsewhere:
+            if varied in verdict.claim.fractions:
+                outcome = TESTS[verdict.claim.id](evidence)
+                rows.append((*about, varied, of.q, of.p, "", *_numbers(verdict, outcome)))
+        for name, outcome in verdict.without.items():
+            rows.append((*about, WITHOUT, tables.q, tables.p, name, *_numbers(verdict, outcome)))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _choices(tables: Tables) -> Iterator[tuple[str, Tables]]:
+    """What is varied, and the tables at every other q and at every other p."""
+    if not tables.sizes_vary:
+        return
+    # An evaluation is of the regions at the tables' own fractions.
+    elsewhere = replace(tables, evaluated=pd.DataFrame())
+    for q in sorted(tables.pairs["q"].unique()):
+        if q != tables.q:
+            yield OTHER_Q, replace(elsewhere, q=float(q))
+    for p in sorted(tables.pairs["p"].dropna().unique()):
+        if p != tables.p:
+            yield OTHER_P, replace(elsewhere, p=float(p))
+
+
+def _numbers(verdict: Verdict, outcome: Outcome) -> tuple[str, float, float, float, bool | None]:
+    of = outcome.rounded()
+    agrees = None if of.decision in (NOT_RUN, NOT_APPLICABLE) else of.decision == verdict.outcome.decision
+    return of.decision, of.effect, of.low, of.high, agrees
