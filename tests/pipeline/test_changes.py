@@ -39,7 +39,7 @@ CHANGES: dict[str, tuple[dict, dict[str, int]]] = {
     ),
     "sets in another order": (
         {"datasets__safety": ["syn_steal", "own_set", "syn_trick"]},
-        {"sample_prompts": 4, "prompt_overlap": 1, "constrain": 1} | COMPARED,
+        {"sample_prompts": 2, "prompt_overlap": 1, "constrain": 1} | COMPARED,
     ),
     "n_samples": ({"datasets__n_samples": 5}, SAMPLES | BEHIND),
     # The safety sets have been sampled with this seed before, as replicates. Evaluation asks no prompt identified on.

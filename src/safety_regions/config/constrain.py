@@ -48,8 +48,8 @@ class Constrain(Section):
     n_prompts: int = Field(default=2, ge=1)
     """Prompts of each of these sets."""
     offset: int | None = Field(default=None, ge=0)
-    """Skip this many prompts of the seeded order; null: those that regions are identified from. Harmful prompts and
-    what is trained on come behind them, and harmless prompts behind what is trained on."""
+    """Skip this many prompts of the seeded order; null: those that regions are identified from. What is asked and
+    what is trained on come behind them; of a set that is trained on, what is asked comes behind that."""
     tuning: Literal["full", "lora"] = "full"
     """`full`: all weights of the scored matrices; `lora`: an adapter, what it adds being left out where weights are
     frozen. In float32."""

@@ -93,8 +93,8 @@ def _methods(plan: Plan, config: Constrain, model: str) -> list[ModelMethod]:
 
 
 def _masks(plan: Plan, of: ModelMethod, stages: list[Any], whats: list[Any]) -> list[Mask]:
-    """A method of whole layers has no controls but random ones; and there is a region of
-    harmless prompts with the same refusals where the run identifies one.
+    """A method of whole layers has no controls but random ones; and there is a region of harmless prompts with the same
+    refusals where the run identifies one.
     """
     granularity = CATALOGUE[of.method].granularity
     lacking = {"magnitude", "utility", "harmless"} if granularity == "layer" else set()
@@ -144,14 +144,16 @@ def _prompts(plan: Plan, config: Constrain) -> Prompts:
         "held_out": {name: other_prompts(plan, name, config.n_held_out, held_out, seed) for name in benign},
     }
     # A model is asked nothing that its region was identified from, and nothing that it was trained on.
-    sets, asked = config.sets or run.datasets.safety, {}
-    for role, names, offset in (
-        ("harmful", config.harmful or run.datasets.safety, first),
-        ("over_refusal", config.over_refusal or run.datasets.utility, behind),
-    ):
-        asked[role] = {
-            name: other_prompts(plan, name, config.n_prompts, offset, seed, apart_from=[name, *sets]) for name in names
+    sets, harmful = config.sets or run.datasets.safety, config.harmful or run.datasets.safety
+    asked = {
+        role: {
+            name: other_prompts(
+                plan, name, config.n_prompts, behind if name in benign else first, seed, apart_from=[name, *sets]
+            )
+            for name in names
         }
+        for role, names in (("harmful", harmful), ("over_refusal", config.over_refusal or run.datasets.utility))
+    }
     return trained | asked
 
 
