@@ -182,7 +182,7 @@ RULES = {
     "evaluate.harmless": Rule("pairs", ("syn_chores",)),
     "constrain": null("prompts"),
     "constrain.methods": Rule("constrain", (["wanda"], ["snip", "safelayer"])),
-    "constrain.sets": Rule("constrain", (["syn_steal"], ["syn_build", "syn_steal"], None)),
+    "constrain.sets": Rule("prompts", (["syn_steal"], ["syn_build", "syn_steal"], None)),
     "constrain.agree": Rule("constrain", (0.6,)),
     "constrain.stages": Rule("constrain", (["raw"], ["raw", "refined"])),
     "constrain.frozen": Rule("constrain", (["region"], ["region", "magnitude"], ["only"])),

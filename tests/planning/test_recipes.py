@@ -48,7 +48,12 @@ WRITTEN = {
     '"method":"nlsr","model":"$a",'
     '"options":{"seed":0},"over_refusal":[["u","$d"]],"p":0.1,"q":0.05,"safety":[["x","$b"]],"texts":[],'
     '"utility":[["u","$c"]],"version":2}',
-    "figures": f'{{"context":{CONTEXT},"kind":"figures","overlap":"$b","style":"$a","version":2}}',
+    "constrain": '{"agree":0.5,"benign":[["u","$b"]],"condition":"rewound","harmful":[["x","$d"]],'
+    '"harmless":[["u-template0","$d"]],"held_out":[["u","$c"]],"kind":"constrain","learning_rate":0.001,'
+    '"method":"snip","model":"$a","options":{"batch_size":2,"max_new_tokens":4,"steps":[3]},'
+    '"over_refusal":[["u","$d"]],"p":0.1,"q":0.05,"rewound":["refined","harmless_refined"],"safety":[["x","$b"]],'
+    '"seed":1,"utility":[["u","$c"]],"version":1}',
+    "figures": f'{{"context":{CONTEXT},"kind":"figures","overlap":"$b","style":"$a","version":3}}',
     "layer_curves": f'{{"context":{CONTEXT},"kind":"layer_curves","regions":[["x","$b"]],"style":"$a","version":2}}',
     "report": '{"config":{"name":"own"},"kind":"report","parts":{"overlap/tiny.wanda":"$a"},'
     '"sources":[{"name":"tiny","what":"model"}],"style":"$b","version":5}',
