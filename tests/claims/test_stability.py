@@ -8,6 +8,7 @@ import pytest
 
 from safety_regions.claims.assessment import decide
 from safety_regions.claims.catalogue import CATALOGUE
+from safety_regions.claims.constrained import Constrained
 from safety_regions.claims.estimates import Tables, measure
 from safety_regions.claims.planted import PlantedWorld, Q, draw
 from safety_regions.claims.stability import COLUMNS, OTHER_P, OTHER_Q, WITHOUT, stability_rows
@@ -70,12 +71,20 @@ def test_what_was_not_run_elsewhere_neither_agrees_nor_disagrees(planted):
 
 def test_claims_without_a_verdict_and_regions_of_one_size_have_no_rows(planted):
     found = stability_of(with_fractions(planted, 0.0))
-    decided = {"matters", "follows_response"}
-    assert set(found["claim"]) == {claim.id for claim in CATALOGUE} - decided
+    assert set(found["claim"]) == {claim.id for claim in CATALOGUE if claim.of_sets}
     ranges = stability_of(replace(with_fractions(planted, 0.0), sizes_vary=False))
     assert set(ranges["varied"]) == {"", WITHOUT} and NOT_APPLICABLE not in set(ranges["verdict"])
     nothing = stability_rows(planted, [], LINES)
     assert nothing.empty and list(nothing.columns) == COLUMNS
+
+
+def test_fine_tunings_are_of_the_fractions_of_the_run_and_say_nothing_of_others(planted):
+    columns = ["condition", "learning_rate", "seed", "matrix", "n_weights", "n_inside", "change", "change_inside"]
+    moved = [("rewound_refined", 0.001, seed, "0.q", 100, 10, 2.0, 0.8 + 0.01 * seed) for seed in range(3)]
+    tables = replace(with_fractions(planted, 0.0), constrained=Constrained(moved=pd.DataFrame(moved, columns=columns)))
+    found = stability_of(tables)
+    rows = found[found["claim"] == "region_moves"]
+    assert len(rows) > 1 and (rows["verdict"][rows["varied"] != ""] == NOT_RUN).all()
 
 
 def test_the_verdict_of_the_run_stands_in_its_own_row(planted):

@@ -98,7 +98,7 @@ def test_what_git_alone_has_is_enough(plan, capsys):
     Path(plan.regions["micro", "wanda"]["own_set"].pointer).touch()
     text = said(capsys, folder / "micro.wanda.iou_matrix.pdf")
     assert "its receipt is not shared" in text and "3 bytes not here" in text and "1 published, not here" in text
-    assert "5 figures v2" in said(capsys, folder)
+    assert f"5 figures v{VERSIONS['figures']}" in said(capsys, folder)
     assert "no receipt" not in text
     assert kinds(traced(region(plan).path)) == ["dataset", "model", "pairs", "prompts", "region", "statistics"]
 

@@ -210,6 +210,24 @@ def test_confounds_leave_out_what_is_the_same_for_all_pairs_and_say_the_correlat
     assert "ρ −.25, p .20" in words(one)
 
 
+def test_many_confounds_stand_in_blocks_in_which_no_words_meet():
+    pairs = make_pairs()
+    varied = pairs[pairs["covariate"] == "shared prompts"]
+    names = [f"share of something {n}, difference" for n in range(confounds.MOST_ACROSS + 1)]
+    tests = [make_tests().query("covariate == 'shared prompts'").assign(covariate=name) for name in names]
+    figure = confounds.draw_confounds(
+        pd.concat([varied.assign(covariate=name) for name in names]), pd.concat(tests), CONFIG
+    )
+    figure.draw_without_rendering()
+    shown = [axis for axis in figure.axes if axis.get_visible()]
+    assert (
+        len(shown) == len(METHODS) * len(names) and len({axis.get_subplotspec().get_gridspec() for axis in shown}) == 2
+    )
+    assert sum(axis.get_xlabel().startswith("Share of") for axis in shown) == len(names)
+    boxes = [text.get_window_extent() for axis in shown for text in axis.texts]
+    assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
+
+
 def test_responses_begin_with_what_overlaps_most_and_end_with_two_halves():
     table = responses.responses_table(make_responses(), make_estimates())
     figure = responses.draw_responses(table, CONFIG)

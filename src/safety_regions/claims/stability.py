@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from safety_regions.claims.constrained import Constrained
 from safety_regions.claims.estimates import Tables, measure
 from safety_regions.claims.rules import TESTS, Evidence
 from safety_regions.claims.verdict import NOT_APPLICABLE, NOT_RUN, Outcome, Verdict
@@ -27,8 +28,9 @@ def stability_rows(tables: Tables, verdicts: Sequence[Verdict], lines: Claims) -
     itself, then one row per other q at the tables' p, per other p at their q, and per set left out.
 
     `agrees`: whether the verdict is the same; None where a choice was not run. A claim about raw regions alone has no
-    p, and a method whose regions are as large at every fraction neither. Models without a region were asked at one q
-    and p alone, and the regions of all sets together are compared at one p.
+    p, and a method whose regions are as large at every fraction neither. Models without a region were asked beside
+    all controls at one q and p alone, those fine-tuned are of one q and p, and the regions of all sets together are
+    compared at one p.
     """
     rows = []
     asked = [verdict for verdict in verdicts if verdict.outcome.decision not in (NOT_RUN, NOT_APPLICABLE)]
@@ -50,8 +52,8 @@ def _choices(tables: Tables) -> Iterator[tuple[str, Tables]]:
     """What is varied, and the tables at every other q and at every other p."""
     if not tables.sizes_vary:
         return
-    # An evaluation is of the regions at the tables' own fractions.
-    elsewhere = replace(tables, evaluated=pd.DataFrame())
+    # An evaluation has all its controls at the tables' own fractions alone, and fine-tunings are of regions at these.
+    elsewhere = replace(tables, evaluated=pd.DataFrame(), outcomes=pd.DataFrame(), constrained=Constrained())
     for q in sorted(tables.pairs["q"].unique()):
         if q != tables.q:
             yield OTHER_Q, replace(elsewhere, q=float(q))

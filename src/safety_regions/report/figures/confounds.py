@@ -1,5 +1,6 @@
 """Does the IoU of two sets follow from what else they have in common: shared prompts, lengths, refusals."""
 
+import math
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,8 @@ from safety_regions.report.figures.style import (
 from safety_regions.report.numbers import UNDEFINED, cell, shorten
 
 COLUMNS = ["model", "method", "stage", "a", "b", "iou", "covariate", "value"]
+MOST_ACROSS = 6
+"""Panels side by side that have room for their numbers."""
 FEW = 0.05
 """The p value below which the figure counts a correlation where it shows several models together."""
 
@@ -62,24 +65,44 @@ def write_confounds(pairs: pd.DataFrame, tests: pd.DataFrame, config: dict[str, 
 
 @paper_style
 def draw_confounds(pairs: pd.DataFrame, tests: pd.DataFrame, config: dict[str, Any]) -> Figure:
-    """One panel per method and covariate: a point per pair of sets and model; above it rank correlation and p value."""
+    """One panel per method and covariate: a point per pair of sets and model; above it rank correlation and p value.
+
+    Beyond `MOST_ACROSS` covariates the others stand in a block below, with a row per method again.
+    """
     methods, covariates = list(dict.fromkeys(pairs["method"])), _varying(pairs)
-    figure = new_figure(TWO_COLUMNS, 0.95 + 1.05 * max(len(methods), 1))
-    axes = figure.subplots(max(len(methods), 1), max(len(covariates), 1), sharex="col", sharey="row", squeeze=False)
+    n_blocks = max(math.ceil(len(covariates) / MOST_ACROSS), 1)
+    across = max(math.ceil(len(covariates) / n_blocks), 1)
+    figure = new_figure(TWO_COLUMNS, 0.5 + n_blocks * (0.45 + 1.05 * max(len(methods), 1)))
+    blocks = figure.subfigures(n_blocks, 1, squeeze=False)[:, 0]
+    first: Axes | None = None
+    for number, block in enumerate(blocks):
+        axes = block.subplots(max(len(methods), 1), across, sharex="col", sharey="row", squeeze=False)
+        first = first or axes[0][0]
+        _draw_block(axes, methods, covariates[number * across :][:across], pairs, tests)
+    assert first is not None
+    if not covariates:
+        first.text(0.5, 0.5, "No two pairs differ", transform=first.transAxes, ha="center", va="center")
+    for stage in STAGES:
+        first.plot([], [], color=COLOURS[stage], linestyle="none", label=TITLES[stage], **MARKERS[stage])
+    figure.legend(*first.get_legend_handles_labels(), loc="outside upper left", ncols=2, borderaxespad=0.3)
+    add_footer(figure, f"{run_footer(config)}; a point per pair of safety sets{_models(pairs)}")
+    return figure
+
+
+def _draw_block(
+    axes: np.ndarray, methods: list[str], covariates: list[str], pairs: pd.DataFrame, tests: pd.DataFrame
+) -> None:
+    """A row of panels per method and a column per covariate; columns without one stay empty."""
     for row, method in zip(axes, methods, strict=False):
         for axis, covariate in zip(row, covariates, strict=False):
             _draw_panel(axis, _rows_of(pairs, method, covariate), _rows_of(tests, method, covariate))
         row[0].set_ylabel(f"{method}\nIoU")
         _scale(row[0], pairs[pairs["method"] == method]["iou"])
-    if not covariates:
-        axes[0][0].text(0.5, 0.5, "No two pairs differ", transform=axes[0][0].transAxes, ha="center", va="center")
     for axis, covariate in zip(axes[-1], covariates, strict=False):
-        axis.set_xlabel("\n".join(textwrap.wrap(covariate[:1].upper() + covariate[1:], int(90 / len(covariates)))))
-    for stage in STAGES:
-        axes[0][0].plot([], [], color=COLOURS[stage], linestyle="none", label=TITLES[stage], **MARKERS[stage])
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper left", ncols=2, borderaxespad=0.3)
-    add_footer(figure, f"{run_footer(config)}; a point per pair of safety sets{_models(pairs)}")
-    return figure
+        words = covariate[:1].upper() + covariate[1:]
+        axis.set_xlabel("\n".join(textwrap.wrap(words, int(90 / axes.shape[1]))))
+    for axis in axes[:, max(len(covariates), 1) :].ravel():
+        axis.set_visible(False)
 
 
 def _varying(pairs: pd.DataFrame) -> list[str]:
