@@ -25,8 +25,11 @@ HUB = {"source": {"kind": "hub", "id": "org/model", "revision": "0" * 40}, "lice
 
 @pytest.fixture
 def copy_with_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkingCopy:
-    """A working copy, in whose folder the test runs, that knows a large model and one of unknown size."""
+    """A working copy, in whose folder the test runs, that knows a large model and one of unknown size, and trains
+    none.
+    """
     copy = new_working_copy(tmp_path / "copy")
+    copy.change(constrain=None)
     models = {"large": HUB | {"parameters": 8_030_261_248, "dtype": "bfloat16"}, "unknown": HUB}
     with open(copy.folder / "config/micro_models.yaml", "a") as file:
         file.write(yaml.safe_dump(models))
@@ -64,6 +67,20 @@ def test_a_job_asks_for_as_many_gpus_as_its_model_needs(copy_with_large: Working
     for machine, most in (({"gpu_seen": True}, 1), ({}, 0), ({"gpu_seen": True, "device": "cpu"}, 0)):
         here = asking(copy_with_large, **machine)
         assert max(asked(here, "large", here.gpus).values()) == most
+
+
+def test_fine_tuning_asks_for_what_all_weights_need_or_for_what_an_adapter_needs(copy_with_large: WorkingCopy) -> None:
+    """In float32: the weights, and beside them of the scored ones a copy, gradients and two moments."""
+    gb = {}
+    for tuning in ("full", "lora"):
+        section = {"methods": ["wanda"], "tuning": tuning, "batch_size": 1, "n_prompts": 1, "n_samples": 4}
+        copy_with_large.change(models=["large"], constrain=section)
+        found = asking(copy_with_large, gpu_memory_gb=80, gpus_per_node=8)
+        (job,) = [job for job in found.jobs if job.step == "constrain"]
+        gb[tuning] = found.need(job.step, job.artifacts).gpu_bytes / 1e9
+        assert found.gpus(job.step, job.artifacts) > 1
+    assert gb["full"] > 8 * 4 + 0.9 * 8 * 16
+    assert 8 * 4 + 0.9 * 8 * 12 < gb["lora"] < gb["full"]
 
 
 def test_a_model_for_which_no_node_is_large_enough_is_refused_with_numbers(copy_with_large: WorkingCopy) -> None:
