@@ -22,8 +22,9 @@ ANSWERS = {"respond": 1} | REGIONS
 ONE_SET = {"fetch_dataset": 1, "sample_prompts": 2 + 5, "prompt_overlap": 1} | {
     k: n for k, n in ANSWERS.items() if k != "evaluate"
 }
-# Fixed responses, which no model gives, are a job of their own.
-SAMPLES = {"sample_prompts": 7, "prompt_overlap": 1, "give_responses": 1} | ANSWERS
+# Fixed responses, which no model gives, are a job of their own, and so are those that a set lends to harmless prompts.
+SAMPLES = {"sample_prompts": 7, "prompt_overlap": 1, "give_responses": 2} | ANSWERS
+LENT = {"give_responses": 1}
 # Prompts behind those identified on: SafeLayer's normal ones, two sets to evaluate with, and the adapter's training;
 # four sets to ask a model that is fine-tuned, what it is trained on and what is held out.
 BEHIND = {"sample_prompts": 16, "train_adapter": 1}
@@ -45,8 +46,8 @@ CHANGES: dict[str, tuple[dict, dict[str, int]]] = {
     # The safety sets have been sampled with this seed before, as replicates. Evaluation asks no prompt identified on.
     "seed of the sample": ({"datasets__seed": 1}, SAMPLES | {"sample_prompts": 14}),
     "near_duplicate": ({"datasets__near_duplicate": 0.7}, NEAR),
-    "response policy": ({"responses__policy": "template"}, {"give_responses": 1} | REGIONS),
-    "max_new_tokens": ({"responses__max_new_tokens": 8}, ANSWERS),
+    "response policy": ({"responses__policy": "template"}, {"give_responses": 2} | REGIONS),
+    "max_new_tokens": ({"responses__max_new_tokens": 8}, LENT | ANSWERS),
     "grid": ({"thresholds__grid": [0.01, 0.05, 0.1, 0.2]}, REGIONS),
     "scope": ({"thresholds__scope": "row"}, REGIONS),
     "p": ({"thresholds__p": 0.1}, TABLES),
@@ -96,12 +97,12 @@ def test_a_second_model_plans_its_own_jobs_only(copy: WorkingCopy):
     other = MODELS["micro"] | {"source": MODELS["micro"]["source"] | {"seed": 1}}
     (copy.folder / "config/micro_models.yaml").write_text(yaml.safe_dump(MODELS | {"other": other}))
     copy.change(models=["micro", "other"])
-    assert copy.planned_jobs() == {"train_model": 1, "train_adapter": 1} | ANSWERS
+    assert copy.planned_jobs() == {"train_model": 1, "train_adapter": 1} | LENT | ANSWERS
 
 
 def test_other_rows_in_a_local_file_plan_what_is_made_of_them(copy: WorkingCopy):
     (copy.folder / "own.csv").write_text(own_rows("kettle"))
-    assert copy.planned_jobs() == ONE_SET | {"give_responses": 1}
+    assert copy.planned_jobs() == ONE_SET | LENT | {"sample_prompts": 2 + 4}
 
 
 def test_a_new_version_of_a_method_plans_its_regions(copy: WorkingCopy, source: Path):

@@ -93,6 +93,7 @@ def test_a_clone_makes_figures_and_report_from_the_tables_in_git_alone(clone: Wo
         "overlap",
         "replicates",
         "across",
+        "constrain",
         "evaluate",
         "curves",
         "figures",
@@ -128,9 +129,9 @@ def test_after_a_pull_an_added_set_runs_what_is_its_own(clone: WorkingCopy, fini
         rule: n
         for rule, n in planned.items()
         if rule in ("fetch_dataset", "sample_prompts", "train_model", "train_adapter")
-    } == {"fetch_dataset": 1, "sample_prompts": 2}
+    } == {"fetch_dataset": 1, "sample_prompts": 2 + 5}
     before = clone.times()
-    clone.change(methods=only("wanda"), evaluate=None)
+    clone.change(methods=only("wanda"), evaluate=None, constrain=None)
     share(clone, "pull")
     clone.run()
     assert {name: time for name, time in clone.times().items() if name in before} == before

@@ -3,7 +3,6 @@
 import pandas as pd
 
 from safety_regions.claims.estimates import Tables
-from safety_regions.claims.jackknife import mean
 
 COLUMNS = ["model", "method", "stage", "q", "p", "a", "b", "half_prompts", "iou", "floor", "n_pairs"]
 
@@ -15,7 +14,7 @@ def halves_rows(model: str, method: str, tables: Tables) -> pd.DataFrame:
     `a` is `b`, with no prompt in common. `half_prompts`: the mean number of prompts of a half. Refined rows are those
     with the union of the utility regions at the tables' p.
     """
-    replicates, rows = tables.replicates, []
+    replicates = tables.replicates
     if replicates.empty:
         return pd.DataFrame(columns=COLUMNS)
     halves = replicates[replicates["kind"].eq("halves") & replicates[["a", "b"]].isin(tables.sets).all(axis=1)]
@@ -23,8 +22,8 @@ def halves_rows(model: str, method: str, tables: Tables) -> pd.DataFrame:
     order = {name: place for place, name in enumerate(tables.sets)}
     ends = [sorted(pair, key=order.__getitem__) for pair in zip(halves["a"], halves["b"], strict=True)]
     halves = halves.assign(a=[a for a, _ in ends], b=[b for _, b in ends])
-    for key, of in halves.groupby(["stage", "q", "p", "a", "b"], sort=False, dropna=False):
-        values = (of[["n_samples_a", "n_samples_b"]], of["iou"], of["floor_iou"])
-        means = (mean(value.to_numpy(float).ravel()) for value in values)
-        rows.append((model, method, *key, *means, int(of["iou"].notna().sum())))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    halves = halves.assign(half_prompts=halves[["n_samples_a", "n_samples_b"]].mean(axis=1))
+    by_two = halves.groupby(["stage", "q", "p", "a", "b"], sort=False, dropna=False)
+    means = by_two[["half_prompts", "iou", "floor_iou"]].mean().rename(columns={"floor_iou": "floor"})
+    rows = means.assign(n_pairs=by_two["iou"].count()).reset_index()
+    return rows.assign(model=model, method=method)[COLUMNS]

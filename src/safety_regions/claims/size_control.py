@@ -5,6 +5,7 @@ import pandas as pd
 from jaxtyping import Float64
 
 NAN = float("nan")
+Column = Float64[np.ndarray, " rows"]
 Sizes = Float64[np.ndarray, " fractions"]
 Ious = Float64[np.ndarray, "fractions_a fractions_b"]
 
@@ -17,25 +18,32 @@ def size_matched(levels: pd.DataFrame, refined: pd.DataFrame) -> pd.DataFrame:
     diagonal on which both rise alike, where it has its ridge: so two regions of one size are read off regions of one
     size. Undefined (NaN) for refined regions smaller than the grid's smallest, or empty.
     """
-    surfaces = {}
-    for (a, b), rows in levels.groupby(["a", "b"], sort=False) if len(levels) else ():
-        surface = _surface(rows)
-        surfaces[a, b], surfaces[b, a] = surface, (surface[1], surface[0], surface[2].T)
+    surfaces = _surfaces(levels)
     columns = (refined["a"], refined["b"], *(refined[end].to_numpy(float) for end in ("size_a", "size_b")))
     values = [_read_off(surfaces.get((a, b)), size_a, size_b) for a, b, size_a, size_b in zip(*columns, strict=True)]
     return pd.DataFrame({"a": refined["a"].to_numpy(), "b": refined["b"].to_numpy(), "iou": np.array(values, float)})
 
 
-def _surface(rows: pd.DataFrame) -> tuple[Sizes, Sizes, Ious]:
+def _surfaces(levels: pd.DataFrame) -> dict[tuple[str, str], tuple[Sizes, Sizes, Ious]]:
+    """Of each pair, both ways round."""
+    surfaces = {}
+    if len(levels):
+        size_a, size_b, iou = (levels[column].to_numpy(float) for column in ("size_a", "size_b", "iou"))
+        # Rows by number: a frame for each pair would take longer than all the rest.
+        for (a, b), rows in levels.groupby(["a", "b"], sort=False).indices.items():
+            surface = _surface(size_a[rows], size_b[rows], iou[rows])
+            surfaces[a, b], surfaces[b, a] = surface, (surface[1], surface[0], surface[2].T)
+    return surfaces
+
+
+def _surface(size_a: Column, size_b: Column, iou: Column) -> tuple[Sizes, Sizes, Ious]:
     """Ascending logarithms of each region's distinct sizes above 0, and the IoU at every two of them."""
-    some = rows[(rows["size_a"] > 0) & (rows["size_b"] > 0)]
+    some = (size_a > 0) & (size_b > 0)
     # Fractions at which a region has no element more are one size.
-    (sizes_a, at_a), (sizes_b, at_b) = (
-        np.unique(some[end].to_numpy(float), return_inverse=True) for end in ("size_a", "size_b")
-    )
-    iou = np.full((len(sizes_a), len(sizes_b)), NAN)
-    iou[at_a, at_b] = some["iou"]
-    return np.log(sizes_a), np.log(sizes_b), iou
+    (sizes_a, at_a), (sizes_b, at_b) = (np.unique(of[some], return_inverse=True) for of in (size_a, size_b))
+    surface = np.full((len(sizes_a), len(sizes_b)), NAN)
+    surface[at_a, at_b] = iou[some]
+    return np.log(sizes_a), np.log(sizes_b), surface
 
 
 def _read_off(surface: tuple[Sizes, Sizes, Ious] | None, size_a: float, size_b: float) -> float:
