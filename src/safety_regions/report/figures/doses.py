@@ -99,7 +99,8 @@ def _set_ratio_axis(axis: Axes, ratios: pd.Series) -> None:
     axis.set_xscale("log")
     axis.set_xlim(low, high)
     if high < 30:
-        ticks = [tick for tick in (0.5, 1, 2, 5, 10, 20) if low <= tick <= high]
+        fine = (0.5, 0.7, 1, 1.2, 1.5, 2, 3) if high < 4 else (0.5, 1, 2, 5, 10, 20)
+        ticks = [tick for tick in fine if low <= tick <= high]
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.xaxis.set_minor_formatter(NullFormatter())
 
