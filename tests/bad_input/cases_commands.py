@@ -58,7 +58,7 @@ def version():
 for _script, _recipe, _says in [
     ("measure", JOB, "no 'model' in the recipe"),
     ("overlap", {"kind": "overlap", "version": VERSIONS["overlap"]}, "no 'safety' in the recipe"),
-    ("draw_figures", {"kind": "figures", "version": 2}, "no 'style' in the recipe"),
+    ("draw_figures", {"kind": "figures", "version": VERSIONS["figures"]}, "no 'style' in the recipe"),
     ("respond", {"kind": "pairs", "version": VERSIONS["pairs"]}, "no 'prompts' in the recipe"),
     ("select_regions", JOB | {"kind": "region"}, "no 'model' in the recipe"),
 ]:

@@ -6,7 +6,7 @@ import yaml
 
 from safety_regions.config.load import load_registries
 from safety_regions.config.run import RunConfig
-from safety_regions.config.variants import DRAW, HALF, OWN, RESPONSES, Variant
+from safety_regions.config.variants import BORROWED, DRAW, HALF, OWN, RESPONSES, Variant
 from safety_regions.overlap.counts import UNION, count
 from safety_regions.overlap.replicates import Facts, replicate_table, shared
 from safety_regions.planning.make import make_plan
@@ -96,7 +96,7 @@ def test_halves_share_pairs_and_differ_in_recipe():
 def test_some_methods_may_have_no_replicates():
     plan = plan_of(replicates={"methods": ["wanda"]}, controls={"methods": ["snip"]})
     found = {method: {of.which for of in plan.replicates["tiny-llama", method]} for method in ("snip", "wanda")}
-    assert found == {"snip": {RESPONSES}, "wanda": {HALF, DRAW}}
+    assert found == {"snip": {RESPONSES, BORROWED}, "wanda": {HALF, DRAW, BORROWED}}
 
 
 def test_without_replicates_nothing_is_compared():

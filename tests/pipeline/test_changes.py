@@ -110,7 +110,7 @@ def test_a_new_version_of_a_method_plans_its_regions(copy: WorkingCopy, source: 
     before = path.read_text()
     path.write_text(re.sub(r'("snip": MethodInfo\(\s*version=)', r"\g<1>100", before))
     assert path.read_text() != before
-    assert copy.planned_jobs() == {"measure": 1} | TABLES
+    assert copy.planned_jobs() == {"measure": 1} | EVALUATED
 
 
 def test_a_new_style_plans_the_figures(copy: WorkingCopy, source: Path):
@@ -129,4 +129,4 @@ def test_prompts_that_are_gone_while_their_receipts_are_there_are_sampled_again(
     for path in copy.results.glob("prompts/*.jsonl"):
         path.unlink()
     copy.change(datasets__near_duplicate=0.7)
-    assert copy.planned_jobs() == NEAR | {"sample_prompts": 6}
+    assert copy.planned_jobs() == NEAR | {"sample_prompts": 6 + 6}

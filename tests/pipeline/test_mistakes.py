@@ -33,6 +33,7 @@ def test_a_value_from_the_command_line_is_checked_and_placed(copy: WorkingCopy):
 def test_a_value_from_the_command_line_counts(copy: WorkingCopy):
     assert copy.planned_jobs("--config", 'thresholds={"q": 0.1}') == {
         "overlap": 1,
+        "constrain": 1,
         "evaluate": 1,
         "draw_figures": 1,
         "write_report": 1,

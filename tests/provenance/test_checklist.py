@@ -57,7 +57,7 @@ def test_times_of_no_known_process_are_unknown_and_not_zero(run):
 
 def test_the_page_has_what_is_asked(seen):
     page = checklist(seen, scan())
-    assert "From the receipts of 126 of the 126 artifacts" in page
+    assert "From the receipts of 146 of the 146 artifacts" in page
     assert cells(page, "micro")[2:] == ["94,144", "float32", "Apache-2.0", "Maker 2024"]
     own = cells(page, "own_set")
     assert own[1] == "safety" and own[3:] == ["160", "8", "CC-BY-4.0", "Author et al. 2025"]
@@ -68,18 +68,18 @@ def test_the_page_has_what_is_asked(seen):
     assert cells(page, "GPU hours")[1] == "0 in 1 processes"
     assert cells(page, "thresholds.grid")[1] == "[0.01, 0.05, 0.1]"
     assert "**Mismatch**" not in page
-    assert cells(page, "all")[1:] == ["126", "126", "126", "0", "44", "0"]
+    assert cells(page, "all")[1:] == ["146", "146", "146", "0", "49", "0"]
     assert checklist(seen, scan()) == page
 
 
 def test_nothing_made_is_unknown_everywhere(plan):
     shutil.rmtree("results")
     page = checklist(plan, scan())
-    assert "From the receipts of 0 of the 126" in page
+    assert "From the receipts of 0 of the 146" in page
     for question in ("GPU hours", "CPU hours", "Hosts", "Commits of the code", "Peak memory of a process", "GPUs"):
         assert cells(page, question)[1] == "unknown"
     assert cells(page, "own_set")[3:] == ["unknown", "unknown", "none (placeholder)", "none"]
-    assert cells(page, "all")[1:] == ["126", "0", "0", "0", "0", "126"]
+    assert cells(page, "all")[1:] == ["146", "0", "0", "0", "0", "146"]
 
 
 def test_hours_say_which_artifacts_they_leave_out(plan):
@@ -90,12 +90,12 @@ def test_hours_say_which_artifacts_they_leave_out(plan):
             set_run(artifact, process=artifact.kind, wall_seconds=3600, cpu_seconds=1800, gpu="GPU X", n_gpus=1)
     page = checklist(plan, scan())
     n_kinds = len({artifact.kind for artifact in plan.made.values()})
-    left_out = "; 1 of 126 artifacts left out, whose times are unknown"
+    left_out = "; 1 of 146 artifacts left out, whose times are unknown"
     assert cells(page, "GPU hours")[1] == f"{n_kinds}.0 in {n_kinds} processes{left_out}"
     assert cells(page, "CPU hours")[1] == f"{n_kinds / 2:.1f} in {n_kinds} processes{left_out}"
     step = cells(page.partition("## Software")[0], "region")
-    assert step[1:6] == ["44", "1", "1.0", "0.5000", "1.0"] and step[-1] == "1"
-    assert cells(page, "GPUs")[1] == "GPU X (125 artifacts), none (1 artifacts)"
+    assert step[1:6] == ["49", "1", "1.0", "0.5000", "1.0"] and step[-1] == "1"
+    assert cells(page, "GPUs")[1] == "GPU X (145 artifacts), none (1 artifacts)"
 
 
 def test_a_mismatch_of_versions_is_said(plan):

@@ -22,7 +22,7 @@ from safety_regions.evaluation import table
 from safety_regions.models.architecture import layout_of
 from safety_regions.overlap.across_methods import Question, compare
 from safety_regions.overlap.counts import count
-from safety_regions.overlap.tables import nway_table, pair_table, size_table
+from safety_regions.overlap.tables import agreement_table, nway_table, pair_table, size_table
 from safety_regions.planning.make import make_plan
 from safety_regions.planning.recipes.regions import RegionRecipe
 from safety_regions.planning.recipes.report import FiguresRecipe
@@ -111,6 +111,7 @@ def test_every_figure_is_drawn(counts, tmp_path):
     folder = tmp_path / "overlap"
     folder.mkdir()
     tables = {"pairs": pair_table(counts, Q), "nway": nway_table(counts), "sizes": size_table(counts, Q)}
+    tables["agreement"] = agreement_table(counts)
     for name, of in tables.items():
         of.to_parquet(folder / f"{name}.parquet")
     context = context_of("tiny", NAME, 3, Q, Q, "matrix", list("abc"), ["u"]).as_json()

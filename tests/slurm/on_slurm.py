@@ -22,7 +22,7 @@ QUICK = (
     "5",
 )
 MACHINE = {"device": "cpu", "gpu_memory_gb": 80, "gpus_per_node": 2}
-ON_GPUS = {"train_model", "train_adapter", "respond", "measure", "evaluate"}
+ON_GPUS = {"train_model", "train_adapter", "respond", "measure", "constrain", "evaluate"}
 ON_CPUS = {"select_regions", "overlap"}
 
 

@@ -139,6 +139,7 @@ NOT_RUN = {
     "python benchmarks/refusals.py PATH_TO_XSTEST": Elsewhere(
         "models/test_refusal_benchmark.py", "test_the_command_prints_recall_and_precision_of_every_file"
     ),
+    "python benchmarks/faithfulness.py MODEL PROMPTS ...": "hours, and a model of the network",
     "python benchmarks/planning.py": "minutes: it measures times",
     "make bench": "an hour, and a model of the network",
     "make bench MODEL=results/models/NAME.DIGEST": "an hour",

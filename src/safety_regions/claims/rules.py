@@ -144,6 +144,8 @@ def nothing_common(evidence: Evidence) -> Outcome:
     values = np.diag((of_set["kept"] - of_set["by_chance"]).to_numpy(float))
     outcome = against(jackknife(set_means(values), evidence.lines.confidence), evidence.lines.common, above=False)
     kept = of_set["kept"].dropna().sort_values(kind="stable")
+    if kept.empty:
+        return Outcome(UNDECIDED, "No order of the sets tells what a set keeps of all others: raise overlap.n_orders.")
     ends = ", ".join(f"{name} {kept[name]:.2f}" for name in dict.fromkeys([kept.index[0], kept.index[-1]]))
     iou = float(refined["iou"][refined["n"] == n_sets].mean())
     reason = f"{outcome.reason} Of what all others have in common keep least and most: {ends}. IoU of all: {iou:.2f}."
