@@ -126,7 +126,7 @@ def test_the_table_counts_what_is_in_place_by_model_and_kind(plan: Plan) -> None
         Path(made.receipt).unlink()
     first, heads, row = progress_table(dataclasses.replace(plan))
     counts = dict(zip(heads.split(), row.split()[1:], strict=True))
-    assert (counts["region"], counts["overlap"], counts["figures"], counts["model"]) == ("43/44", "4/5", "5/5", "0/1")
+    assert (counts["region"], counts["overlap"], counts["figures"], counts["model"]) == ("48/49", "4/5", "5/5", "0/1")
     assert "report 0/1" in first
 
 
