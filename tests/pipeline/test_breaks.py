@@ -47,7 +47,7 @@ def test_a_killed_job_and_a_killed_run_are_finished_by_the_next(copy: WorkingCop
     copy.change(machine__batch_tokens=1)
 
     with started(copy, *UNTIL) as run:
-        wait_for(lambda: some_made(copy, regions, 1))
+        wait_for(lambda: some_made(copy, regions, 1) and bool(processes_of(copy.folder, "scripts/measure.py")))
         for process in processes_of(copy.folder, "scripts/measure.py"):
             os.kill(process, signal.SIGKILL)
         assert run.wait(timeout=500) != 0

@@ -27,7 +27,7 @@ def expected(finished_run: WorkingCopy) -> dict[str, str]:
 
 def assert_whole(run: OnSlurm, expected: dict[str, str]) -> None:
     made = run.copy.made()
-    assert len(regions_made(run.copy, "snip")) == 4
+    assert len(regions_made(run.copy, "snip")) == 5
     assert made == {name: expected[name] for name in made}
     assert list(run.copy.results.rglob("*.tmp")) == []
 
