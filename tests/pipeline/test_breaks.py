@@ -43,7 +43,7 @@ def leave_half_written(copy: WorkingCopy, region: Artifact, model: Artifact) -> 
 def test_a_killed_job_and_a_killed_run_are_finished_by_the_next(copy: WorkingCopy):
     expected = copy.made()
     regions = artifacts(copy, "region", "/snip/")
-    copy.remove("regions/micro/snip", "manifests/measure", "overlap", "replicates", "figures", "report")
+    copy.remove("regions/micro/snip", "manifests/measure", "overlap", "replicates", "evaluate", "figures", "report")
     copy.change(machine__batch_tokens=1)
 
     with started(copy, *UNTIL) as run:
