@@ -11,7 +11,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="default: %(default)s")
     args = parser.parse_args()
 
-    from safety_regions.evaluation.evaluate import Evaluation
+    from safety_regions.models.behaviour import Evaluation
     from safety_regions.planning.recipes.constrain import ConstrainRecipe
     from safety_regions.steps.constrain import constrain
 

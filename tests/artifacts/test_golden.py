@@ -29,10 +29,10 @@ from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.constraining import table as constraining_table
 from safety_regions.data import fetch
 from safety_regions.data import sample as sampling
-from safety_regions.evaluation import evaluate, table
+from safety_regions.evaluation import table
 from safety_regions.methods import nlsr, safelayer, safeneuron, snip, wanda
 from safety_regions.methods.interface import method
-from safety_regions.models import adapter_training
+from safety_regions.models import adapter_training, behaviour
 from safety_regions.models.outcomes import Outcome
 from safety_regions.models.sources import tiny
 from safety_regions.overlap import replicates, tables
@@ -219,7 +219,7 @@ CHANGES: list[tuple[str, ModuleType, str, Change, set[str]]] = [
         lambda names: [*names, "more"],
         {"weight/evaluate.csv", "merged/evaluate.csv"},
     ),
-    ("evaluate", evaluate, "perplexity", lambda of: lambda *x: 1.01 * of(*x), {"neuron/evaluate.csv"}),
+    ("evaluate", behaviour, "response_loss", lambda of: lambda *x: replace(of(*x), loss=3.0), {"neuron/evaluate.csv"}),
     (
         "constrain",
         constraining_table,

@@ -63,6 +63,12 @@ THRESHOLDS = [
         "run.yaml, line 4",
     ),
     (
+        "fine-tuning of a model that the run has not",
+        "constrain: {models: [tiny-lama]}",
+        "found values that do not fit together: constrain.models has what this run has not in models: tiny-lama",
+        "the configuration",
+    ),
+    (
         "a dose not in the grid",
         "evaluate: {doses: [0.04]}",
         "found values that do not fit together:"

@@ -6,8 +6,8 @@ from case import Deed, bad, fine
 from random_models import random_model
 
 from safety_regions.data.halves import half_of
-from safety_regions.evaluation.evaluate import perplexity
 from safety_regions.methods.snip import measure, score
+from safety_regions.models.response_loss import response_loss
 from safety_regions.models.tokens import Sample
 from safety_regions.regions.select import Cut, level_of, select
 
@@ -142,6 +142,6 @@ def perplexed():
     loaded.model.lm_head.weight.mul_(1e5)
 
     def deed():
-        assert perplexity(loaded, [Sample("a", (5, 6, 7), 1)]) == INF
+        assert response_loss(loaded, [Sample("a", (5, 6, 7), 1)]).perplexity == INF
 
     return deed

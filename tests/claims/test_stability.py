@@ -9,10 +9,10 @@ import pytest
 from safety_regions.claims.assessment import decide
 from safety_regions.claims.catalogue import CATALOGUE
 from safety_regions.claims.constrained import Constrained
-from safety_regions.claims.estimates import Tables, measure
+from safety_regions.claims.estimates import Tables, measure, measure_along_p
 from safety_regions.claims.planted import PlantedWorld, Q, draw
 from safety_regions.claims.stability import COLUMNS, OTHER_P, OTHER_Q, WITHOUT, stability_rows
-from safety_regions.claims.verdict import HOLDS, NOT_APPLICABLE, NOT_RUN
+from safety_regions.claims.verdict import HOLDS, NOT_APPLICABLE, NOT_RUN, Verdict
 from safety_regions.config.claims import Claims
 
 LINES = Claims()
@@ -30,8 +30,13 @@ def with_fractions(tables: Tables, iou: float) -> Tables:
     return replace(tables, pairs=pd.concat(pairs, ignore_index=True), nway=pd.concat(nway, ignore_index=True))
 
 
+def rows_of(tables: Tables, verdicts: list[Verdict]) -> pd.DataFrame:
+    measured = measure(tables, LINES.confidence)
+    return stability_rows(tables, verdicts, LINES, measure_along_p(tables, measured, LINES.confidence))
+
+
 def stability_of(tables: Tables) -> pd.DataFrame:
-    return stability_rows(tables, decide("m", "snip", tables, measure(tables, LINES.confidence), LINES), LINES)
+    return rows_of(tables, decide("m", "snip", tables, measure(tables, LINES.confidence), LINES))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +58,7 @@ def test_a_verdict_that_hangs_on_p_is_told_from_one_that_does_not(planted):
 
 def test_every_set_is_left_out_once_and_the_verdicts_are_those_of_without(planted):
     verdicts = decide("m", "snip", planted, measure(planted, LINES.confidence), LINES)
-    found = stability_rows(planted, verdicts, LINES)
+    found = rows_of(planted, verdicts)
     for verdict in verdicts:
         rows = found[(found["claim"] == verdict.claim.id) & (found["varied"] == WITHOUT)]
         assert rows["verdict"].tolist() == [of.decision for of in verdict.without.values() if len(rows)]
@@ -74,7 +79,7 @@ def test_claims_without_a_verdict_and_regions_of_one_size_have_no_rows(planted):
     assert set(found["claim"]) == {claim.id for claim in CATALOGUE if claim.of_sets}
     ranges = stability_of(replace(with_fractions(planted, 0.0), sizes_vary=False))
     assert set(ranges["varied"]) == {"", WITHOUT} and NOT_APPLICABLE not in set(ranges["verdict"])
-    nothing = stability_rows(planted, [], LINES)
+    nothing = rows_of(planted, [])
     assert nothing.empty and list(nothing.columns) == COLUMNS
 
 

@@ -6,6 +6,7 @@ The keys are read off the schema, so a new one without a line here fails.
 
 from dataclasses import dataclass, field
 from functools import cache
+from hashlib import sha256
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
@@ -97,6 +98,10 @@ def null(first: str) -> Rule:
 
 
 SAYS_NOTHING_OF_RESULTS = "how jobs use a machine, and not what they make"
+TWO_MODELS: dict = {"models": ["tiny-llama", "tiny-qwen2"]}
+EVERY_METHOD: dict = {name: {"methods": None} for name in ("replicates", "controls", "constrain")}
+ROWS = "prompt\na\n"
+"""The bytes of a local dataset."""
 ONLY_A_VERDICT = "a line that the report draws through numbers that are there"
 RULES = {
     "name": Rule("report", ("other",), "names the report's folder"),
@@ -114,8 +119,8 @@ RULES = {
     "responses.template": Rule("pairs", ("Never.",), given={"responses": {"policy": "template"}}),
     "responses.max_new_tokens": Rule("pairs", (25,)),
     "responses.end_of_turn": Rule("statistics"),
-    "methods.snip": null("region"),
-    "methods.wanda": null("statistics"),
+    "methods.snip": Rule("region", (None,), given=EVERY_METHOD),
+    "methods.wanda": Rule("statistics", (None,), given=EVERY_METHOD),
     "methods.safeneuron": null("statistics"),
     "methods.safeneuron.tokens": Rule("statistics"),
     "methods.safeneuron.ffn": Rule("statistics"),
@@ -166,6 +171,8 @@ RULES = {
     "controls.methods": Rule("statistics", (["snip"], ["safelayer"], None)),
     "controls.templates": Rule("pairs", (["No.", "Never."], ["Yes.", "No.", "Never."])),
     "evaluate": null("prompts"),
+    "evaluate.models": Rule("pairs", (["tiny-llama"],), given=TWO_MODELS),
+    "evaluate.methods": Rule("statistics", (["snip"], ["safelayer"])),
     "evaluate.sets": Rule("prompts", (["syn_steal"], ["syn_build", "syn_steal"])),
     "evaluate.doses": Rule("evaluate", ([0.01], [0.01, 0.02])),
     "evaluate.harmful": Rule("prompts", (["syn_steal"],)),
@@ -181,6 +188,7 @@ RULES = {
     "evaluate.n_matched": Rule("evaluate", (2,)),
     "evaluate.harmless": Rule("pairs", ("syn_chores",)),
     "constrain": null("prompts"),
+    "constrain.models": Rule("constrain", (["tiny-llama"],), given=TWO_MODELS),
     "constrain.methods": Rule("constrain", (["wanda"], ["snip", "safelayer"])),
     "constrain.sets": Rule("prompts", (["syn_steal"], ["syn_build", "syn_steal"], None)),
     "constrain.agree": Rule("constrain", (0.6,)),
@@ -280,6 +288,7 @@ DATASET_RULES = {
     "source.url.sha256": Rule("dataset", ("1" * 64,)),
     "source.url.format": Rule("dataset"),
     "source.local.path": Rule("", ("same.csv",), "its bytes count, not where they lie"),
+    "source.local.sha256": Rule("", (sha256(ROWS.encode()).hexdigest(),), "the file has it anyway"),
     "source.local.format": Rule("dataset"),
     "source.synthetic.name": Rule("dataset", ("syn_trick",)),
 }
@@ -483,7 +492,7 @@ def test_a_key_of_a_registry_moves_what_it_decides_and_nothing_before(kind, leaf
     of = {"datasets": (DATASET_RULES, DATASETS, DATASET_LEAVES), "models": (MODEL_RULES, MODELS, MODEL_LEAVES)}
     rules, sources, found = of[kind]
     for name in ("rows.csv", "same.csv"):
-        (tmp_path / name).write_text("prompt\na\n")
+        (tmp_path / name).write_text(ROWS)
     rule = rules[leaf]
     for entry in entry_of(sources, leaf):
         if entry["source"]["kind"] == "local":

@@ -9,7 +9,7 @@ from random_masks import packed, random_masks
 
 from safety_regions.constraining import table
 from safety_regions.errors import UserError
-from safety_regions.evaluation import evaluate
+from safety_regions.models import behaviour
 from safety_regions.models.architecture import layout_of, projections
 from safety_regions.models.load import load_model, load_once
 from safety_regions.models.outcomes import Outcome
@@ -35,9 +35,16 @@ def case(request, tmp_path_factory):
     return Constrained(tmp_path_factory.mktemp("constrain") / "case", request.param)
 
 
+@pytest.fixture(scope="module", params=["weight", "neuron"])
+def elements(request, tmp_path_factory):
+    """Of methods that have controls beside random ones."""
+    load_once.cache_clear()
+    return Constrained(tmp_path_factory.mktemp("constrain") / "elements", request.param)
+
+
 @pytest.fixture
 def stand_in(monkeypatch):
-    monkeypatch.setattr(evaluate, "outcome_of", by_bytes)
+    monkeypatch.setattr(behaviour, "outcome_of", by_bytes)
 
 
 def masks_of(case, condition):
@@ -81,39 +88,35 @@ def test_all_but_the_region_is_frozen_where_only_it_may_move(case):
 
 
 @pytest.mark.parametrize("condition", CONDITIONS[2:])
-def test_controls_are_as_large_as_the_region(case, condition):
-    if case.case.granularity == "layer":
-        pytest.skip("not planned for such elements")
-    region, control = (masks_of(case, of)[0] for of in ("refined", condition))
-    utility, raw = owned(case, case.case.utility), owned(case, case.case.masks)
+def test_controls_are_as_large_as_the_region(elements, condition):
+    region, control = (masks_of(elements, of)[0] for of in ("refined", condition))
+    utility, raw = owned(elements, elements.case.utility), owned(elements, elements.case.masks)
     forbidden = raw if condition == "utility_refined" else utility
     assert not any((mask & forbidden[name]).any() for name, mask in control.items())
     sizes = {name: (region[name].sum(), mask.sum()) for name, mask in control.items()}
     if condition.startswith(("random", "magnitude")):
         assert all(a == b for a, b in sizes.values())
         assert sum(a for a, _ in sizes.values()) > 0
-    elif case.case.granularity == "weight":
+    elif elements.case.granularity == "weight":
         # The utility region, and that of harmless prompts, are the same one here.
         n_left = sum((utility[name] & ~forbidden[name]).sum() for name in utility)
         assert sum(b for _, b in sizes.values()) == min(n_left, sum(a for a, _ in sizes.values()))
 
 
-def test_first_elements_of_utility_regions_are_those_outside_of_the_region(case):
-    if case.case.granularity == "layer":
-        pytest.skip("not planned for such elements")
-    of_method = case.of_method
-    case.of_method = of_method | {"utility": case.other_utility}
+def test_first_elements_of_utility_regions_are_those_outside_of_the_region(elements):
+    of_method = elements.of_method
+    elements.of_method = of_method | {"utility": elements.other_utility}
     try:
-        region, raw, control = (masks_of(case, of)[0] for of in ("refined", "raw", "utility_refined"))
-        with open_region(case.inputs["region/h"]) as opened:
-            utility = owned(case, {name: read_levels(opened, name) > 0 for name in opened.header.shapes})
+        region, raw, control = (masks_of(elements, of)[0] for of in ("refined", "raw", "utility_refined"))
+        with open_region(elements.inputs["region/h"]) as opened:
+            utility = owned(elements, {name: read_levels(opened, name) > 0 for name in opened.header.shapes})
     finally:
-        case.of_method = of_method
+        elements.of_method = of_method
     assert not any((mask & (raw[name] | ~utility[name])).any() for name, mask in control.items())
     n, n_region = (sum(mask.sum() for mask in of.values()) for of in (control, region))
     n_left = sum((utility[name] & ~raw[name]).sum() for name in utility)
     assert n > 0
-    if case.case.granularity == "weight":
+    if elements.case.granularity == "weight":
         assert n == min(n_left, n_region)
 
 

@@ -13,8 +13,9 @@ from safety_regions import files
 from safety_regions.artifacts import receipts
 from safety_regions.config.evaluate import Evaluate
 from safety_regions.errors import UserError
-from safety_regions.evaluation import evaluate, table
+from safety_regions.evaluation import table
 from safety_regions.evaluation.table import COLUMNS, OUTCOME_COLUMNS
+from safety_regions.models import behaviour
 from safety_regions.models.adapter import named_linears
 from safety_regions.models.architecture import layout_of, projections
 from safety_regions.models.outcomes import Outcome
@@ -36,7 +37,7 @@ def case(request, tmp_path_factory):
     """A case that was run once: its `table` is what the step wrote."""
     case = Case(tmp_path_factory.mktemp("evaluate") / "case", *request.param)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate, "outcome_of", by_bytes)
+        patch.setattr(behaviour, "outcome_of", by_bytes)
         case.table = case.run()
     return case
 
@@ -58,21 +59,21 @@ def literal_model(case, mask):
 
 
 def test_step_measures_each_condition_as_a_copy_of_the_model_does(case, monkeypatch):
-    monkeypatch.setattr(evaluate, "outcome_of", by_bytes)
+    monkeypatch.setattr(behaviour, "outcome_of", by_bytes)
     table = case.table[(case.table["set"] == "a") & ~case.table["dose"].eq(0.1)].set_index("condition")
     prompts = {
         role: [
-            evaluate.Prompt(role, row["id"], row["prompt"]) for row in files.read_jsonl(case.folder / f"{role}.jsonl")
+            behaviour.Prompt(role, row["id"], row["prompt"]) for row in files.read_jsonl(case.folder / f"{role}.jsonl")
         ]
         for role in ("harmful", "over_refusal")
     }
     texts = [encode_pair(case.loaded.tokenizer, f"texts {i}", "fine words", eos_ids=(1,), id=str(i)) for i in range(3)]
-    questions = evaluate.Questions(prompts["harmful"], prompts["over_refusal"], texts)
+    questions = behaviour.Questions(prompts["harmful"], prompts["over_refusal"], texts)
     nothing = {name: np.zeros_like(mask) for name, mask in case.masks.items()}
     refined = {name: mask & ~case.utility[name] for name, mask in case.masks.items()}
     for condition, mask in (("intact", nothing), ("raw", case.masks), ("refined", refined)):
         loaded = type(case.loaded)(literal_model(case, mask), case.loaded.tokenizer, None, (1,))
-        expected = evaluate.evaluate(loaded, questions, OPTIONS["max_new_tokens"])
+        expected = behaviour.evaluate(loaded, questions, OPTIONS["max_new_tokens"])
         row = table.loc[condition]
         for column, rate in expected.rates().items():
             assert row[column] == (pytest.approx(rate, rel=1e-4) if column == "perplexity" else rate)
@@ -155,8 +156,8 @@ def test_an_empty_refined_region_changes_nothing(case):
 
 @pytest.mark.parametrize("case", [("adapter", "separate")], indirect=True)
 def test_an_intact_model_that_is_known_is_not_asked_again(case, monkeypatch):
-    monkeypatch.setattr(evaluate, "outcome_of", by_bytes)
-    known, calls, asked = {}, [], evaluate.evaluate
+    monkeypatch.setattr(behaviour, "outcome_of", by_bytes)
+    known, calls, asked = {}, [], behaviour.evaluate
     monkeypatch.setattr(table, "evaluate", lambda *args, **of: calls.append(1) or asked(*args, **of))
     for output in ("first", "second"):
         pd.testing.assert_frame_equal(case.run(output, known), case.table)

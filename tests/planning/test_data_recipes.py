@@ -57,6 +57,22 @@ def test_a_local_file_enters_with_its_bytes(tmp_path, monkeypatch):
     assert "'mine.txt'" in error.value.hint
 
 
+def test_a_pinned_local_file_may_be_absent_and_may_not_be_another(tmp_path, monkeypatch):
+    """What others made of the file can then be planned, and so pulled, where the file is not."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.txt").write_bytes(b"one\n")
+    local = {"kind": "local", "path": "mine.txt", "format": "txt"}
+    pinned = local | {"sha256": hashlib.sha256(b"one\n").hexdigest()}
+    assert recipe(source=pinned).digest == recipe(source=local).digest
+    made = recipe(source=pinned).digest
+    (tmp_path / "mine.txt").write_bytes(b"two\n")
+    with pytest.raises(UserError, match="sha256 ") as error:
+        recipe(source=pinned)
+    assert pinned["sha256"] in error.value.expected
+    (tmp_path / "mine.txt").unlink()
+    assert recipe(source=pinned).digest == made
+
+
 def test_an_unknown_synthetic_set_is_answered_with_the_nearest():
     with pytest.raises(UserError, match=r"did you mean 'syn_build'\?"):
         recipe(source={"kind": "synthetic", "name": "syn_biuld"})

@@ -13,6 +13,7 @@ from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import Methods
 from safety_regions.config.model_method import ModelMethod
 from safety_regions.config.run import RunConfig
+from safety_regions.config.variants import BORROWED
 from safety_regions.files import write_text
 from safety_regions.planning.make import make_plan
 from safety_regions.planning.plan import Plan
@@ -338,6 +339,22 @@ def test_evaluation_prompts_are_apart_from_those_of_the_set_and_of_the_regions_t
     assert all(of in asked.values() for of in prompts if of.apart_from)
 
 
+def test_models_and_methods_that_are_named_are_evaluated_and_no_others():
+    """Nor is the region identified that stands in the place of theirs."""
+    plan = plan_of(evaluate={"models": ["tiny-qwen2"], "methods": ["snip", "safelayer"]}, constrain=None)
+    made = list(plan.made.values())
+    asked = {"tiny-qwen2.snip", "tiny-qwen2.safelayer"}
+    assert {a.name for a in made if a.kind == "evaluate"} == asked
+    assert {of.name for of, regions in plan.replicates.items() if any(v.which == BORROWED for v in regions)} == asked
+    borrowed = {a.stem for a in made if a.kind == "pairs" and a.recipe.policy == "borrowed"}
+    assert borrowed and all(stem.endswith("tiny-qwen2") for stem in borrowed)
+
+
+def test_models_that_are_named_are_fine_tuned_and_no_others():
+    plan = plan_of(constrain={"models": ["tiny-qwen2"]})
+    assert {a.name.split(".")[0] for a in plan.made.values() if a.kind == "constrain"} == {"tiny-qwen2"}
+
+
 def test_regions_are_taken_out_at_every_dose_once():
     recipes = [a.recipe for a in plan_of(evaluate={"doses": [0.2, 0.05, 0.01]}).made.values() if a.kind == "evaluate"]
     assert recipes and all(recipe.doses == [0.01, 0.05, 0.2] for recipe in recipes)
@@ -396,7 +413,7 @@ def test_one_more_condition_of_fine_tuning_is_one_more_job():
 
 
 def test_what_freezes_nothing_is_trained_once_for_all_methods():
-    plan = plan_of(models=["tiny-llama"], constrain={"methods": list(CATALOGUE)})
+    plan = plan_of(models=["tiny-llama"], constrain={"methods": list(RunConfig().enabled_methods())})
     of_condition: dict[str, set[str | None]] = {}
     for artifact in plan.made.values():
         if artifact.kind == "constrain":

@@ -56,7 +56,7 @@ WRITTEN = {
     "figures": f'{{"context":{CONTEXT},"kind":"figures","overlap":"$b","style":"$a","version":3}}',
     "layer_curves": f'{{"context":{CONTEXT},"kind":"layer_curves","regions":[["x","$b"]],"style":"$a","version":2}}',
     "report": '{"config":{"name":"own"},"kind":"report","parts":{"overlap/tiny.wanda":"$a"},'
-    '"sources":[{"name":"tiny","what":"model"}],"style":"$b","version":5}',
+    '"sources":[{"name":"tiny","what":"model"}],"style":"$b","version":6}',
 }
 """The canonical JSON of `SOME`; `$a` stands for 64 times a."""
 

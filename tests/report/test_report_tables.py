@@ -9,18 +9,16 @@ from pages import HOSTILE, make_tables
 
 from safety_regions.claims.estimates import ESTIMATES
 from safety_regions.claims.influence import CHANGES
-from safety_regions.report.columns import Bar
-from safety_regions.report.inputs import Part
-from safety_regions.report.tables import (
+from safety_regions.report.claim_tables import (
     ESTIMATE_NAMES,
-    across_table,
     estimates_table,
-    evaluation_table,
-    headline_table,
     influence_table,
     stability_table,
     utilities_table,
 )
+from safety_regions.report.columns import Bar
+from safety_regions.report.inputs import Part
+from safety_regions.report.tables import across_table, evaluation_table, headline_table
 
 
 def test_what_a_model_does_without_a_region_stands_above_its_controls():

@@ -43,8 +43,8 @@ from safety_regions.config.datasets import DatasetSpec
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.models import ModelSpec
 from safety_regions.data import synthetic
-from safety_regions.evaluation import evaluate
 from safety_regions.methods import safelayer
+from safety_regions.models import behaviour
 from safety_regions.models.adapter_training import save_lora, with_lora
 from safety_regions.models.architecture import layout_of
 from safety_regions.models.folder import save
@@ -543,7 +543,7 @@ def outcome_by_bytes(text: str, prompt: str = "") -> Outcome:
 def make_evaluate() -> None:
     """A model without regions of weights, neurons, layers, and adapters inside and beside it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate, "outcome_of", outcome_by_bytes)
+        patch.setattr(behaviour, "outcome_of", outcome_by_bytes)
         for granularity, adapter in (
             ("weight", None),
             ("neuron", None),
@@ -567,7 +567,7 @@ def make_constrain() -> None:
         ("rewound", ["refined", "random_refined", "magnitude_refined", "utility_refined", "harmless_refined"], {}),
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate, "outcome_of", outcome_by_bytes)
+        patch.setattr(behaviour, "outcome_of", outcome_by_bytes)
         for granularity in ("weight", "layer"):
             case = constrain_case.Constrained(Path("in", granularity), granularity)
             for condition, rewound, options in conditions:

@@ -13,7 +13,7 @@ from safety_regions.claims.constrained import Constrained
 from safety_regions.claims.drop_curve import COLUMNS as DROP_COLUMNS
 from safety_regions.claims.drop_curve import drop_rows
 from safety_regions.claims.estimates import COLUMNS as ESTIMATE_COLUMNS
-from safety_regions.claims.estimates import Measured, Tables, estimate_rows, measure
+from safety_regions.claims.estimates import Measured, Tables, estimate_rows, measure, measure_along_p
 from safety_regions.claims.halves import COLUMNS as HALVES_COLUMNS
 from safety_regions.claims.halves import halves_rows
 from safety_regions.claims.influence import COLUMNS as INFLUENCE_COLUMNS
@@ -103,12 +103,13 @@ def assess(
         found["influence"].append(influence_rows(*about, measured))
         found["confounds"].append(confound_rows(*about, prompt_overlap, sets.get(name, {})))
         found["responses"].append(response_rows(*about))
-        found["drops"].append(drop_rows(*about, lines.confidence))
+        along_p = measure_along_p(tables, measured, lines.confidence)
+        found["drops"].append(drop_rows(model, method, tables.q, along_p))
         by_utility = (overlap["pairs"], tables.sets, tables.q, tables.p, lines.confidence)
         found["utilities"].append(utility_rows(model, method, *by_utility))
         found["halves"].append(halves_rows(*about))
         decided = decide(model, method, tables, measured, lines)
-        found["stability"].append(stability_rows(tables, decided, lines))
+        found["stability"].append(stability_rows(tables, decided, lines, along_p))
         verdicts += decided
     return Assessment(
         **{name: _joined(parts, COLUMNS[name]) for name, parts in found.items()}, verdicts=adjusted(verdicts)

@@ -6,7 +6,6 @@ losses as checkpoints, conditions are compared at the lowest that all of them re
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,7 @@ REFUSES = "refuses"
 NO_TRAINING = Outcome(NOT_RUN, "No model was fine-tuned.")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Constrained:
     """The tables of all fine-tunings of one model and method, one below another; those with nothing frozen are the
     model's.
@@ -115,7 +114,7 @@ def _decided(constrained: Constrained, lines: Claims, prefix: str, tells: Callab
         return Outcome(UNDECIDED, f"The aligned model refuses {aligned.min():.0%}; there is too little to lose.")
     outcomes, silent = [], []
     for rate in sorted(constrained.rates["learning_rate"].unique()):
-        compared = _compared(constrained, rate, prefix, region, lines.confidence)
+        compared = _compared(constrained.at(rate), prefix, region, lines.confidence)
         if compared is None:
             continue
         if tells(compared.left):
@@ -161,11 +160,8 @@ def _region(conditions: pd.Series, prefix: str) -> str | None:
     return next((stage for stage in STAGES if (conditions == prefix + stage).any()), None)
 
 
-# Asked again without each set: no fine-tuning is without one.
-@lru_cache(maxsize=64)
-def _compared(constrained: Constrained, rate: float, prefix: str, region: str, confidence: float) -> _Compared | None:
+def _compared(of_rate: Constrained, prefix: str, region: str, confidence: float) -> _Compared | None:
     """None without the region, or what is compared with it, at this rate."""
-    of_rate = constrained.at(rate)
     rates = of_rate.rates
     names = [
         name

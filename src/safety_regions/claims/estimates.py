@@ -177,6 +177,12 @@ def measure(tables: Tables, confidence: float) -> Measured:
     )
 
 
+def measure_along_p(tables: Tables, measured: Measured, confidence: float) -> dict[float, Measured]:
+    """All estimates at every fraction p of refinement, ascending; `measured`: those at the tables' own."""
+    fractions = sorted(float(p) for p in tables.pairs["p"].dropna().unique()) if len(tables.pairs) else []
+    return {p: measured if p == tables.p else measure(replace(tables, p=p), confidence) for p in fractions}
+
+
 def refinement(tables: Tables, confidence: float) -> Refinement:
     """What refinement at the tables' p changes."""
     sets = tables.sets

@@ -85,8 +85,9 @@ def square(table: pd.DataFrame, column: str, sets: list[str]) -> Float64[np.ndar
     """A column of a table of pairs `a`, `b` as a symmetric matrix: means of the defined values, NaN where there is
     none.
     """
-    index = pd.Index(sets)
-    a, b, values = index.get_indexer(table["a"]), index.get_indexer(table["b"]), table[column].to_numpy(float)
+    place = {name: number for number, name in enumerate(sets)}
+    a, b = (np.array([place.get(name, -1) for name in table[end]], int) for end in ("a", "b"))
+    values = table[column].to_numpy(float)
     defined = (a >= 0) & (b >= 0) & ~np.isnan(values)
     # A pair may stand in the table as (a, b) here and as (b, a) there.
     ends = np.minimum(a, b)[defined], np.maximum(a, b)[defined]

@@ -1,11 +1,10 @@
-"""Two conditions on the same prompts: the difference of two shares, with an interval and a test that know of the pairs.
+"""Two conditions on the same prompts: the difference of two shares, with an interval that knows of the pairs.
 
 Of n prompts, b have a flag in the first condition alone and c in the second alone. What both have, or neither, says
 nothing of the difference:
 
     value     (b - c) / n
     interval  that of (b + 1, c + 1) of n + 2 prompts by the normal approximation (Bonett and Price 2012), in [-1, 1]
-    p         two-sided, exact: b of b + c against one half (McNemar 1947)
 """
 
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ class Difference:
     value: float
     low: float
     high: float
-    p_value: float
 
     def __str__(self) -> str:
         return f"{self.value:+.2f} [{self.low:.2f}, {self.high:.2f}]"
@@ -36,12 +34,7 @@ def paired_difference(first: Flags, second: Flags, confidence: float) -> Differe
     middle, discordant = (b - c) / (n + 2), (b + c + 2) / (n + 2)
     reach = special.ndtri((1 + confidence) / 2) * np.sqrt((discordant - middle**2) / (n + 2))
     low, high = np.clip([middle - reach, middle + reach], -1.0, 1.0)
-    return Difference((b - c) / n, float(low), float(high), exact_p(b, c))
-
-
-def exact_p(b: int, c: int) -> float:
-    """McNemar's exact p-value; written out, since to import `scipy.stats` takes a report a second."""
-    return min(1.0, 2 * float(special.bdtr(min(b, c), b + c, 0.5)))
+    return Difference((b - c) / n, float(low), float(high))
 
 
 def rank_p(value: int, draws: list[int]) -> float:

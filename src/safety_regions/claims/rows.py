@@ -11,8 +11,10 @@ def at(table: pd.DataFrame, stage: str, q: float | None, p: float) -> pd.DataFra
     """
     if table.empty:
         return table
-    wanted = table["stage"].eq("raw") if stage == "raw" else table["utility"].eq(UNION) & table["p"].eq(p)
-    wanted &= True if q is None else table["q"].eq(q)
+    # Numbers first: texts take longer, and fewer rows are left for them.
+    for column, number in (("q", q), ("p", None if stage == "raw" else p)):
+        table = table if number is None else table[table[column].eq(number)]
+    wanted = table["stage"].eq("raw") if stage == "raw" else table["utility"].eq(UNION)
     return table[wanted & table["scope"].eq("all")] if "scope" in table else table[wanted]
 
 

@@ -13,6 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--moved",
         nargs="+",
+        action="extend",
         default=[],
         metavar="OLD=NEW[,NEW]",
         help="where the code of a module that is gone stands now, as in regions.select=regions.cut; nothing behind the "

@@ -18,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The options: what to keep, and what to remove."""
     parser.add_argument(
         "--keep",
+        action="extend",
         nargs="+",
         type=Path,
         metavar="FILE",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from safety_regions.config.base import Section, SetId
+from safety_regions.config.base import Id, Section, SetId
 from safety_regions.config.methods import Method
 
 Stage = Literal["raw", "refined"]
@@ -19,6 +19,8 @@ class Constrain(Section):
     frozen; and put weights back after the last. Does it still refuse? `null`: not asked.
     """
 
+    models: list[Id] | None = Field(default=None, min_length=1)
+    """Models of the run that are fine-tuned, best those that refuse; null: all."""
     methods: list[Method] | None = None
     """Methods whose regions are frozen and rewound, of those whose regions are weights of the model; null: the first
     that is run."""

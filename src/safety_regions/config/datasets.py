@@ -36,6 +36,8 @@ class LocalDataset(Section):
 
     kind: Literal["local"]
     path: str
+    sha256: Sha256 | None = None
+    """Of the file. With it, what others made of the file can be planned, pulled and drawn where it is not."""
     format: Format
 
 

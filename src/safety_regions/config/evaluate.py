@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from safety_regions.config.base import Section, SetId
+from safety_regions.config.base import Id, Section, SetId
+from safety_regions.config.methods import Method
 
 Control = Literal["random", "magnitude", "perplexity", "utility", "harmless"]
 
@@ -14,6 +15,10 @@ class Evaluate(Section):
     taken out instead.
     """
 
+    models: list[Id] | None = Field(default=None, min_length=1)
+    """Models of the run that are asked, best those that refuse; null: all."""
+    methods: list[Method] | None = Field(default=None, min_length=1)
+    """Methods whose regions are taken out; null: all that are run."""
     sets: list[SetId] | None = Field(default=None, min_length=1)
     """Safety sets whose regions are taken out, one at a time; null: the first one. A claim about regions has to hold
     for each of them, so three say more."""

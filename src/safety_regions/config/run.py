@@ -2,6 +2,7 @@
 `machine`.
 """
 
+from itertools import product
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -174,6 +175,15 @@ class RunConfig(Section):
             foreign = sorted(set(section.sets or []) - set(self.datasets.safety)) if section else []
             if foreign:
                 raise ValueError(f"{name} has sets that datasets.safety has not: {', '.join(foreign)}")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_name_what_is_run(self):
+        run = {"models": set(self.models), "methods": set(self.enabled_methods())}
+        for part, key in product(("replicates", "controls", "evaluate", "constrain"), run):
+            foreign = sorted(set(getattr(getattr(self, part), key, None) or []) - run[key])
+            if foreign:
+                raise ValueError(f"{part}.{key} has what this run has not in {key}: {', '.join(foreign)}")
         return self
 
     @model_validator(mode="after")

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from torch.nn.utils import parametrize
 
-from safety_regions.constraining.benign import Benign, benign
 from safety_regions.constraining.frozen import trained_by_adapter, trained_in_full
 from safety_regions.constraining.places import Places, Weights, copied, put_back
 from safety_regions.models.architecture import projections
 from safety_regions.models.load import LoadedModel
+from safety_regions.models.response_loss import ResponseLoss, response_loss
 from safety_regions.models.tokens import Sample
 from safety_regions.models.training import Schedule, reproducible, train
 
@@ -50,7 +50,8 @@ class Checkpoint:
     name: str
     """`step 40`, or `loss 0.8`."""
     step: int
-    benign: Benign
+    benign: ResponseLoss
+    """Of the held-out pairs."""
 
 
 @dataclass
@@ -59,10 +60,10 @@ class Course:
 
     aligned: Weights
     """The weights before."""
-    before: Benign
+    before: ResponseLoss
     losses: list[float] = field(default_factory=list)
     """Of every step's batch, in nats per token."""
-    looks: dict[int, Benign] = field(default_factory=dict)
+    looks: dict[int, ResponseLoss] = field(default_factory=dict)
     """By step: the held-out pairs."""
 
 
@@ -81,7 +82,7 @@ def fine_tuned(
     model in evaluation mode; one step may be several.
     """
     matrices = projections(loaded.model)
-    course = Course(copied(matrices), benign(loaded, held_out))
+    course = Course(copied(matrices), response_loss(loaded, held_out))
     try:
         with reproducible(tuning.schedule.seed), _trained(course.aligned, frozen, tuning.lora) as after_step:
             watch = _Watch(loaded, held_out, tuning, course, at)
@@ -122,7 +123,7 @@ class _Watch:
         self.loaded.model.eval()
         # Merged once for all that is asked here, and not again for every token.
         with parametrize.cached():
-            found = self.course.looks[step] = benign(self.loaded, self.held_out)
+            found = self.course.looks[step] = response_loss(self.loaded, self.held_out)
             for share in self.tuning.losses[self.n_reached :]:
                 if not found.loss <= share * self.course.before.loss:
                     break

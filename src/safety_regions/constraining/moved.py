@@ -34,14 +34,3 @@ def moved(matrices: Sequence[Projection], aligned: Weights, places: Places) -> l
             Moved(p.name, squares.numel(), int(inside.sum()), float(squares.sum()), float(squares[inside].sum()))
         )
     return found
-
-
-def concentration(of: Sequence[Moved]) -> float:
-    """Share of the squared change that lies inside, over the share of the weights that do: 1 is as much as anywhere.
-
-    NaN where nothing moved or nothing is inside.
-    """
-    change, n_inside = sum(m.change for m in of), sum(m.n_inside for m in of)
-    if change == 0 or n_inside == 0:
-        return float("nan")
-    return sum(m.change_inside for m in of) / change / (n_inside / sum(m.n_weights for m in of))

@@ -25,11 +25,6 @@ def places_of(matrices: Sequence[Projection], masks: Masks) -> dict[nn.Linear, B
     return places
 
 
-def all_but(places: Places) -> dict[nn.Linear, Bool[Tensor, "out in"]]:
-    """The other weights of the same modules."""
-    return {module: ~inside for module, inside in places.items()}
-
-
 def n_weights(places: Places) -> int:
     """How many weights are meant."""
     return sum(int(inside.sum()) for inside in places.values())

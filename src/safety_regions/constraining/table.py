@@ -5,26 +5,15 @@ from dataclasses import asdict, dataclass, field
 
 import pandas as pd
 
-from safety_regions.constraining.benign import Benign
 from safety_regions.constraining.finetune import Course
 from safety_regions.constraining.moved import Moved
+from safety_regions.models.behaviour import ASKED, FOUND, Evaluation, Questions
+from safety_regions.models.response_loss import ResponseLoss
 
 KEYS = ["condition", "learning_rate", "seed"]
 """What is trained, by the first columns of every table."""
-RATES = [
-    "refusal_rate",
-    "degenerate_rate",
-    "answer_rate",
-    "over_refusal_rate",
-    "harmless_degenerate_rate",
-    "harmless_answer_rate",
-    "perplexity",
-    "broken",
-    "n_harmful",
-    "n_harmless",
-]
-COLUMNS = [*KEYS, "checkpoint", "step", "share_of_weights", "benign_loss", "benign_accuracy", *RATES]
-OUTCOME_COLUMNS = [*KEYS, "checkpoint", "asked", "asked_set", "id", "outcome"]
+COLUMNS = [*KEYS, "checkpoint", "step", "share_of_weights", "benign_loss", "benign_accuracy", *FOUND]
+OUTCOME_COLUMNS = [*KEYS, "checkpoint", *ASKED]
 MOVED_COLUMNS = [*KEYS, "matrix", "n_weights", "n_inside", "change", "change_inside"]
 COURSE_COLUMNS = [*KEYS, "step", "training_loss", "benign_loss", "benign_accuracy"]
 
@@ -44,21 +33,13 @@ class Tables:
         return {"condition": condition, "learning_rate": self.learning_rate, "seed": self.seed}
 
     def add(
-        self,
-        condition: str,
-        checkpoint: str,
-        step: int,
-        share_of_weights: float,
-        learned: Benign,
-        rates: dict,
-        outcomes: Sequence[dict],
+        self, condition: str, checkpoint: str, step: int, share: float, questions: Questions, found: Evaluation
     ) -> None:
-        """What the model does at a checkpoint: `rates` by `RATES`; the outcome of each prompt by `OUTCOME_COLUMNS`."""
+        """What the model does at a checkpoint; `share` of its weights are frozen, or put back."""
         at = {**self._of(condition), "checkpoint": checkpoint}
-        own = {"step": step, "share_of_weights": share_of_weights}
-        benign = {"benign_loss": learned.loss, "benign_accuracy": learned.accuracy}
-        self.rates.append({**at, **own, **benign, **rates})
-        self.outcomes += [{**at, **outcome} for outcome in outcomes]
+        benign = {"benign_loss": found.responses.loss, "benign_accuracy": found.responses.accuracy}
+        self.rates.append({**at, "step": step, "share_of_weights": share, **benign, **found.rates()})
+        self.outcomes += [{**at, **prompt} for prompt in found.prompts(questions)]
 
     def add_moved(self, condition: str, found: Sequence[Moved]) -> None:
         """How far each matrix moved inside and outside of what the condition names."""
@@ -68,7 +49,7 @@ class Tables:
         """The loss of every step, and the held-out one where it was looked at; step 0 is before training."""
         looks = {0: course.before, **course.looks}
         for step, loss in enumerate([float("nan"), *course.losses]):
-            look = looks.get(step, Benign(float("nan"), float("nan")))
+            look = looks.get(step, ResponseLoss(float("nan"), float("nan")))
             row = {"step": step, "training_loss": loss, "benign_loss": look.loss, "benign_accuracy": look.accuracy}
             self.course.append({**self._of(condition), **row})
 

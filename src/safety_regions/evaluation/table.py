@@ -1,7 +1,7 @@
 """What a model does without each region and without what is taken out instead: in rates, and prompt by prompt."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from safety_regions.config.evaluate import Evaluate
-from safety_regions.evaluation.evaluate import Evaluation, Prompt, Questions, evaluate, perplexity, removes_more
 from safety_regions.evaluation.same_damage import same_damage
+from safety_regions.models.behaviour import ASKED, FOUND, Evaluation, Questions, evaluate
 from safety_regions.models.load import LoadedModel
+from safety_regions.models.response_loss import response_loss
 from safety_regions.progress import progress
 from safety_regions.regions.first_elements import Nest, first_elements
 from safety_regions.regions.format import Header, Words
@@ -26,26 +27,8 @@ from safety_regions.regions.random_regions import (
 )
 
 VERDICT = "removes_more_than_random"
-COLUMNS = [
-    "set",
-    "condition",
-    "dose",
-    "seed",
-    "share",
-    "share_of_weights",
-    "refusal_rate",
-    "degenerate_rate",
-    "answer_rate",
-    "over_refusal_rate",
-    "harmless_degenerate_rate",
-    "harmless_answer_rate",
-    "perplexity",
-    "broken",
-    "n_harmful",
-    "n_harmless",
-    VERDICT,
-]
-OUTCOME_COLUMNS = ["set", "condition", "dose", "seed", "asked", "asked_set", "id", "outcome"]
+COLUMNS = ["set", "condition", "dose", "seed", "share", "share_of_weights", *FOUND, VERDICT]
+OUTCOME_COLUMNS = ["set", "condition", "dose", "seed", *ASKED]
 Remove = Callable[[Masks | None], AbstractContextManager[int | None]]
 """Takes a region out of the model while the block is open, or nothing; gives how many of the model's weights that
 changes."""
@@ -108,7 +91,7 @@ class Subject:
     def perplexity_without(self, masks: Masks) -> float:
         """Of the ordinary responses, without the elements in the masks."""
         with self.remove(masks):
-            return perplexity(self.loaded, self.questions.texts)
+            return response_loss(self.loaded, self.questions.texts).perplexity
 
 
 @dataclass(frozen=True)
@@ -149,17 +132,7 @@ class _Rows:
 
     def add(self, known: dict, found: Found, **more: bool) -> None:
         self.rates.append({**known, **found.row(), **more})
-        asked = (
-            ("harmful", self.questions.harmful, found.evaluation.harmful),
-            ("harmless", self.questions.harmless, found.evaluation.harmless),
-        )
-        for name, prompts, outcomes in asked:
-            for prompt, outcome in zip(prompts, outcomes, strict=True):
-                self.outcomes.append({**known, **_asked(name, prompt), "outcome": str(outcome)})
-
-
-def _asked(name: str, prompt: Prompt) -> dict:
-    return {"asked": name, "asked_set": prompt.set, "id": prompt.id}
+        self.outcomes += [{**known, **prompt} for prompt in found.evaluation.prompts(self.questions)]
 
 
 def evaluation_tables(subject: Subject, regions: Regions, doses: list[float], q: float, intact: Found) -> Tables:
@@ -237,16 +210,24 @@ class _Cut:
 
     def _of_same_damage(self, key: str) -> Masks | None:
         """A random region that has grown, or shrunk, until it raises the perplexity as the real one does."""
-        target, removed = self.region.evaluation.perplexity, self.regions.removed
+        target, removed = self.region.evaluation.responses.perplexity, self.regions.removed
         if not math.isfinite(target):
             return None
         at = grown(self.masks, self.subject.header, removed, f"grown/{key}")
         largest = largest_factor(self.masks, self.subject.header, removed)
         perplexity_at = lambda factor: self.subject.perplexity_without(at(factor))  # noqa: E731
-        return at(same_damage(target, self.intact.evaluation.perplexity, perplexity_at, largest))
+        return at(same_damage(target, self.intact.evaluation.responses.perplexity, perplexity_at, largest))
 
 
 def _removes_more(intact: Found, region: Found, controls: list[_Control]) -> bool:
     others = [control.found for control in controls if control.condition == "random"]
     rate, at_first, *rates = (found.row()["refusal_rate"] for found in (region, intact, *others))
     return removes_more(at_first, rate, rates) and not region.evaluation.broken
+
+
+def removes_more(intact: float, region: float, controls: Sequence[float]) -> bool:
+    """Whether the refusal rate falls without the region, and by more than without any of its random controls.
+
+    False if one of them is NaN.
+    """
+    return all(region < other for other in (intact, *controls))

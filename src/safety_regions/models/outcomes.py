@@ -46,6 +46,17 @@ class Outcome(StrEnum):
     DEGENERATE = "degenerate"
 
 
+RATES = (
+    "refusal_rate",
+    "degenerate_rate",
+    "answer_rate",
+    "over_refusal_rate",
+    "harmless_degenerate_rate",
+    "harmless_answer_rate",
+)
+"""Columns of tables: the shares of harmful prompts with each outcome, and then of harmless ones, in [0, 1]."""
+
+
 def outcome_of(text: str, prompt: str = "") -> Outcome:
     """The outcome of a prompt that was answered with `text`; without the prompt, wrong languages are not known.
 

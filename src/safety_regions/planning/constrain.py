@@ -56,7 +56,7 @@ class _Condition:
 def add_constrained(plan: Plan, model: str) -> dict[PartRole, Artifact]:
     """The fine-tunings of a model, done by jobs of their own. Empty where the run asks for none."""
     config = plan.run.constrain
-    if config is None:
+    if config is None or model not in (config.models or [model]):
         return {}
     prompts = _prompts(plan, config)
     conditions: list[dict[PartRole, Artifact]] = []

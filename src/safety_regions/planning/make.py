@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.method_catalogue import CATALOGUE
+from safety_regions.config.model_method import ModelMethod
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
 from safety_regions.config.variants import Variant
@@ -29,7 +30,7 @@ def make_plan(run: RunConfig, registries: Registries) -> Plan:
     for model in run.models:
         samples = add_samples(plan, model)
         for method, options in run.enabled_methods().items():
-            add_regions(plan, model, method, options, wanted(plan, method, samples))
+            add_regions(plan, model, method, options, wanted(plan, ModelMethod(model, method), samples))
         _add_shared_jobs(plan, model)
     add_results(plan)
     return plan

@@ -18,7 +18,7 @@ from safety_regions.planning.recipes.data import OfSet, PromptOverlapRecipe, Pro
 from safety_regions.planning.recipes.report import FigureContext, FiguresRecipe, LayerCurvesRecipe, ReportRecipe
 from safety_regions.planning.recipes.tables import AcrossRecipe, EvaluateRecipe, OverlapRecipe
 from safety_regions.planning.replicates import add_comparison
-from safety_regions.planning.samples import evaluated_sets, lending_sets
+from safety_regions.planning.samples import evaluated, evaluated_sets, lending_sets
 
 STYLE = Path(__file__).parents[1] / "report" / "figures" / "paper.mplstyle"
 EVALUATE_OPTIONS = {"seed", "max_new_tokens", "replace", "controls", "n_random", "n_matched"}
@@ -125,7 +125,9 @@ def _evaluation(plan: Plan, model: str) -> Parts:
         for role, names in asked.items()
     }
     tables: Parts = {
-        PartRole("evaluate", *of): _evaluated(plan, of, sets, prompts) for of in plan.regions if of.model == model
+        PartRole("evaluate", *of): _evaluated(plan, of, sets, prompts)
+        for of in plan.regions
+        if of.model == model and evaluated(plan, of)
     }
     plan.add_batches("evaluate", model, list(tables.values()))
     return tables
@@ -165,13 +167,17 @@ def _report(plan: Plan, parts: dict[str, Artifact]) -> None:
         parts={role: artifact.digest for role, artifact in parts.items()},
         style=sha256_of_file(STYLE),
         config=run.model_dump(mode="json", exclude={"machine", "registry"}),
-        sources=[_source("dataset", name, plan.registries.datasets[name]) for name in plan.datasets]
+        sources=[
+            _source("dataset", name, plan.registries.datasets[name], a.recipe.sha256)
+            for name, a in plan.datasets.items()
+        ]
         + [_source("model", name, plan.registries.models[name]) for name in plan.models],
     )
     plan.targets.append(plan.add(Artifact(recipe, run.name, parts)))
 
 
-def _source(what: str, name: str, spec: DatasetSpec | ModelSpec) -> dict:
-    pin = spec.source.model_dump(mode="json")
+def _source(what: str, name: str, spec: DatasetSpec | ModelSpec, sha256: str | None = None) -> dict:
+    """`sha256`: of a local file, whether its entry says it or not."""
+    pin = spec.source.model_dump(mode="json") | ({"sha256": sha256} if sha256 else {})
     pin = {key: pin[key] for key in ("kind", "id", "revision", "url", "sha256", "base") if pin.get(key)}
     return {"what": what, "name": name, "source": pin, "licence": spec.licence, "citation": spec.citation}

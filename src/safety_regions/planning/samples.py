@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from safety_regions.artifacts.artifact import Artifact
+from safety_regions.config.model_method import ModelMethod
 from safety_regions.config.variants import BORROWED, DRAW, HALF, RESPONSES, Variant
 from safety_regions.planning.data import drawn_prompts, other_prompts
 from safety_regions.planning.plan import Plan
@@ -37,14 +38,16 @@ def add_samples(plan: Plan, model: str) -> list[Sampled]:
     return samples
 
 
-def wanted(plan: Plan, method: str, samples: list[Sampled]) -> list[Sampled]:
-    """The samples that a method identifies regions from: all own ones, and the replicates that the run wants of this
-    method.
+def wanted(plan: Plan, of: ModelMethod, samples: list[Sampled]) -> list[Sampled]:
+    """The samples that a method identifies regions from on a model: all own ones, and the replicates that the run wants
+    of these.
     """
     run = plan.run
     sections = {RESPONSES: run.controls, HALF: run.replicates, DRAW: run.replicates}
     methods = {which: section.methods for which, section in sections.items() if section and section.methods is not None}
-    left_out = {which for which, named in methods.items() if method not in named}
+    left_out = {which for which, named in methods.items() if of.method not in named}
+    if not evaluated(plan, of):
+        left_out.add(BORROWED)
     return [sample for sample in samples if sample.variant.which not in left_out]
 
 
@@ -87,6 +90,18 @@ def lending_sets(plan: Plan) -> dict[str, Variant]:
     return {name: Variant(harmless, BORROWED, datasets.safety.index(name)) for name in sets}
 
 
+def evaluated(plan: Plan, of: ModelMethod) -> bool:
+    """Whether regions of a method are taken out of a model."""
+    config = plan.run.evaluate
+    return config is not None and _asked(plan, of.model) and of.method in (config.methods or [of.method])
+
+
+def _asked(plan: Plan, model: str) -> bool:
+    """Whether regions are taken out of a model."""
+    config = plan.run.evaluate
+    return config is not None and model in (config.models or [model])
+
+
 def evaluated_sets(plan: Plan) -> list[str]:
     """The safety sets whose regions are taken out."""
     assert plan.run.evaluate is not None
@@ -96,7 +111,9 @@ def evaluated_sets(plan: Plan) -> list[str]:
 def _borrowed(plan: Plan, model: str, own: list[Sampled]) -> list[Sampled]:
     """Harmless prompts with the responses of safety sets, which are the model's only where the policy is `model`."""
     pairs, of_model = {sample.variant.set: sample.pairs for sample in own}, plan.run.responses.policy == "model"
-    samples = []
+    samples: list[Sampled] = []
+    if not _asked(plan, model):
+        return samples
     for name, variant in lending_sets(plan).items():
         stem = "-".join([variant.set, name, *([model] if of_model else [])])
         samples.append(Sampled(variant, _lent(plan, stem, _harmless_prompts(plan, variant.set), pairs[name])))

@@ -5,19 +5,16 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from safety_regions.report.claim_tables import MARKED, estimates_table, stability_table, utilities_table
 from safety_regions.report.columns import REFINEMENT, Table
 from safety_regions.report.inputs import Facts
 from safety_regions.report.numbers import percent
 from safety_regions.report.tables import (
-    MARKED,
     ReportTables,
     across_table,
     constrained_table,
-    estimates_table,
     evaluation_table,
     headline_table,
-    stability_table,
-    utilities_table,
 )
 from safety_regions.text import markdown_table
 

@@ -13,19 +13,19 @@ from functools import cached_property
 import numpy as np
 
 from safety_regions.config.constrain import Constrain
-from safety_regions.constraining.benign import Benign, benign
 from safety_regions.constraining.finetune import Checkpoint, Course, Lora, Tuning, fine_tuned
 from safety_regions.constraining.moved import moved
 from safety_regions.constraining.places import Places, n_weights, places_of, sha256_of_bits
 from safety_regions.constraining.rewind import rewound
 from safety_regions.constraining.table import Tables
 from safety_regions.errors import UserError
-from safety_regions.evaluation.evaluate import Evaluation, Prompt, Questions, evaluate
 from safety_regions.evaluation.magnitudes import of_neurons, of_weights
 from safety_regions.files import canonical_json
 from safety_regions.models.architecture import Projection, layout_of, projections
+from safety_regions.models.behaviour import Evaluation, Questions, evaluate
 from safety_regions.models.load import LoadedModel
-from safety_regions.models.tokens import Sample, encode_pair
+from safety_regions.models.response_loss import ResponseLoss
+from safety_regions.models.tokens import Sample
 from safety_regions.models.training import Schedule
 from safety_regions.planning.recipes.constrain import NOTHING, REWOUND, ConstrainRecipe, Mask
 from safety_regions.regions.first_elements import first_elements, nest_of
@@ -34,6 +34,7 @@ from safety_regions.regions.masks import Masks, in_at_least, masks_at, union, un
 from safety_regions.regions.owned_weights import check_fit, expand
 from safety_regions.regions.random_regions import Magnitudes, count_of, random_as_large, random_like
 from safety_regions.steps.entry import Entry
+from safety_regions.steps.questions import own_pairs, prompts_of
 from safety_regions.table_files import write_csv
 
 VERSIONS = ("torch", "transformers", "tokenizers", "numpy", "pandas")
@@ -113,56 +114,41 @@ class _Asking:
 
     @cached_property
     def questions(self) -> Questions:
-        prompts = {
-            role: [
-                Prompt(name, row["id"], row["prompt"])
-                for name, _ in getattr(self.entry.recipe, role)
-                for row in self.entry.rows(f"{role}/{name}")
-            ]
-            for role in ("harmful", "over_refusal")
-        }
-        return Questions(prompts["harmful"], prompts["over_refusal"], self.held_out)
+        """Harmful and harmless prompts; the ordinary responses are the held-out ones."""
+        recipe = self.entry.recipe
+        harmful = prompts_of(self.entry, "harmful", recipe.harmful)
+        harmless = prompts_of(self.entry, "over_refusal", recipe.over_refusal)
+        return Questions(harmful, harmless, self.held_out)
 
     def aligned(self, known: dict[str, Evaluation]) -> None:
         """Before training. The same whatever the learning rate, and the seed."""
         recipe = self.entry.recipe
-        key = canonical_json([recipe.model, recipe.harmful, recipe.over_refusal, recipe.options["max_new_tokens"]])
+        asked = [recipe.harmful, recipe.over_refusal, recipe.held_out]
+        key = canonical_json([recipe.model, asked, recipe.options["max_new_tokens"]])
         if key not in known:
             known[key] = self._evaluation(damaged=False)
-        self._note(ALIGNED, "step 0", 0, 0.0, benign(self.loaded, self.held_out), known[key])
+        self.tables.add(ALIGNED, "step 0", 0, 0.0, self.questions, known[key])
 
     def at(self, checkpoint: Checkpoint) -> None:
         """On the way; where weights are put back, nothing is asked before that."""
         if (condition := self.entry.recipe.condition) != REWOUND:
-            self._note(condition, checkpoint.name, checkpoint.step, self.share, checkpoint.benign, self._evaluation())
+            found = self._evaluation(responses=checkpoint.benign)
+            self.tables.add(condition, checkpoint.name, checkpoint.step, self.share, self.questions, found)
 
     def rewound(self, course: Course, matrices: list[Projection], chosen: dict[str, Masks]) -> None:
         """With the weights of each mask put back; and how far these had moved."""
+        steps = len(course.losses)
         for name, masks in chosen.items():
             places = places_of(matrices, masks)
             self.tables.add_moved(f"{REWOUND}_{name}", moved(matrices, course.aligned, places))
             with rewound(course.aligned, places):
-                learned, steps = benign(self.loaded, self.held_out), len(course.losses)
-                share = share_of(places, matrices)
-                self._note(f"{REWOUND}_{name}", f"step {steps}", steps, share, learned, self._evaluation())
+                found = self._evaluation()
+            share = share_of(places, matrices)
+            self.tables.add(f"{REWOUND}_{name}", f"step {steps}", steps, share, self.questions, found)
 
-    def _evaluation(self, *, damaged: bool = True) -> Evaluation:
+    def _evaluation(self, *, damaged: bool = True, responses: ResponseLoss | None = None) -> Evaluation:
         most = self.entry.recipe.options["max_new_tokens"]
-        return evaluate(self.loaded, self.questions, most, damaged=damaged)
-
-    def _note(
-        self, condition: str, checkpoint: str, step: int, share: float, learned: Benign, found: Evaluation
-    ) -> None:
-        asked = (
-            ("harmful", self.questions.harmful, found.harmful),
-            ("harmless", self.questions.harmless, found.harmless),
-        )
-        outcomes = [
-            {"asked": name, "asked_set": prompt.set, "id": prompt.id, "outcome": str(outcome)}
-            for name, prompts, became in asked
-            for prompt, outcome in zip(prompts, became, strict=True)
-        ]
-        self.tables.add(condition, checkpoint, step, share, learned, found.rates(), outcomes)
+        return evaluate(self.loaded, self.questions, most, damaged=damaged, responses=responses)
 
 
 class _Found:
@@ -220,11 +206,7 @@ class _Found:
 
 def _samples(entry: Entry[ConstrainRecipe], loaded: LoadedModel, role: str) -> tuple[list[Sample], int]:
     """The pairs of a role as tokens, and how many were too long."""
-    pairs = [
-        _pair(row, loaded, f"{entry.inputs[f'{role}/{name}']}, row {row['id']}")
-        for name, _ in getattr(entry.recipe, role)
-        for row in entry.rows(f"{role}/{name}")
-    ]
+    pairs = own_pairs(entry, role, getattr(entry.recipe, role), loaded, "constrain.benign")
     kept = [Sample(s.id, s.input_ids[:MOST_TOKENS], s.n_prompt) for s in pairs if s.n_prompt < MOST_TOKENS]
     if not kept:
         raise UserError(
@@ -233,21 +215,3 @@ def _samples(entry: Entry[ConstrainRecipe], loaded: LoadedModel, role: str) -> t
             hint="name other sets in constrain.benign",
         )
     return kept, len(pairs) - len(kept)
-
-
-def _pair(row: dict, loaded: LoadedModel, where: str) -> Sample:
-    if not row["response"]:
-        raise UserError(
-            "no response of the set's own",
-            where=where,
-            expected="a `response` column in the dataset registry, for constrain.benign",
-            hint="name other sets in constrain.benign",
-        )
-    return encode_pair(
-        loaded.tokenizer,
-        row["prompt"],
-        row["response"],
-        eos_ids=loaded.eos_ids,
-        plain_template=loaded.plain_template,
-        id=row["id"],
-    )

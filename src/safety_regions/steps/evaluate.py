@@ -2,7 +2,6 @@
 
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,14 +9,13 @@ import pandas as pd
 from safety_regions.config.evaluate import Evaluate
 from safety_regions.errors import UserError
 from safety_regions.evaluation.ablate import ablated, without_entries
-from safety_regions.evaluation.evaluate import Prompt, Questions
 from safety_regions.evaluation.magnitudes import of_entries, of_neurons, of_weights
 from safety_regions.evaluation.table import Found, Regions, Remove, Subject, evaluation_tables
 from safety_regions.files import canonical_json
 from safety_regions.models.adapter import adapted, factor_shapes, load_adapter
 from safety_regions.models.architecture import layout_of, projections
+from safety_regions.models.behaviour import Questions
 from safety_regions.models.load import LoadedModel
-from safety_regions.models.tokens import Sample, encode_pair
 from safety_regions.overlap.counts import STAGES
 from safety_regions.planning.recipes.tables import EvaluateRecipe
 from safety_regions.regions.first_elements import nest_of
@@ -26,6 +24,7 @@ from safety_regions.regions.masks import Masks, masks_at, union
 from safety_regions.regions.owned_weights import check_fit, expand, of_kinds
 from safety_regions.regions.random_regions import Magnitudes
 from safety_regions.steps.entry import Entry
+from safety_regions.steps.questions import own_pairs, prompts_of
 from safety_regions.table_files import write_csv
 
 VERSIONS = ("torch", "transformers", "tokenizers", "numpy", "pandas")
@@ -140,32 +139,9 @@ def _from_adapter(
 
 
 def _questions(entry: Entry[EvaluateRecipe], loaded: LoadedModel) -> Questions:
-    rows = {
-        asked: {name: entry.rows(f"{asked}/{name}") for name, _ in sets} for asked, sets in entry.recipe.asked.items()
-    }
-    prompts = {
-        asked: [Prompt(name, row["id"], row["prompt"]) for name, of_set in sets.items() for row in of_set]
-        for asked, sets in rows.items()
-    }
-    texts = [
-        _text(row, loaded, entry.inputs[f"texts/{name}"]) for name, of_set in rows["texts"].items() for row in of_set
-    ]
-    return Questions(prompts["harmful"], prompts["over_refusal"], texts)
-
-
-def _text(row: dict, loaded: LoadedModel, path: Path) -> Sample:
-    if not row["response"]:
-        raise UserError(
-            "no response of the set's own",
-            where=f"{path}, row {row['id']}",
-            expected="a `response` column in the dataset registry, for evaluate.utility",
-            hint="name other sets in evaluate.utility",
-        )
-    return encode_pair(
-        loaded.tokenizer,
-        row["prompt"],
-        row["response"],
-        eos_ids=loaded.eos_ids,
-        plain_template=loaded.plain_template,
-        id=row["id"],
+    recipe = entry.recipe
+    return Questions(
+        prompts_of(entry, "harmful", recipe.harmful),
+        prompts_of(entry, "over_refusal", recipe.over_refusal),
+        own_pairs(entry, "texts", recipe.texts, loaded, "evaluate.texts"),
     )

@@ -90,7 +90,7 @@ def dataset_recipe(name: str, spec: DatasetSpec) -> DatasetRecipe:
     sha256 = corpus = None
     if isinstance(spec.source, LocalDataset):
         sha256 = _sha256_of_local(name, spec.source)
-        del content["source"]["path"]
+        del content["source"]["path"], content["source"]["sha256"]
     if isinstance(spec.source, SyntheticDataset):
         if spec.source.name not in synthetic.DATASETS:
             hint = did_you_mean(spec.source.name, synthetic.DATASETS)
@@ -102,7 +102,15 @@ def dataset_recipe(name: str, spec: DatasetSpec) -> DatasetRecipe:
 def _sha256_of_local(name: str, source: LocalDataset) -> str:
     path = Path(source.path)
     if path.is_file():
-        return sha256_of_file(path)
+        found = sha256_of_file(path)
+        if source.sha256 not in (None, found):
+            hint = "the file was changed, or is another: bring the one that is meant, or correct `sha256`"
+            raise UserError(
+                f"sha256 {found}", where=f"dataset {name}, {path}", expected=f"sha256 {source.sha256}", hint=hint
+            )
+        return found
+    if source.sha256 is not None:
+        return source.sha256
     there = [p.name for p in path.parent.iterdir() if p.is_file()] if path.parent.is_dir() else []
     hint = did_you_mean(path.name, there) if there else "paths are relative to the folder in which snakemake runs"
     raise UserError("file missing", where=f"dataset {name}, {path}", expected="a file", hint=hint)

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
-from safety_regions.report.figures.evaluate import LABELS, MARKS
+from safety_regions.report.figures.evaluate import LABELS, MARKS, set_ratio_axis
 from safety_regions.report.figures.style import TWO_COLUMNS, add_footer, new_figure, paper_style, save
 from safety_regions.report.numbers import percent
 
@@ -47,7 +46,7 @@ def draw_doses(drawn: pd.DataFrame, table: pd.DataFrame) -> Figure:
     for (row, method), (column, outcome) in product(enumerate(methods), enumerate(PANELS)):
         axis, of_method = axes[row, column], drawn[drawn["method"] == method]
         _draw_panel(axis, of_method, outcome)
-        _set_ratio_axis(axis, of_method["perplexity_ratio"])
+        set_ratio_axis(axis, of_method["perplexity_ratio"])
         if column == 0:
             axis.set_ylabel(f"{method}\nshare of prompts")
         if row == 0:
@@ -90,19 +89,6 @@ def _draw_panel(axis: Axes, drawn: pd.DataFrame, outcome: str) -> None:
             )
     axis.set_ylim(0, 1)
     axis.grid(axis="y")
-
-
-def _set_ratio_axis(axis: Axes, ratios: pd.Series) -> None:
-    """Logarithmic, since a model that lost the wrong weights may be thousands of times more surprised."""
-    drawn = ratios[np.isfinite(ratios) & (ratios > 0)]
-    low, high = min(0.9, drawn.min()) / 1.05, max(1.5, drawn.max()) * 1.1
-    axis.set_xscale("log")
-    axis.set_xlim(low, high)
-    if high < 30:
-        fine = (0.5, 0.7, 1, 1.2, 1.5, 2, 3) if high < 4 else (0.5, 1, 2, 5, 10, 20)
-        ticks = [tick for tick in fine if low <= tick <= high]
-        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _footer(table: pd.DataFrame) -> str:

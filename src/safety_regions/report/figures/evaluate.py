@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from safety_regions.models.outcomes import RATES
 from safety_regions.overlap.counts import STAGES
 from safety_regions.report.figures.style import (
     COLOURS,
@@ -41,14 +42,6 @@ LABELS = {
     "harmless": "Region of harmless prompts",
 }
 """By condition; all but the first three are taken out instead of the refined region."""
-RATES = (
-    "refusal_rate",
-    "degenerate_rate",
-    "answer_rate",
-    "over_refusal_rate",
-    "harmless_degenerate_rate",
-    "harmless_answer_rate",
-)
 CONTROL = {"markersize": 4.0, "markerfacecolor": "none", "zorder": 2}
 MARKS: dict[str, dict[str, Any]] = {
     "intact": {"color": "black", "marker": "x", "markersize": 4, "zorder": 4},
@@ -101,7 +94,7 @@ def draw_evaluation(drawn: pd.DataFrame, table: pd.DataFrame) -> Figure:
         axis.set_title(title)
     axes[0].set_yticks(list(heights.values()), [f"{shorten(model, 26)}  {method}" for model, method in heights])
     axes[0].set_ylim(max(heights.values()) + 0.7, min(heights.values()) - 0.7)
-    _set_ratio_axis(axes[-1], drawn["perplexity_ratio"])
+    set_ratio_axis(axes[-1], drawn["perplexity_ratio"])
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=4, borderaxespad=0.3, columnspacing=1.2)
     add_footer(figure, _footer(table))
@@ -120,15 +113,18 @@ def _draw_panel(axis: Axes, drawn: pd.DataFrame, heights: dict[tuple[str, str], 
     axis.spines["left"].set_visible(False)
 
 
-def _set_ratio_axis(axis: Axes, ratios: pd.Series) -> None:
-    """Logarithmic, since a model that lost the wrong weights may be thousands of times more surprised."""
+def set_ratio_axis(axis: Axes, ratios: pd.Series) -> None:
+    """Of perplexities over the intact one. Logarithmic, since a model that lost the wrong weights may be thousands of
+    times more surprised.
+    """
     drawn = ratios[np.isfinite(ratios) & (ratios > 0)]
-    low, high = min(0.8, drawn.min()) / 1.1, max(2.0, drawn.max()) * 1.1
+    low, high = min(0.8, drawn.min()) / 1.1, max(1.8, drawn.max()) * 1.1
     axis.set_xscale("log")
     axis.set_xlim(low, high)
     if high < 30:
-        ticks = [t for t in (0.2, 0.5, 1, 2, 5, 10, 20) if low <= t <= high]
-        axis.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        named = (0.5, 0.7, 1, 1.2, 1.5, 2, 3) if high < 4 else (0.2, 0.5, 1, 2, 5, 10, 20)
+        ticks = [tick for tick in named if low <= tick <= high]
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 

@@ -1,5 +1,6 @@
-"""How far a benign task is learned: loss and accuracy on held-out responses."""
+"""How well a model continues given responses: loss, accuracy and perplexity."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,19 +15,29 @@ BATCH_TOKENS = 2048
 
 
 @dataclass(frozen=True)
-class Benign:
-    """Of the response tokens of held-out pairs, given everything before them."""
+class ResponseLoss:
+    """Over the response tokens of all samples, each given everything before it."""
 
     loss: float
-    """Mean of -log p, in nats per token."""
+    """Mean of -log p, in nats per token; what is not finite stays so."""
     accuracy: float
     """Share in [0, 1] that is the model's first choice."""
 
+    @property
+    def perplexity(self) -> float:
+        """exp(loss); infinite beyond float64, and where the loss is NaN or infinite."""
+        if not math.isfinite(self.loss):
+            return math.inf
+        try:
+            return math.exp(self.loss)
+        except OverflowError:
+            return math.inf
 
-@torch.no_grad()
-def benign(loaded: LoadedModel, samples: Sequence[Sample]) -> Benign:
-    """How well the model continues the samples' responses. What is not finite stays so."""
-    total, right, n_tokens = 0.0, 0, 0
+
+@torch.inference_mode()
+def response_loss(loaded: LoadedModel, samples: Sequence[Sample]) -> ResponseLoss:
+    """The loss on the samples' responses."""
+    total, n_right, n_tokens = 0.0, 0, 0
     for bucket in batches(samples, BATCH_TOKENS):
         batch = collate(bucket).to(loaded.device)
         columns = batch.is_response[:, 1:].any(dim=0).nonzero().squeeze(1)
@@ -34,6 +45,6 @@ def benign(loaded: LoadedModel, samples: Sequence[Sample]) -> Benign:
         wanted = batch.is_response[:, columns + 1]
         tokens, chosen = batch.input_ids[:, columns + 1][wanted], logits[wanted].float()
         total += float(functional.cross_entropy(chosen, tokens, reduction="none").double().sum())
-        right += int((chosen.argmax(dim=-1) == tokens).sum())
+        n_right += int((chosen.argmax(dim=-1) == tokens).sum())
         n_tokens += len(tokens)
-    return Benign(total / n_tokens, right / n_tokens)
+    return ResponseLoss(total / n_tokens, n_right / n_tokens)
