@@ -33,7 +33,7 @@ WRITTEN = {
     "model": '{"corpus_version":2,"data":{"x":"$a"},"dtype":"float32","kind":"model","model":"tiny",'
     '"plain_template":null,"source":{"kind":"tiny"},"version":2}',
     "adapter": '{"data":{"x":"$b"},"kind":"adapter","model":"$a","options":{"rank":2},"version":2}',
-    "pairs": '{"kind":"pairs","max_new_tokens":24,"model":"$b","policy":"model","prompts":"$a","version":2}',
+    "pairs": '{"kind":"pairs","max_new_tokens":24,"model":"$b","policy":"model","prompts":"$a","version":3}',
     "statistics": '{"kind":"statistics","method":"safelayer","model":"$a","normal":"$c","options":{},'
     '"over_rejection":{"u":"$d"},"pairs":"$b","part":{"half":1,"split":0},"plays":"normal","version":2}',
     "region": '{"grid":[0.05,0.1],"kind":"region","method":"wanda","model":"$a","scope":"matrix","selection":2,'

@@ -50,7 +50,7 @@ _ROWS = (
     Kind("prompt_overlap", 2, ".csv", "prompt_overlap", ("steps.prompt_overlap",), "prompt_overlap", "git", alone=True),
     Kind("model", 2, "/config.json", "models", _SOURCE, "prepare_model", "dvc", alone=True),
     Kind("adapter", 2, "/lora.json", "adapters", ("steps.adapter",), "train_adapter", "dvc", "train", alone=True),
-    Kind("pairs", 2, ".jsonl", "responses", ("steps.respond",), "respond", "dvc", "respond", ("device",)),
+    Kind("pairs", 3, ".jsonl", "responses", ("steps.respond",), "respond", "dvc", "respond", ("device",)),
     Kind("statistics", None, ".safetensors", "statistics", _MEASURED, "measure", "dvc", "measure", _SCORING),
     Kind("region", None, ".safetensors", "regions", _SELECTED, "measure", "dvc", told=_SCORING),
     Kind("overlap", 3, "/pairs.parquet", "overlap", ("steps.overlap",), "overlap", "git", "overlap"),

@@ -60,7 +60,7 @@ def _generate_batch(loaded: LoadedModel, ids: list[list[int]], max_new_tokens: i
         do_sample=False, num_beams=1, max_new_tokens=max_new_tokens, eos_token_id=list(loaded.eos_ids), pad_token_id=pad
     )
     watch = _Watch(loaded.eos_ids, length, torch.zeros(len(ids), dtype=torch.bool, device=loaded.device))
-    with _own_defaults_aside(loaded.model):
+    with _own_defaults_aside(loaded.model), _last_states_in_one_piece(loaded.model):
         output = loaded.model.generate(
             input_ids, attention_mask=mask, generation_config=config, logits_processor=[watch]
         )
@@ -101,6 +101,18 @@ def _own_defaults_aside(model: Any) -> Iterator[None]:
         yield
     finally:
         model.generation_config = own
+
+
+@contextmanager
+def _last_states_in_one_piece(model: Any) -> Iterator[None]:
+    """The last positions of several prompts are a slice of all states. Torch multiplies a slice with the output matrix
+    as a batch, for which it copies the matrix once for each prompt: 17 of 20 seconds for 16 prompts and 152,000 tokens.
+    """
+    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, states: (states[0].contiguous(),))
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _answer(loaded: LoadedModel, tokens: list[int], bad: bool) -> Answer:
