@@ -10,8 +10,8 @@ def main() -> None:
     from safety_regions.planning.recipes.report import FiguresRecipe, LayerCurvesRecipe
     from safety_regions.steps.draw_figures import draw_figures, draw_layer_curves
 
-    makers = {FiguresRecipe: draw_figures, LayerCurvesRecipe: draw_layer_curves}
-    run_entries(read_job(args.job, *makers), by_kind(makers), args.manifest)
+    make = by_kind({FiguresRecipe: draw_figures, LayerCurvesRecipe: draw_layer_curves})
+    run_entries(read_job(args.job, FiguresRecipe, LayerCurvesRecipe), make, args.manifest)
 
 
 if __name__ == "__main__":

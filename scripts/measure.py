@@ -3,6 +3,8 @@
 Methods that look at the same pass of the model over a set share it.
 """
 
+from typing import cast
+
 from safety_regions.errors import run_main
 from safety_regions.steps.jobs import job_parser, read_job, run_groups
 
@@ -12,10 +14,10 @@ def main() -> None:
 
     from safety_regions.config.run import Machine
     from safety_regions.planning.recipes.regions import RegionRecipe, StatisticsRecipe
-    from safety_regions.steps.measure import by_sample, measure
+    from safety_regions.steps.measure import Measured, by_sample, measure
 
     machine = Machine(device=args.device, batch_tokens=args.batch_tokens)
-    entries = read_job(args.job, StatisticsRecipe, RegionRecipe)
+    entries = cast("list[Measured]", read_job(args.job, StatisticsRecipe, RegionRecipe))
     run_groups(by_sample(entries), lambda group: measure(group, machine), args.manifest)
 
 

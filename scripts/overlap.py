@@ -14,8 +14,9 @@ def main() -> None:
     from safety_regions.steps.overlap import overlap
     from safety_regions.steps.replicates import replicates
 
-    makers = {OverlapRecipe: overlap, ReplicatesRecipe: replicates, AcrossRecipe: across}
-    run_entries(read_job(args.job, *makers), by_kind(makers), args.manifest)
+    entries = read_job(args.job, OverlapRecipe, ReplicatesRecipe, AcrossRecipe)
+    make = by_kind({OverlapRecipe: overlap, ReplicatesRecipe: replicates, AcrossRecipe: across})
+    run_entries(entries, make, args.manifest)
 
 
 if __name__ == "__main__":
