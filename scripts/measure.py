@@ -18,7 +18,7 @@ def main() -> None:
 
     machine = Machine(device=args.device, batch_tokens=args.batch_tokens)
     entries = cast("list[Measured]", read_job(args.job, StatisticsRecipe, RegionRecipe))
-    run_groups(by_sample(entries), lambda group: measure(group, machine), args.manifest)
+    run_groups(by_sample(entries), lambda group: measure(cast("list[Measured]", group), machine), args.manifest)
 
 
 if __name__ == "__main__":
