@@ -22,7 +22,7 @@ from safety_regions.overlap.chance import Placed, expected_iou, placed
 from safety_regions.overlap.counts import STAGES
 from safety_regions.progress import progress
 from safety_regions.regions.format import Header, Region, Words, open_region
-from safety_regions.regions.masks import Masks, masks_at, union, without
+from safety_regions.regions.masks import Masks, masks_at, size_of, union, without
 from safety_regions.regions.owned_weights import Layout, check_fit, expand
 
 
@@ -98,14 +98,14 @@ def _count_open(tally: _Tally, methods: Mapping[str, _Method], name: str, layout
     closed = {m: expand(name, of.removed, of.header, layout) for m, of in methods.items()}
     for a, b in _pairs_and_selves(methods):
         tally.open.setdefault(("raw", a, b), []).append(rows * columns)
-        tally.open.setdefault(("refined", a, b), []).append(rows * columns - _popcount(closed[a] | closed[b]))
+        tally.open.setdefault(("refined", a, b), []).append(rows * columns - size_of(closed[a] | closed[b]))
 
 
 def _count_regions(tally: _Tally, words: Mapping[str, Words], safety: str, stage: str) -> None:
     for method, region in words.items():
-        tally.sizes.setdefault((safety, stage, method), []).append(_popcount(region))
+        tally.sizes.setdefault((safety, stage, method), []).append(size_of(region))
     for a, b in combinations(words, 2):
-        tally.shared.setdefault((safety, stage, a, b), []).append(_popcount(words[a] & words[b]))
+        tally.shared.setdefault((safety, stage, a, b), []).append(size_of(words[a] & words[b]))
 
 
 def _rows(tally: _Tally, methods: Mapping[str, _Method], layout: Layout, question: Question) -> Iterator[dict]:
@@ -162,10 +162,6 @@ def _random(tally: _Tally, header: Header, layout: Layout, safety: str, stage: s
 
 def _pairs_and_selves(methods: Mapping[str, _Method]) -> list[tuple[str, str]]:
     return [*combinations(methods, 2), *((name, name) for name in methods)]
-
-
-def _popcount(words: Words) -> int:
-    return int(np.bitwise_count(words).sum(dtype=np.int64))
 
 
 def _share(part: int | float, whole: int | float) -> float:

@@ -5,7 +5,7 @@ mask of one matrix at one level as packed 64-bit words.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,19 +84,58 @@ def write_region(
     `region_shape`: None for the usual one of the granularity.
     """
     compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
+    tensors = {}
+
+    def keep(name: str, planes: UInt64[np.ndarray, "planes words"]) -> None:
+        for number, plane in enumerate(planes):
+            tensors[f"{name}/{number}"] = np.frombuffer(compressor.compress(plane), np.uint8)
+
+    header = _pack_each(levels, keep, recipe_digest, cut, granularity, region_shape)
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={"region": canonical_json(_to_json(header))})
+    return header
+
+
+@dataclass(frozen=True)
+class HeldRegion:
+    """A region in memory: what a region file holds, without the file."""
+
+    header: Header
+    held: dict[str, UInt64[np.ndarray, "planes words"]]
+    """The bit planes of each matrix."""
+
+    def planes(self, name: str) -> UInt64[np.ndarray, "planes words"]:
+        """The bit planes of a matrix's levels, least significant first."""
+        return self.held[name]
+
+
+def hold_region(
+    levels: Iterable[tuple[str, UInt8[np.ndarray, "out in"]]], *, cut: Cut, granularity: str = "weight"
+) -> HeldRegion:
+    """The levels of all matrices, packed, with the header that a file of them would have, but for its recipe."""
+    held: dict[str, UInt64[np.ndarray, "planes words"]] = {}
+    header = _pack_each(levels, held.__setitem__, "", cut, granularity, None)
+    return HeldRegion(header, held)
+
+
+def _pack_each(
+    levels: Iterable[tuple[str, UInt8[np.ndarray, "out in"]]],
+    keep: Callable[[str, UInt64[np.ndarray, "planes words"]], object],
+    recipe_digest: str,
+    cut: Cut,
+    granularity: str,
+    region_shape: Shape | None,
+) -> Header:
+    """Hand the planes of each matrix to `keep`, one after the other; the header of them all."""
     n_levels = len(cut.grid)
-    shapes, counts, tensors = {}, {}, {}
+    shapes, counts = {}, {}
     for name, matrix in levels:
         shapes[name] = matrix.shape
         planes = _packed(matrix, n_levels.bit_length())
         counts[name] = _counts(planes, n_levels)[:-1]
-        for number, plane in enumerate(planes):
-            tensors[f"{name}/{number}"] = np.frombuffer(compressor.compress(plane), np.uint8)
+        keep(name, planes)
     region_shape = region_shape or usual_shape(granularity)
-    header = Header(recipe_digest, tuple(cut.grid), cut.scope, shapes, counts, granularity, region_shape)
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"region": canonical_json(_to_json(header))})
-    return header
+    return Header(recipe_digest, tuple(cut.grid), cut.scope, shapes, counts, granularity, region_shape)
 
 
 class Region:
@@ -196,7 +235,7 @@ def at_least(planes: UInt64[np.ndarray, "planes words"], level: int) -> Words:
     return mask[0]
 
 
-def read_levels(region: Region, name: str) -> UInt8[np.ndarray, "out in"]:
+def read_levels(region: Region | HeldRegion, name: str) -> UInt8[np.ndarray, "out in"]:
     """The levels of one matrix, unpacked."""
     shape = region.header.shapes[name]
     size = shape[0] * shape[1]

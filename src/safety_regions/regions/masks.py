@@ -11,7 +11,7 @@ from functools import lru_cache, reduce
 import numpy as np
 from jaxtyping import Bool, UInt64
 
-from safety_regions.regions.format import Region, Words, at_least
+from safety_regions.regions.format import HeldRegion, Region, Words, at_least
 from safety_regions.regions.select import level_of
 
 Masks = Callable[[str], Words]
@@ -25,7 +25,7 @@ def refine(
     return safety & ~utility
 
 
-def masks_at(region: Region, fraction: float) -> Masks:
+def masks_at(region: Region | HeldRegion, fraction: float) -> Masks:
     """The region's masks at a fraction of its grid.
 
     The last one is kept, since the same is asked for again and again.
@@ -58,6 +58,11 @@ def in_at_least(parts: Sequence[Masks], n: int) -> Masks:
 def without(safety: Masks, utility: Masks) -> Masks:
     """Elements in `safety` and not in `utility`: refinement."""
     return lambda own: refine(safety(own), utility(own))
+
+
+def size_of(words: Words) -> int:
+    """Elements in a packed mask."""
+    return int(np.bitwise_count(words).sum(dtype=np.int64))
 
 
 def unpack(words: Words, shape: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:

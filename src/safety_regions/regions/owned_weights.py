@@ -99,27 +99,32 @@ def check_fit(regions: Sequence[Region], layout: Layout) -> Header:
     """
     first = regions[0].header
     for region in regions:
-        granularity = region.header.granularity
-        if granularity == "adapter":
-            raise UserError(
-                "a region of adapter weights owns no weights of the model",
-                where=str(region.path),
-                expected="a region of weights, neurons or layers",
-            )
-        if region.header.shapes != of_kinds(own_shapes(granularity, layout), region.header.shapes):
-            raise UserError(
-                "its matrices are not those of this model",
-                where=str(region.path),
-                expected=f"{len(layout.shapes)} matrices' {granularity}s, all of a kind or none",
-                hint="regions of different models cannot be compared",
-            )
-        if (granularity, region.header.shapes) != (first.granularity, first.shapes):
+        check_owner(region.header, layout, str(region.path))
+        if (region.header.granularity, region.header.shapes) != (first.granularity, first.shapes):
             raise UserError(
                 f"its matrices are not those of {regions[0].path}",
                 where=str(region.path),
                 expected="regions of one method",
             )
     return first
+
+
+def check_owner(header: Header, layout: Layout, where: str = "") -> None:
+    """Raises `UserError` for a region that owns no weights, or has other matrices than this model."""
+    granularity = header.granularity
+    if granularity == "adapter":
+        raise UserError(
+            "a region of adapter weights owns no weights of the model",
+            where=where,
+            expected="a region of weights, neurons or layers",
+        )
+    if header.shapes != of_kinds(own_shapes(granularity, layout), header.shapes):
+        raise UserError(
+            "its matrices are not those of this model",
+            where=where,
+            expected=f"{len(layout.shapes)} matrices' {granularity}s, all of a kind or none",
+            hint="regions of different models cannot be compared",
+        )
 
 
 def expand(name: str, masks: Masks, header: Header, layout: Layout) -> Words:
