@@ -214,8 +214,7 @@ class Run:
         """A table by its name (docs/report.md). Raises `UserError` for one that the report has not."""
         if name not in self.names:
             raise UserError(f"no table {name!r}", where=str(self.folder), hint=did_you_mean(name, self.names))
-        return pd.read_csv(
-            self.folder / f"{name}.csv", keep_default_na=False, na_values=[""])
+        return pd.read_csv(self.folder / f"{name}.csv", keep_default_na=False, na_values=[""])
 
     @property
     def metrics(self) -> dict:

@@ -35,9 +35,18 @@ def _name(root: Path, file: Path) -> str:
 
 
 def _imported(file: Path) -> set[str]:
-    """Whatever a file imports may be a module: `from a.b import c` names a, a.b and a.b.c."""
+    """Whatever a file imports may be a module: `from a.b import c` names a, a.b and a.b.c. What only type checkers read
+    is not imported.
+    """
     found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for_checkers = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    ]
+    unread = {inner for node in for_checkers for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if node in unread:
+            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -36,7 +36,9 @@ def with_files_beside(modules: Iterable[str]) -> tuple[str, ...]:
     """Those of the modules that may decide a byte, and the files beside them that are no Python; sorted."""
     deciding = {module for module in modules if may_decide(module)}
     folders = {path_of(module).parent for module in deciding}
-    beside = {p for folder in folders for p in folder.iterdir() if p.is_file() and p.suffix not in (".py", ".pyc", ".typed")}
+    beside = {
+        p for folder in folders for p in folder.iterdir() if p.is_file() and p.suffix not in (".py", ".pyc", ".typed")
+    }
     return tuple(sorted(deciding | {path.relative_to(ROOT).as_posix() for path in beside}))
 
 
