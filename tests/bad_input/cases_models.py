@@ -223,8 +223,8 @@ def architecture():
 @bad(
     "models",
     "code in the model's folder that would have to run",
-    says="the model cannot be loaded: ValueError: The repository <folder>/model contains custom code ...",
-    names="model @ local",
+    says="architecture 'own' is not known",
+    names="one of: llama, mistral,",
 )
 def code():
     return loading(

@@ -10,6 +10,7 @@ from hub import TOKEN, Hub
 from random_models import random_model
 
 from safety_regions.artifacts import receipts
+from safety_regions.config.architectures import refuse_unknown
 from safety_regions.config.models import ModelSpec
 from safety_regions.errors import UserError
 from safety_regions.models.folder import save
@@ -44,6 +45,7 @@ def hub(model_folder):
         hub.pickled = hub.add("toys/pickled", pickled | {"pytorch_model.bin": b"pickle"}, kind="models")
         index = json.dumps({"weight_map": {"w": "model-1.safetensors", "v": "model-2.safetensors"}}).encode()
         sharded = pickled | {"model-1.safetensors": b"", "model.safetensors.index.json": index}
+        hub.unknown = hub.add("toys/unknown", files | {"config.json": b'{"model_type": "mamba"}'}, kind="models")
         hub.partial = hub.add("toys/partial", sharded, kind="models")
         yield hub
 
@@ -96,6 +98,30 @@ def test_what_cannot_be_had_is_one_message_and_no_folder(hub, tmp_path, id, comm
     assert not (tmp_path / "out").exists()
 
 
+def test_a_model_that_cannot_be_scored_is_refused_before_its_weights_come(hub, tmp_path):
+    before = len(hub.requests)
+    done = fetch(hub, tmp_path, "toys/unknown", hub.unknown)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "architecture 'mamba' is not known" in done.stderr and "qwen2" in done.stderr
+    asked = hub.requests[before:]
+    assert any(path.endswith("config.json") for path in asked)
+    assert not any(path.endswith((".safetensors", "tokenizer.json")) for path in asked)
+
+
+@pytest.mark.parametrize(
+    ("config", "hint"),
+    [
+        ({"model_type": "mamba"}, "add its module names to LAYOUTS"),
+        ({"model_type": "t5", "is_encoder_decoder": True}, "take a model that only decodes"),
+        ({"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}}, "of type 'gemma3_text'"),
+    ],
+)
+def test_an_architecture_that_is_not_known_is_told_by_its_configuration(config, hint):
+    with pytest.raises(UserError, match="is not known") as error:
+        refuse_unknown(config, "config.json")
+    assert hint in error.value.hint
+
+
 def test_a_gated_model_comes_with_a_token_that_is_never_shown(hub, tmp_path):
     done = fetch(hub, tmp_path, "toys/gated", hub.gated, HF_TOKEN=TOKEN)
     assert done.returncode == 0, done.stderr
@@ -141,7 +167,7 @@ def test_an_altered_local_model_is_refused(model_folder, tmp_path):
 
 
 def test_digest_follows_the_models_files_and_no_others(tmp_path):
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     before = folder_digest(tmp_path)
     (tmp_path / "README.md").write_text("notes")
@@ -159,7 +185,7 @@ def test_digest_follows_the_models_files_and_no_others(tmp_path):
 )
 def test_a_folder_without_safetensors_or_configuration_is_refused(tmp_path, files, message):
     for name in files:
-        (tmp_path / name).write_text("{}")
+        (tmp_path / name).write_text('{"model_type": "llama"}')
     with pytest.raises(UserError, match=message):
         folder_digest(tmp_path)
     with pytest.raises(UserError, match="no such folder"):

@@ -12,8 +12,11 @@ from safety_regions.config.load import load_registries
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import Methods
 from safety_regions.config.model_method import ModelMethod
+from safety_regions.config.models import ModelSpec
+from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
 from safety_regions.config.variants import BORROWED
+from safety_regions.errors import UserError
 from safety_regions.files import write_text
 from safety_regions.planning.make import make_plan
 from safety_regions.planning.plan import Plan
@@ -348,6 +351,20 @@ def test_models_and_methods_that_are_named_are_evaluated_and_no_others():
     assert {of.name for of, regions in plan.replicates.items() if any(v.which == BORROWED for v in regions)} == asked
     borrowed = {a.stem for a in made if a.kind == "pairs" and a.recipe.policy == "borrowed"}
     assert borrowed and all(stem.endswith("tiny-qwen2") for stem in borrowed)
+
+
+def test_a_local_model_that_cannot_be_scored_is_refused_by_the_plan(tmp_path):
+    registries = load_registries(RunConfig(), [], {})
+    local = {"kind": "local", "path": str(tmp_path), "sha256": "0" * 64}
+    spec = ModelSpec.model_validate({"source": local, "licence": "a", "citation": "b"})
+    run = RunConfig(models=["mine"])
+    mine = Registries(datasets=registries.datasets, models=registries.models | {"mine": spec})
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    assert "mine" in make_plan(run, mine).models
+    (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
+    with pytest.raises(UserError, match="architecture 'mamba' is not known") as error:
+        make_plan(run, mine)
+    assert "model mine" in error.value.where
 
 
 def test_models_that_are_named_are_fine_tuned_and_no_others():

@@ -1,4 +1,4 @@
-"""Which linear layers of an architecture are q, k, v, o, gate, up and down: the only place that knows module names.
+"""A model's scored matrices: the linear layers that `config.architectures` names.
 
 Scored are these seven projections of every block; embeddings, norms and lm_head are not. An architecture that fuses
 several projections into one matrix gives each its block of output rows.
@@ -10,40 +10,9 @@ from typing import Any
 
 from torch import nn
 
+from safety_regions.config.architectures import LAYOUTS, refuse_unknown
 from safety_regions.errors import UserError
 from safety_regions.regions.owned_weights import KINDS, Layout, make_layout
-
-ModuleKinds = dict[str, tuple[str, ...]]
-"""Path of a linear module inside a block -> the projections it holds, from its first row on."""
-
-SEPARATE: ModuleKinds = {
-    "self_attn.q_proj": ("q",),
-    "self_attn.k_proj": ("k",),
-    "self_attn.v_proj": ("v",),
-    "self_attn.o_proj": ("o",),
-    "mlp.gate_proj": ("gate",),
-    "mlp.up_proj": ("up",),
-    "mlp.down_proj": ("down",),
-}
-FUSED: ModuleKinds = {
-    "self_attn.qkv_proj": ("q", "k", "v"),
-    "self_attn.o_proj": ("o",),
-    "mlp.gate_up_proj": ("gate", "up"),
-    "mlp.down_proj": ("down",),
-}
-LAYOUTS: dict[str, ModuleKinds] = {
-    "llama": SEPARATE,
-    "mistral": SEPARATE,
-    "qwen2": SEPARATE,
-    "qwen3": SEPARATE,
-    "gemma": SEPARATE,
-    "gemma2": SEPARATE,
-    "gemma3_text": SEPARATE,
-    "smollm3": SEPARATE,
-    "olmo2": SEPARATE,
-    "phi3": FUSED,
-}
-"""Model type (config.json) -> linear modules of one block, with the projections each holds from its first row on."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +39,7 @@ def projections(model: Any) -> list[Projection]:
     Raises `UserError` for an architecture that `LAYOUTS` does not know, and for a module that is not a plain linear.
     """
     model_type = model.config.model_type
-    if model_type not in LAYOUTS:
-        raise UserError(
-            f"architecture {model_type!r} is not known",
-            where=model.config.name_or_path,
-            expected=f"one of: {', '.join(LAYOUTS)}",
-            hint="add its module names to LAYOUTS in src/safety_regions/models/architecture.py",
-        )
+    refuse_unknown(model.config.to_dict(), model.config.name_or_path)
     found = []
     for layer, block in enumerate(model.model.layers):
         in_block = [

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from safety_regions.config.architectures import refuse_unknown
 from safety_regions.errors import UserError
 
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
@@ -29,10 +30,11 @@ def refuse_unsound(folder: Path, where: str) -> None:
 def refuse_incomplete(folder: Path, where: str) -> None:
     """Raise `UserError` for a folder that is no model in safetensors: by its file names, config.json and index alone.
 
-    That is: config.json is missing, is no mapping, or says that weights are quantised; a LoRA adapter lies beside the
+    That is: config.json is missing, is no mapping, or says that weights are quantised or of an architecture that is not
+    known; a LoRA adapter lies beside the
     model (transformers would add it without a word); weight files are missing or pickled.
     """
-    _refuse_configuration(folder, where)
+    refuse_configuration(folder, where)
     if (folder / ADAPTER).exists():
         raise UserError(
             "a LoRA adapter beside the model",
@@ -43,7 +45,8 @@ def refuse_incomplete(folder: Path, where: str) -> None:
     _refuse_without_weights(folder, where)
 
 
-def _refuse_configuration(folder: Path, where: str) -> None:
+def refuse_configuration(folder: Path, where: str) -> None:
+    """`refuse_incomplete`, as far as config.json alone can tell."""
     expected = "a model folder as save_pretrained makes it"
     if not (folder / CONFIG).is_file():
         raise UserError("no config.json", where=where, expected=expected)
@@ -56,6 +59,7 @@ def _refuse_configuration(folder: Path, where: str) -> None:
             expected="a model without quantization_config",
             hint=UNQUANTISED,
         )
+    refuse_unknown(config, f"{where}, {CONFIG}")
 
 
 def _refuse_without_weights(folder: Path, where: str) -> None:

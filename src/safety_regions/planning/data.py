@@ -1,9 +1,12 @@
 """The part of a plan that regions are made from: datasets, prompts, models."""
 
+import json
 from collections.abc import Iterable
+from pathlib import Path
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.config.models import AlignedModel
+from safety_regions.config.architectures import refuse_unknown
+from safety_regions.config.models import AlignedModel, LocalModel
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.recipes.data import DatasetRecipe, PromptsRecipe, dataset_recipe, prompts_recipe
 from safety_regions.planning.recipes.models import ModelRecipe, model_recipe
@@ -73,6 +76,8 @@ def add_model(plan: Plan, name: str) -> Artifact[ModelRecipe]:
     """A prepared model, and what it rests on."""
     if name not in plan.models:
         spec = plan.registries.models[name]
+        if isinstance(spec.source, LocalModel):
+            _refuse_unknown_folder(name, Path(spec.source.path).expanduser())
         inputs: dict[str, Artifact] = {}
         if isinstance(spec.source, AlignedModel):
             inputs["base"] = add_model(plan, spec.source.base)
@@ -83,3 +88,15 @@ def add_model(plan: Plan, name: str) -> Artifact[ModelRecipe]:
         recipe = model_recipe(name, spec, base_digest=base, data_digests=data)
         plan.models[name] = plan.add(Artifact(recipe, name, inputs))
     return plan.models[name]
+
+
+def _refuse_unknown_folder(name: str, folder: Path) -> None:
+    """What only the fetching would find, and after other sets and models were fetched. Whatever else is wrong with the
+    folder is told there.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if isinstance(config, dict):
+        refuse_unknown(config, f"model {name}, {folder}/config.json")

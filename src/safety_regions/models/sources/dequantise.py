@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from safety_regions.config.architectures import refuse_unknown
 from safety_regions.errors import UserError
 from safety_regions.files import sha256_of_file
 from safety_regions.models.folder import save, without_bars
@@ -34,5 +35,6 @@ def dequantise(gguf: Path, dtype: str, folder: Path) -> dict:
         model = AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
         )
+    refuse_unknown(model.config.to_dict(), gguf.name)
     save(model.to(getattr(torch, dtype)), tokenizer, folder)
     return {"gguf_bytes": gguf.stat().st_size, "parameters": model.num_parameters()}

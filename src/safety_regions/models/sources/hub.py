@@ -3,13 +3,13 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from safety_regions.config.models import GgufModel, HubModel
 from safety_regions.errors import UserError
 from safety_regions.files import readable_json, write_text
-from safety_regions.models.checks import refuse_unsound
+from safety_regions.models.checks import refuse_configuration, refuse_unsound
 from safety_regions.models.model_files import CONFIG, FILES, IGNORED, POINTER, files_of_model
 from safety_regions.models.sources import Inputs, Wanted
 
@@ -19,25 +19,28 @@ PACKAGES: tuple[str, ...] = ()
 def make(source: HubModel, recipe: Wanted, inputs: Inputs, folder: Path) -> dict:
     """Bring a pinned Hub model into the local cache and write a pointer to it; facts: where it came from.
 
-    Raises `UserError` for a model that is not there, is gated, whose commit is not the pin, or has no safetensors.
+    Raises `UserError` for a model that is not there, is gated, whose commit is not the pin, whose architecture is not
+    known, or has no safetensors.
     """
-    snapshot = _download(source)
     where = place_of(source)
+    # What the configuration can tell is told before gigabytes are fetched.
+    snapshot = _download(source, (CONFIG,))
     if snapshot.name != source.revision:
         raise UserError(f"the Hub gave commit {snapshot.name}", where=where, expected="the pinned commit")
-    refuse_unsound(snapshot, where)
+    refuse_configuration(snapshot, where)
+    refuse_unsound(_download(source, FILES), where)
     shutil.copyfile(snapshot / CONFIG, folder / CONFIG)
     write_text(folder / POINTER, readable_json({"id": source.id, "revision": source.revision}))
     return {"files": {p.name: p.stat().st_size for p in files_of_model(snapshot)}}
 
 
-def _download(source: HubModel) -> Path:
+def _download(source: HubModel, files: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
 
     with explained(place_of(source)):
         return Path(
             snapshot_download(
-                source.id, revision=source.revision, allow_patterns=list(FILES), ignore_patterns=list(IGNORED)
+                source.id, revision=source.revision, allow_patterns=list(files), ignore_patterns=list(IGNORED)
             )
         )
 
