@@ -227,9 +227,8 @@ def architecture():
     names="one of: llama, mistral,",
 )
 def code():
-    return loading(
-        configured(model_type="own", auto_map={"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"})
-    )
+    written(configured(model_type="own", auto_map={"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}))
+    return lambda: script("prepare_model", "--digest", "model")
 
 
 @bad(
