@@ -68,7 +68,7 @@ def test_batched_answers_equal_one_by_one(family):
 
 
 def test_the_output_matrix_is_given_no_slice():
-    """Of a slice torch copies the matrix once for each prompt; with 152,000 tokens that is nearly all of the time."""
+    """Of a slice torch copies the matrix once for each prompt."""
     loaded = random_model("qwen2")
     head, whole = loaded.model.lm_head, []
     head.register_forward_hook(lambda _, states, __: whole.append(states[0].is_contiguous()))
