@@ -106,7 +106,7 @@ def _own_defaults_aside(model: Any) -> Iterator[None]:
 @contextmanager
 def _last_states_in_one_piece(model: Any) -> Iterator[None]:
     """The last positions of several prompts are a slice of all states. Torch multiplies a slice with the output matrix
-    as a batch of products; in bfloat16 on a CPU it copies the matrix for each of them, which takes longer than all else.
+    as a batch of products; in bfloat16 on a CPU it copies the matrix for each, which takes longer than all else.
     """
     hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, states: (states[0].contiguous(),))
     try:
