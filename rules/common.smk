@@ -80,10 +80,12 @@ def say_where_the_report_is():
 
 
 def refuse_what_cannot_be():
-    """End a run that lacks what others have published, or has models for which no node is large enough."""
+    """End a run that lacks what others have published, that does not know its machines, or whose models are too large."""
     try:
         if PLAN.to_pull:
             raise not_pulled(PLAN.to_pull, INVOCATION.configfiles)
+        if INVOCATION.is_on_cluster:
+            ASKING.refuse_unknown_machines()
         ASKING.refuse_what_does_not_fit()
     except UserError as error:
         # Of a WorkflowError from a rule's input Snakemake would also show where in this file it was raised.

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from safety_regions.config.load import load_registries, load_run
+from safety_regions.config.profiles import config_of, files_of
 from safety_regions.errors import UserError
 from safety_regions.planning.make import make_plan
 from safety_regions.planning.plan import Plan
@@ -14,7 +15,7 @@ DEFAULT = Path("config/demo.yaml")
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """The two options by which one tells `snakemake` which run is meant."""
+    """The options by which one tells `snakemake` which run is meant, and on which machine."""
     parser.add_argument(
         "--configfile",
         nargs="+",
@@ -24,16 +25,19 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         help=f"the run's configuration, as for snakemake (default {DEFAULT})",
     )
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="overrides, as for snakemake")
+    parser.add_argument(
+        "--profile", action="append", metavar="FOLDER", help="take the machine from this profile, as snakemake does"
+    )
 
 
 def plan_of(arguments: argparse.Namespace) -> Plan:
     """The plan of the run that the options name, as Snakemake would make it."""
-    overrides: dict = {}
+    overrides = config_of(files_of(arguments.profile)) if arguments.profile else {}
     if arguments.config:
         from snakemake.cli import parse_config
 
         try:
-            overrides = dict(parse_config(arguments.config))
+            _lay_over(overrides, parse_config(arguments.config))
         except ValueError as error:
             raise UserError(str(error), where="--config", expected="KEY=VALUE, as for snakemake") from None
     return plan_of_files(arguments.configfile, overrides)
