@@ -21,6 +21,7 @@ from safety_regions.errors import UserError
 from safety_regions.files import canonical_json, remove_leftovers
 from safety_regions.planning import environment, rule_inputs
 from safety_regions.planning.make import make_plan
+from safety_regions.planning.placeholders import placeholder_warning
 from safety_regions.share.pointers import not_pulled
 
 
@@ -37,7 +38,8 @@ def planned():
     """The validated configuration's plan."""
     with told_without_traceback():
         run = load_run(config, INVOCATION.configfiles, INVOCATION.overrides)
-        return make_plan(run, load_registries(run, INVOCATION.configfiles, INVOCATION.overrides))
+        registries = load_registries(run, INVOCATION.configfiles, INVOCATION.overrides)
+        return make_plan(run, registries, INVOCATION.words)
 
 
 INVOCATION = Invocation(workflow)
@@ -69,6 +71,8 @@ def prepare():
     say_where_the_report_is()
     if other_code := made_by_other_code(PLAN.made.values()):
         logger.warning(str(other_code))
+    if placeholders := placeholder_warning(PLAN):
+        logger.warning(f"warning: {placeholders}")
     INVOCATION.one_gpu_job_at_a_time()
     refuse_what_cannot_be()
 
@@ -83,7 +87,7 @@ def refuse_what_cannot_be():
     """End a run that lacks what others have published, that does not know its machines, or whose models are too large."""
     try:
         if PLAN.to_pull:
-            raise not_pulled(PLAN.to_pull, INVOCATION.configfiles)
+            raise not_pulled(PLAN, INVOCATION.targets if PLAN.asked else ())
         if INVOCATION.is_on_cluster:
             ASKING.refuse_unknown_machines()
         ASKING.refuse_what_does_not_fit()

@@ -3,10 +3,12 @@
 from functools import cached_property
 from typing import Any
 
+from snakemake.cli import get_argument_parser
 from snakemake.common import dict_to_key_value_args
 from snakemake.utils import update_config
 
 from safety_regions.config.profiles import config_of, files_of_this_snakemake
+from safety_regions.planning.run_words import UNNAMED, RunWords
 
 GPU = "gpu"
 """The resource that rules ask for GPUs with."""
@@ -32,6 +34,11 @@ class Invocation:
         update_config(merged, settings.config)
         settings.config_args = dict_to_key_value_args(merged, repr_obj=True)
         return merged
+
+    @cached_property
+    def words(self) -> RunWords:
+        """By what the command line names the run; nothing for a job of another snakemake."""
+        return RunWords.of(get_argument_parser().parse_args()) if self.is_main else UNNAMED
 
     @property
     def configfiles(self) -> list:

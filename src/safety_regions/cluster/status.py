@@ -23,7 +23,7 @@ def lines(plan: Plan, seen: Seen) -> Iterator[str]:
     if plan.to_pull:
         yield (
             f"{len(plan.to_pull)} artifacts that this run needs were published and are not here:"
-            " `safety-regions pull` brings them."
+            f" `{plan.named.ours('pull')}` brings them."
         )
     yield ""
     yield from _latest(seen)

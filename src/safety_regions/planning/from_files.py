@@ -10,6 +10,7 @@ from safety_regions.config.profiles import config_of, files_of
 from safety_regions.errors import UserError
 from safety_regions.planning.make import make_plan
 from safety_regions.planning.plan import Plan
+from safety_regions.planning.run_words import UNNAMED, RunWords
 
 DEFAULT = Path("config/demo.yaml")
 
@@ -40,10 +41,10 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
             _lay_over(overrides, parse_config(arguments.config))
         except ValueError as error:
             raise UserError(str(error), where="--config", expected="KEY=VALUE, as for snakemake") from None
-    return plan_of_files(arguments.configfile, overrides)
+    return plan_of_files(arguments.configfile, overrides, RunWords.of(arguments))
 
 
-def plan_of_files(files: list[Path], overrides: dict | None = None) -> Plan:
+def plan_of_files(files: list[Path], overrides: dict | None = None, named: RunWords = UNNAMED) -> Plan:
     """The plan of configuration files, later ones laid over earlier ones."""
     merged: dict = {}
     for file in files:
@@ -58,7 +59,7 @@ def plan_of_files(files: list[Path], overrides: dict | None = None) -> Plan:
         _lay_over(merged, _mapping(text))
     _lay_over(merged, overrides or {})
     run = load_run(merged, files, overrides)
-    return make_plan(run, load_registries(run, files, overrides))
+    return make_plan(run, load_registries(run, files, overrides), named)
 
 
 def _mapping(text: bytes) -> dict:
