@@ -12,8 +12,11 @@ from pipeline import ROOT
 from snakemake.cli import parse_args, parse_config
 from snakemake.settings.types import ConfigSettings
 
+from safety_regions.__main__ import parse
 from safety_regions.cluster.invocation import Invocation
 from safety_regions.cluster.resources import Asking
+from safety_regions.cluster.slurm_jobs import refuse_without_slurm
+from safety_regions.config import profiles
 from safety_regions.config.load import load_registries, load_run, read_yaml
 from safety_regions.config.profiles import config_of, files_of
 from safety_regions.config.run import Machine, RunConfig
@@ -121,3 +124,27 @@ def test_a_cluster_without_settings_of_its_machines_is_refused_and_the_hint_is_r
     for hint in hints:
         asking(hint).refuse_unknown_machines()
     assert "profiles/slurm/config.yaml" in str(told.value) and Path("profiles/slurm/config.yaml").is_file()
+
+
+def test_a_profile_whose_plugin_is_not_installed_is_told_with_the_command_that_installs_it(monkeypatch, capsys):
+    """Snakemake itself answers with a hundred lines of options, before any code of ours runs."""
+
+    def estimate(profile: str) -> str:
+        arguments = parse(["estimate", "--profile", profile, "--config", "models=[tiny-llama]"])
+        arguments.run(arguments)
+        return capsys.readouterr().out.splitlines()[-1]
+
+    assert not estimate("profiles/slurm").startswith("warning")
+    monkeypatch.setattr(profiles, "find_spec", lambda name: None)
+    assert estimate("profiles/slurm").endswith("not installed: pip install -c envs/lock.txt -e '.[slurm]'")
+    assert estimate("profiles/generic").endswith("envs/lock.txt snakemake-executor-plugin-cluster-generic")
+    assert not estimate("profiles/local").startswith("warning")
+
+
+def test_without_sbatch_a_run_for_slurm_ends_at_its_start(monkeypatch, tmp_path):
+    (tmp_path / "sbatch").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    refuse_without_slurm()
+    (tmp_path / "sbatch").unlink()
+    with pytest.raises(UserError, match="sbatch is not on this machine"):
+        refuse_without_slurm()

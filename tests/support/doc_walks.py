@@ -110,6 +110,8 @@ NOT_RUN = {
     "pip install -c envs/lock.txt -e '.[slurm]'": INSTALLS,
     "pip install -c envs/lock.txt -e '.[s3]'": INSTALLS,
     "pip install -c envs/lock.txt dvc-ssh": INSTALLS,
+    "pip install -c envs/lock.txt snakemake-executor-plugin-cluster-generic": INSTALLS,
+    "snakemake --profile profiles/generic --configfile config/paper.yaml": CLUSTER,
     "conda env create -f envs/environment.yml": Elsewhere(
         "project/test_envs.py", "test_conda_takes_every_version_from_the_lock"
     ),

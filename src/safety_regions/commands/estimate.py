@@ -5,6 +5,7 @@ import dataclasses
 import math
 import shutil
 
+from safety_regions.config.profiles import files_of, missing_plugin
 from safety_regions.planning.from_files import add_config_options, plan_of
 
 GPU_MEMORY_GB = 80.0
@@ -46,3 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     plan = dataclasses.replace(plan, run=plan.run.model_copy(update={"machine": machine}))
     for line in lines(Asking(plan, gpu_seen=shutil.which("nvidia-smi") is not None)):
         print(line)
+    if executor := missing_plugin(files_of(arguments.profile or ())):
+        plugin = f"snakemake-executor-plugin-{executor}"
+        how = "-e '.[slurm]'" if executor == "slurm" else plugin
+        print(f"warning: {plugin} is not installed: pip install -c envs/lock.txt {how}")

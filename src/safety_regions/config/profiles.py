@@ -3,6 +3,7 @@
 import contextlib
 import io
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,15 @@ def files_of(profiles: Iterable[str]) -> list[Path]:
     return files
 
 
+def missing_plugin(files: Iterable[Path]) -> str | None:
+    """The executor of these profiles if its plugin is not installed: snakemake would answer with all of its options."""
+    executor = ""
+    for file in files:
+        executor = _mapping_in(file).get("executor", executor)
+    known = executor in ("", "local", "dryrun", "touch")
+    return None if known or find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}") else executor
+
+
 def config_of(files: Iterable[Path]) -> dict:
     """What stands under `config:` in these files, later ones laid over earlier ones key by key.
 
@@ -49,15 +59,25 @@ def config_of(files: Iterable[Path]) -> dict:
 
 
 def _config_in(file: Path) -> dict:
+    config = _mapping_in(file).get("config") or {}
+    if not isinstance(config, dict):
+        raise _no_mapping(file)
+    return config
+
+
+def _mapping_in(file: Path) -> dict:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"not YAML: {error}", where=str(file), expected="a profile as for snakemake") from None
-    config = content.get("config") or {} if isinstance(content, dict) else None
-    if not isinstance(config, dict):
-        raise UserError(
-            "no mapping of keys to values, or none under `config`",
-            where=str(file),
-            expected="a profile as for snakemake",
-        )
-    return config
+    if not isinstance(content, dict):
+        raise _no_mapping(file)
+    return content
+
+
+def _no_mapping(file: Path) -> UserError:
+    return UserError(
+        "no mapping of keys to values, or none under `config`",
+        where=str(file),
+        expected="a profile as for snakemake",
+    )
