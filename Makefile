@@ -9,9 +9,12 @@ TORCH := $(shell grep '^torch==' $(LOCK))
 .PHONY: reproduce test test-cluster check mutants bench publish pull verify
 .DELETE_ON_ERROR:
 
-# The main job: everything that config/demo.yaml asks for.
+# The run that `reproduce`, `publish` and `pull` are for.
+CONFIG ?= config/demo.yaml
+
+# The main job: everything that the configuration asks for.
 reproduce: $(VENV)/.installed
-	$(VENV)/bin/snakemake
+	$(VENV)/bin/snakemake --configfile $(CONFIG)
 
 # Everything that must hold before a change lands: formatting, lint, types, imports, generated files, tests. Those on a cluster wait most of
 # their time, so there is one process more than the two cores that are asked for.
@@ -39,9 +42,7 @@ mutants: $(VENV)/.installed-mutation
 bench: $(VENV)/.installed
 	$(VENV)/bin/python benchmarks/run.py $(MODEL)
 
-# What is shared of a run (docs/sharing.md); CONFIG names the run.
-CONFIG ?= config/demo.yaml
-
+# What is shared of a run (docs/sharing.md).
 publish pull: $(VENV)/.installed
 	$(VENV)/bin/safety-regions $@ --configfile $(CONFIG)
 

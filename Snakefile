@@ -60,3 +60,7 @@ onstart:
 onsuccess:
     sweep()
     show_report()
+
+
+onerror:
+    tell_failures()

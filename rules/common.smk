@@ -3,6 +3,7 @@
 # What they tell is worked out in safety_regions.planning and safety_regions.cluster; here it meets snakemake's
 # wildcards.
 
+import atexit
 import contextlib
 import functools
 import shlex
@@ -10,17 +11,18 @@ import shutil
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 from safety_regions.artifacts.other_code import made_by_other_code
 from safety_regions.cluster.invocation import Invocation
 from safety_regions.cluster.resources import Asking
-from safety_regions.cluster.slurm_jobs import accounting_missing, refuse_orphans
+from safety_regions.cluster.run_state import look
+from safety_regions.cluster.slurm_jobs import accounting_missing, refuse_orphans, refuse_without_slurm
+from safety_regions.cluster.status import failures
 from safety_regions.config.load import load_registries, load_run
 from safety_regions.errors import UserError
 from safety_regions.files import canonical_json, remove_leftovers
 from safety_regions.planning import environment, rule_inputs
 from safety_regions.planning.make import make_plan
+from safety_regions.planning.placeholders import placeholder_warning
 from safety_regions.share.pointers import not_pulled
 
 
@@ -30,14 +32,24 @@ def told_without_traceback():
     try:
         yield
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        end_with(error)
+
+
+def end_with(error):
+    """End with the message, in the terminal and in snakemake's log, where `safety-regions status` finds it.
+
+    Of an exception Snakemake would also show where in this file it was raised.
+    """
+    logger.error(f"error: {error}")
+    raise SystemExit(1) from None
 
 
 def planned():
     """The validated configuration's plan."""
     with told_without_traceback():
         run = load_run(config, INVOCATION.configfiles, INVOCATION.overrides)
-        return make_plan(run, load_registries(run, INVOCATION.configfiles, INVOCATION.overrides))
+        registries = load_registries(run, INVOCATION.configfiles, INVOCATION.overrides)
+        return make_plan(run, registries, INVOCATION.words)
 
 
 INVOCATION = Invocation(workflow)
@@ -69,6 +81,8 @@ def prepare():
     say_where_the_report_is()
     if other_code := made_by_other_code(PLAN.made.values()):
         logger.warning(str(other_code))
+    if placeholders := placeholder_warning(PLAN):
+        logger.warning(f"warning: {placeholders}")
     INVOCATION.one_gpu_job_at_a_time()
     refuse_what_cannot_be()
 
@@ -80,14 +94,13 @@ def say_where_the_report_is():
 
 
 def refuse_what_cannot_be():
-    """End a run that lacks what others have published, or has models for which no node is large enough."""
-    try:
+    """End a run that lacks what others have published, that does not know its machines, or whose models are too large."""
+    with told_without_traceback():
         if PLAN.to_pull:
-            raise not_pulled(PLAN.to_pull, INVOCATION.configfiles)
+            raise not_pulled(PLAN, INVOCATION.targets if PLAN.asked else ())
+        if INVOCATION.is_on_cluster:
+            ASKING.refuse_unknown_machines()
         ASKING.refuse_what_does_not_fit()
-    except UserError as error:
-        # Of a WorkflowError from a rule's input Snakemake would also show where in this file it was raised.
-        raise SystemExit(f"error: {error}") from None
 
 
 def refuse_to_work_twice():
@@ -95,6 +108,7 @@ def refuse_to_work_twice():
     if not INVOCATION.is_on_slurm:
         return
     with told_without_traceback():
+        refuse_without_slurm()
         refuse_orphans()
     if accounting_missing():
         logger.warning(
@@ -110,7 +124,7 @@ def write_jobs():
     try:
         PLAN.write_jobs()
     except OSError as error:
-        raise WorkflowError(f"{error.filename}: cannot be written: {error.strerror}") from None
+        end_with(UserError("cannot be written", where=f"{error.filename}: {error.strerror}"))
 
 
 def targets(wildcards):
@@ -193,6 +207,12 @@ def show_report():
     for target in PLAN.targets:
         if target.exists():
             print(Path(target.path, "summary.md").read_text(encoding="utf-8"))
+
+
+def tell_failures():
+    """Print what failed and why, as the last thing: snakemake itself says that something did, after this is called."""
+    lines = [*failures(look()), f"This tells so again, later: {PLAN.named.ours('status')}"]
+    atexit.register(print, "\n".join(lines), file=sys.stderr, flush=True)
 
 
 def sweep():

@@ -1,9 +1,11 @@
 """The command `safety-regions`, also as `python -m safety_regions`: what one does with results besides making them."""
 
 import argparse
+import sys
 from importlib import import_module
+from importlib.metadata import version
 
-from safety_regions.errors import run_main
+from safety_regions.errors import UserError, did_you_mean, run_main
 
 COMMANDS = {
     "estimate": "Say what a run will cost, before anything is submitted: GPU hours, memory, disk.",
@@ -19,21 +21,49 @@ COMMANDS = {
     "checklist": "Write the table that a paper's reproducibility checklist asks for, from receipts.",
 }
 """Each is the module of its name in `safety_regions.commands`, with `configure(parser)` and `run(arguments)`."""
+EXAMPLES = {
+    "estimate": "--profile profiles/slurm --configfile config/paper.yaml",
+    "status": "--configfile config/small.yaml",
+    "publish": "--configfile config/small.yaml",
+    "pull": "--configfile config/small.yaml",
+    "verify": "--remote",
+    "prune": "--keep config/demo.yaml config/small.yaml",
+    "provenance": "figures/small/headline.csv",
+    "recompute": "results/regions/MODEL/METHOD/SET.DIGEST.safetensors --configfile config/small.yaml",
+    "accept": "--moved OLD=NEW",
+    "checklist": "--configfile config/small.yaml",
+}
+"""What may stand behind each, for its `--help`."""
 
 
 def parse(words: list[str] | None = None) -> argparse.Namespace:
     """The command and its options. Only the module of the command that is asked for is imported."""
-    parser = argparse.ArgumentParser(prog="safety-regions", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="safety-regions",
+        description=__doc__,
+        epilog="safety-regions COMMAND --help tells of the options of each, with an example.",
+    )
+    parser.add_argument("--version", action="version", version=f"safety-regions {version('safety-regions')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, what in COMMANDS.items():
         commands.add_parser(name, help=what, description=what, add_help=False)
+    _refuse_unknown(sys.argv[1:] if words is None else words)
     chosen, rest = parser.parse_known_args(words)
-    own = argparse.ArgumentParser(prog=f"safety-regions {chosen.command}", description=COMMANDS[chosen.command])
+    own = argparse.ArgumentParser(
+        prog=f"safety-regions {chosen.command}",
+        description=COMMANDS[chosen.command],
+        epilog=f"Example: safety-regions {chosen.command} {EXAMPLES[chosen.command]}",
+    )
     module = import_module(f"safety_regions.commands.{chosen.command}")
     module.configure(own)
     arguments = own.parse_args(rest)
     arguments.run = module.run
     return arguments
+
+
+def _refuse_unknown(words: list[str]) -> None:
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        raise UserError(f"no command {words[0]!r}", where="safety-regions", hint=did_you_mean(words[0], COMMANDS))
 
 
 def main() -> None:

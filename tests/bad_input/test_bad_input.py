@@ -67,7 +67,7 @@ def test_what_only_looks_bad_has_its_result(one, tmp_path, monkeypatch):
     [
         (["scripts/sample_prompts.py", "--recipe", "{", "--rows", "x", "--output", "out"], 1, "error: not a recipe: "),
         (["-m", "safety_regions", "provenance", "nowhere"], 1, "error: no such file, and no receipt of one\n"),
-        (["-m", "safety_regions", "publsh"], 2, "error: argument COMMAND: invalid choice: 'publsh'"),
+        (["-m", "safety_regions", "publsh"], 1, "error: no command 'publsh'\n"),
     ],
 )
 def test_processes_exit_with_the_same_message(command, code, says, tmp_path):

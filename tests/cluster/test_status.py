@@ -103,12 +103,11 @@ def test_a_slurm_that_does_not_answer_is_said_where_it_matters(here: Path) -> No
 def test_a_later_start_that_stopped_is_shown(here: Path) -> None:
     log(HEADER, STARTED, finished(1, "measure", 1), "Complete log(s): x\n", name="2026-11-25T10")
     log(
-        'WorkflowError in file "Snakefile", line 2:\nq = 0.4 is not in the grid\n  where: x\n',
+        "error: q = 0.4 is not in the grid\n  where: x\n",
         name="2026-11-25T121314.5",
     )
     text = shown()
-    assert "A later start (2026-11-25T121314) stopped before any job:\n  WorkflowError in file" in text
-    assert "  q = 0.4 is not in the grid" in text
+    assert "A later start (2026-11-25T121314) stopped before any job:\n  error: q = 0.4 is not in the grid" in text
     assert look().has_failed
 
 
@@ -135,7 +134,12 @@ def test_the_command_after_a_job_that_failed_at_a_real_snakemake(
 ) -> None:
     copy = new_working_copy(tmp_path / "copy")
     (copy.folder / "own.csv").write_text("question\nHow do I paint a fence?\n")
-    assert copy.snakemake("--until", "fetch_dataset", "--cores", "1").returncode == 1
+    ended = copy.snakemake("--until", "fetch_dataset", "--cores", "1")
+    assert ended.returncode == 1
+    # A night that fails ends with what failed, and why.
+    last = ended.stdout.splitlines()[-8:]
+    assert last[0] == "Failed (1):" and last[1].startswith("  Fetch the dataset own_set: no column")
+    assert last[-1].endswith(": safety-regions status --configfile config/micro.yaml")
     monkeypatch.chdir(copy.folder)
     parser = argparse.ArgumentParser()
     status.configure(parser)

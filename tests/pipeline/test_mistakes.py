@@ -16,6 +16,8 @@ def test_a_mistake_in_the_file_is_shown_with_file_line_and_key(copy: WorkingCopy
     copy.change(thresholds__q=0.3)
     message = message_of(copy)
     assert re.search(r"config/micro\.yaml, line \d+", message)
+    # Nothing of ours beside the message: no exception of snakemake's, no line of a rule.
+    assert message.count("error: ") == 1 and "WorkflowError" not in message and ".smk" not in message
     assert "0.3" in message
 
 

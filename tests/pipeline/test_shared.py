@@ -4,6 +4,8 @@ for.
 
 import os
 import random
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pipeline import ROOT, WorkingCopy, only, own_rows
+from pipeline import ROOT, SNAKEMAKE, WorkingCopy, only, own_rows
 from sharing import REMOTE, own_settings
 
 DRAWN = {"draw_figures", "write_report"}
@@ -104,6 +106,45 @@ def test_a_clone_makes_figures_and_report_from_the_tables_in_git_alone(clone: Wo
     assert f"{report}/summary.md" in made
     shuffle_times(clone, 0)
     assert clone.planned_jobs() == {}
+
+
+def type_in(folder: Path, line: str, *more: str) -> subprocess.CompletedProcess[str]:
+    """A command of a hint, word for word, with the programs of these tests."""
+    line = line.replace("safety-regions ", f"{sys.executable} -m safety_regions ").replace(
+        "snakemake ", f"{SNAKEMAKE} "
+    )
+    return command(folder, *shlex.split(line), *more)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--config", "machine={device: cpu}", "evaluate={n_prompts: 3}", "--profile", "profiles/local"),
+        ("results/models/micro.KEY/config.json",),
+    ],
+)
+def test_a_hint_of_a_run_that_lacks_what_was_published_is_right_as_it_stands(clone: WorkingCopy, words):
+    words = [word.replace("KEY", clone.plan().models["micro"].key) for word in words]
+    told = clone.snakemake("--dry-run", *words)
+    assert told.returncode != 0 and "Traceback" not in told.stdout
+    pull, again = re.fullmatch(
+        r"(safety-regions pull .*) brings them; or .*: (snakemake .*)", re.search(r"hint: +(.*)", told.stdout)[1]
+    ).groups()
+    anew = type_in(clone.folder, again, "--dry-run")
+    assert anew.returncode == 0 and "train_model" in anew.stdout, anew.stdout + anew.stderr
+    pulled = type_in(clone.folder, pull)
+    assert pulled.returncode == 0 and "Nothing to pull" not in pulled.stdout
+    assert clone.snakemake("--dry-run", *words).returncode == 0
+
+
+def test_the_hint_of_a_recomputation_without_its_inputs_is_right_as_it_stands(clone: WorkingCopy):
+    table = clone.plan().overlaps["micro", "wanda"].path
+    words = [sys.executable, "-m", "safety_regions", "recompute", table, "--configfile", "config/micro.yaml"]
+    told = command(clone.folder, *words)
+    assert told.returncode == 1
+    (pull,) = re.findall(r"hint: +(safety-regions pull .*) brings those published$", told.stderr, re.MULTILINE)
+    assert type_in(clone.folder, pull).returncode == 0
+    assert "identical" in do(clone.folder, *words)
 
 
 def test_who_forgot_to_pull_is_told_what_and_computes_it_only_if_asked(clone: WorkingCopy):

@@ -9,6 +9,7 @@ import contextlib
 import io
 import re
 import shlex
+import subprocess
 from functools import cache
 from importlib import import_module
 
@@ -100,6 +101,20 @@ def wrong_with_python(words: list[str]) -> str:
 @pytest.mark.parametrize(("page", "command"), CHECKED, ids=[f"{page}: {command}" for page, command in CHECKED])
 def test_a_command_exists_with_its_options(page, command):
     assert not wrong_with(command)
+
+
+@pytest.mark.parametrize("target", ["reproduce", "publish", "pull"])
+def test_make_takes_the_run_that_it_is_told(target):
+    """Whatever of the installation it would do first."""
+    said = subprocess.run(["make", "-n", target, "CONFIG=config/small.yaml"], cwd=ROOT, capture_output=True, text=True)
+    assert said.stdout.splitlines()[-1].endswith(" --configfile config/small.yaml")
+
+
+def test_no_page_installs_from_an_index_what_only_this_repository_has():
+    """Whoever took our name there could run code wherever a page is followed."""
+    installs = [command for _, command in ALL if re.match(r"(python -m )?pip install", command)]
+    assert installs
+    assert [command for command in installs if re.search(r"(?<![./\w-])safety-regions", command)] == []
 
 
 def test_the_commands_are_found():

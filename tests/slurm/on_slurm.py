@@ -21,7 +21,15 @@ QUICK = (
     "--latency-wait",
     "5",
 )
-MACHINE = {"device": "cpu", "gpu_memory_gb": 80, "gpus_per_node": 2}
+MACHINE = {
+    "device": "cpu",
+    "gpu_memory_gb": 80,
+    "gpus_per_node": 2,
+    # As on one machine, with whose files those of a cluster are compared.
+    "batch_tokens": 512,
+    "tables_per_job": 100,
+    "trainings_per_job": 100,
+}
 ON_GPUS = {"train_model", "train_adapter", "respond", "measure", "constrain", "evaluate"}
 ON_CPUS = {"select_regions", "overlap"}
 

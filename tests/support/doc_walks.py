@@ -108,8 +108,10 @@ NOT_RUN = {
     ),
     "make PYTHON=python3.12 reproduce": INSTALLS,
     "pip install -c envs/lock.txt -e '.[slurm]'": INSTALLS,
-    "pip install 'safety-regions[s3]'": INSTALLS,
+    "pip install -c envs/lock.txt -e '.[s3]'": INSTALLS,
     "pip install -c envs/lock.txt dvc-ssh": INSTALLS,
+    "pip install -c envs/lock.txt snakemake-executor-plugin-cluster-generic": INSTALLS,
+    "snakemake --profile profiles/generic --configfile config/paper.yaml": CLUSTER,
     "conda env create -f envs/environment.yml": Elsewhere(
         "project/test_envs.py", "test_conda_takes_every_version_from_the_lock"
     ),
@@ -123,6 +125,7 @@ NOT_RUN = {
     "snakemake prefetch": "what is run behind `env --default-signal=INT`",
     "snakemake prefetch --configfile ...": "what is run behind `env --default-signal=INT`, of another run",
     "snakemake prefetch --configfile config/paper.yaml": "a network",
+    "snakemake prefetch --configfile FILE": "what is run behind `env --default-signal=INT`, of another run",
     "snakemake --unlock": Elsewhere(
         "pipeline/test_breaks.py", "test_a_killed_job_and_a_killed_run_are_finished_by_the_next"
     ),

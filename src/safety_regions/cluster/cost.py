@@ -9,6 +9,7 @@ from safety_regions.cluster.resources import Asking, Job
 from safety_regions.config.dimensions import ModelSize
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.errors import UserError
+from safety_regions.planning.placeholders import placeholder_warning
 from safety_regions.planning.recipes.models import training_options
 from safety_regions.text import readable_size
 
@@ -115,12 +116,15 @@ def lines(asking: Asking) -> Iterator[str]:
     disk = disk_bytes(asking)
     kinds = ", ".join(f"{kind} {readable_size(size)}" for kind, size in disk.items())
     yield f"Disk: {readable_size(sum(disk.values()))} more: {kinds}"
+    if placeholders := placeholder_warning(asking.plan):
+        yield f"warning: {placeholders}"
     if to_pull := asking.plan.to_pull:
-        yield f"Not counted: {len(to_pull)} artifacts that were published; `safety-regions pull` brings them."
+        pull = asking.plan.named.ours("pull")
+        yield f"Not counted: {len(to_pull)} artifacts that were published; `{pull}` brings them."
     if guessed := [cost.model for cost in found if not cost.size.known]:
         yield (
             f"Taken for 8 billion parameters, since nothing is known of them: {', '.join(guessed)}."
-            " `parameters:` in the model registry tells, or `snakemake prefetch`."
+            f" `parameters:` in the model registry tells, or `{asking.plan.named.snakemake('prefetch')}`."
         )
     try:
         asking.refuse_what_does_not_fit()

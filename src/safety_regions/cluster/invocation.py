@@ -1,6 +1,14 @@
 """How this snakemake was started: the one place that reads attributes of `workflow` which no manual tells of."""
 
+from functools import cached_property
 from typing import Any
+
+from snakemake.cli import get_argument_parser
+from snakemake.common import dict_to_key_value_args
+from snakemake.utils import update_config
+
+from safety_regions.config.profiles import config_of, files_of_this_snakemake
+from safety_regions.planning.run_words import UNNAMED, RunWords
 
 GPU = "gpu"
 """The resource that rules ask for GPUs with."""
@@ -12,10 +20,25 @@ class Invocation:
     def __init__(self, workflow: Any):
         self._workflow = workflow
 
-    @property
+    @cached_property
     def overrides(self) -> dict:
-        """What `--config` gave, over the configuration files."""
-        return self._workflow.config_settings.config
+        """What is laid over the configuration files: `config:` of the profiles, and over that `--config`.
+
+        Snakemake drops the profiles' as soon as there is any `--config`, so it is read again here. Jobs know no
+        profile: snakemake hands them `config_args`. Raises `UserError` for a profile that cannot be read.
+        """
+        settings = self._workflow.config_settings
+        if not self.is_main:
+            return settings.config
+        merged = config_of(files_of_this_snakemake())
+        update_config(merged, settings.config)
+        settings.config_args = dict_to_key_value_args(merged, repr_obj=True)
+        return merged
+
+    @cached_property
+    def words(self) -> RunWords:
+        """By what the command line names the run; nothing for a job of another snakemake."""
+        return RunWords.of(get_argument_parser().parse_args()) if self.is_main else UNNAMED
 
     @property
     def configfiles(self) -> list:
@@ -38,6 +61,11 @@ class Invocation:
         return self._workflow.executor_plugin.name == "slurm"
 
     @property
+    def is_on_cluster(self) -> bool:
+        """Whether jobs go to other machines, through whatever executor. Known once the jobs are planned."""
+        return self._workflow.nodes is not None
+
+    @property
     def is_contained(self) -> bool:
         """Whether jobs run in the container."""
         return any(method.name == "APPTAINER" for method in self._workflow.deployment_settings.deployment_method)
@@ -48,6 +76,5 @@ class Invocation:
         profiles/default cannot say it: snakemake reads it beside any other profile, and a limit there would hold on
         clusters too, for all their jobs together, and cut jobs of several GPUs to one.
         """
-        is_cluster = self._workflow.nodes is not None
-        if not is_cluster and self._workflow.global_resources.get(GPU).value is None:
+        if not self.is_on_cluster and self._workflow.global_resources.get(GPU).value is None:
             self._workflow.register_resource(GPU, 1)

@@ -82,6 +82,20 @@ class Asking:
         jobs = ((of[0].recipe.step, model_of(of[0]), of) for of in made if of)
         return [Job(step, model.recipe.model, of) for step, model, of in jobs if step and model]
 
+    def refuse_unknown_machines(self) -> None:
+        """Raise `UserError` for a run on a cluster that has not been told what its machines are.
+
+        Guessed from the machine on which snakemake runs, a login node without GPUs, jobs would ask for none.
+        """
+        if self.machine.device != "cpu" and self.machine.gpu_memory_gb is None and self.jobs:
+            raise UserError(
+                "jobs go to a cluster, and nothing says what its machines are",
+                where="machine.device and machine.gpu_memory_gb",
+                expected="`config: machine:` in the profile, as profiles/slurm/config.yaml has it",
+                hint="--config 'machine={device: cuda, gpu_memory_gb: 80, gpus_per_node: 4}', or"
+                " --config 'machine={device: cpu}' where there are no GPUs",
+            )
+
     def refuse_what_does_not_fit(self) -> None:
         """Raise `UserError` for models that need more GPUs than a node has, with the numbers."""
         memory, most = self.machine.gpu_memory_gb, self.machine.gpus_per_node

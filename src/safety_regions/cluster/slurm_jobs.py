@@ -46,6 +46,18 @@ def jobs_at_work(folder: Path | None = None) -> list[ClusterJob]:
     ]
 
 
+def refuse_without_slurm() -> None:
+    """Raise `UserError` where jobs cannot be submitted, before the steps that run here have taken their minutes."""
+    if shutil.which("sbatch") is None:
+        raise UserError(
+            "jobs are to go to SLURM, and its command sbatch is not on this machine",
+            where="executor: slurm",
+            expected="snakemake on a login node of the cluster",
+            hint="start it there, after `module load slurm` if the site wants that;"
+            " on one machine with GPUs: --profile profiles/local instead of profiles/slurm",
+        )
+
+
 def refuse_orphans() -> None:
     """Raise `UserError` if jobs of an earlier snakemake are still at work: started beside them, their work would be
     done twice.

@@ -21,7 +21,7 @@ PROGRESS = re.compile(r"^(\d+) of (\d+) steps", re.MULTILINE)
 TOTAL = re.compile(r"^total +(\d+)$", re.MULTILINE)
 MISSING_OUTPUT = re.compile(r"^ *reason: .*?(results/[^\s,;]+)", re.MULTILINE | re.IGNORECASE)
 KILLED = re.compile(r"died with <Signals.SIGKILL|returned non-zero exit status (?:137|-9)\.")
-STOPPED = re.compile(r"^(?:\w+(?:Error|Exception)\b.*|Error: .*)$", re.MULTILINE)
+STOPPED = re.compile(r"^(?:\w+(?:Error|Exception)\b.*|[Ee]rror: .*)$", re.MULTILINE)
 
 
 @dataclass

@@ -23,18 +23,23 @@ def lines(plan: Plan, seen: Seen) -> Iterator[str]:
     if plan.to_pull:
         yield (
             f"{len(plan.to_pull)} artifacts that this run needs were published and are not here:"
-            " `safety-regions pull` brings them."
+            f" `{plan.named.ours('pull')}` brings them."
         )
     yield ""
     yield from _latest(seen)
     yield from _at_work(seen)
+    yield from failures(seen)
+    yield from _advice(seen)
+
+
+def failures(seen: Seen) -> Iterator[str]:
+    """The jobs that failed, why, and how their logs end."""
     if seen.failed:
         yield f"Failed ({len(seen.failed)}):"
     for job in seen.failed:
         attempts = f" ({job.attempts} attempts)" if job.attempts > 1 else ""
         yield f"  {job.what}{f' [SLURM {job.slurm_id}]' if job.slurm_id else ''}{attempts}: {reason(job)}"
         yield from (f"    {line}" for line in tail(job))
-    yield from _advice(seen)
 
 
 def progress_table(plan: Plan) -> Iterator[str]:

@@ -4,9 +4,9 @@ import argparse
 import dataclasses
 import math
 import shutil
-from pathlib import Path
 
-from safety_regions.planning.from_files import add_config_options, plan_of, plan_of_files
+from safety_regions.config.profiles import files_of, missing_plugin
+from safety_regions.planning.from_files import add_config_options, plan_of
 
 GPU_MEMORY_GB = 80.0
 
@@ -14,9 +14,6 @@ GPU_MEMORY_GB = 80.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options: which run, and the machine it is for."""
     add_config_options(parser)
-    parser.add_argument(
-        "--profile", type=Path, metavar="FOLDER", help="take the machine from this profile, as snakemake does"
-    )
     parser.add_argument(
         "--gpu-memory-gb",
         type=_gigabytes,
@@ -41,12 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     from safety_regions.cluster.cost import lines
     from safety_regions.cluster.resources import Asking
 
-    # Given on the command line, --config stands in the place of the profile's.
-    plan = (
-        plan_of_files(arguments.configfile, _config_of(arguments.profile))
-        if arguments.profile and not arguments.config
-        else plan_of(arguments)
-    )
+    plan = plan_of(arguments)
     machine, gpu_gb = plan.run.machine, arguments.gpu_memory_gb
     if gpu_gb is None and machine.gpu_memory_gb is None and machine.device != "cpu":
         gpu_gb = GPU_MEMORY_GB
@@ -55,26 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     plan = dataclasses.replace(plan, run=plan.run.model_copy(update={"machine": machine}))
     for line in lines(Asking(plan, gpu_seen=shutil.which("nvidia-smi") is not None)):
         print(line)
-
-
-def _config_of(profile: Path) -> dict:
-    """The `config` of a snakemake profile. Raises `UserError` if there is none to read."""
-    import yaml
-
-    from safety_regions.errors import UserError
-
-    path = next((p for p in (profile / "config.v8+.yaml", profile / "config.yaml") if p.is_file()), None)
-    if path is None:
-        raise UserError("no profile", where=str(profile), expected="a folder with config.yaml")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"not YAML: {error}", where=str(path), expected="a profile as for snakemake") from None
-    config = content.get("config") or {} if isinstance(content, dict) else None
-    if not isinstance(config, dict):
-        raise UserError(
-            "no mapping of keys to values, or none under `config`",
-            where=str(path),
-            expected="a profile as for snakemake",
-        )
-    return config
+    if executor := missing_plugin(files_of(arguments.profile or ())):
+        plugin = f"snakemake-executor-plugin-{executor}"
+        how = "-e '.[slurm]'" if executor == "slurm" else plugin
+        print(f"warning: {plugin} is not installed: pip install -c envs/lock.txt {how}")

@@ -63,7 +63,10 @@ def _apart(again: Again) -> list[str]:
     if again.artifact.kind != "region":
         return []
     if not again.artifact.exists():
-        return ["  how many elements differ cannot be said: the published bytes are not here (safety-regions pull)"]
+        return [
+            "  how many elements differ cannot be said: the published bytes are not here"
+            f" (safety-regions pull {again.artifact.path})"
+        ]
     try:
         rows = differences(again.artifact.path, again.path)
     except UserError as error:

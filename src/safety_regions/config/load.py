@@ -19,6 +19,8 @@ __all__ = ["Registries", "check_files", "load_registries", "load_run", "read_yam
 
 CODE = "__use_yte__"
 WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
+WORDS |= {"True": True, "False": False, "None": None}
+"""As YAML writes them, and as Python does, in whose words Snakemake hands on what a profile says."""
 
 
 def load_run(merged: Mapping, files: Iterable[Path | str] = (), overrides: Mapping | None = None) -> RunConfig:

@@ -6,15 +6,17 @@ from pathlib import Path
 import yaml
 
 from safety_regions.config.load import load_registries, load_run
+from safety_regions.config.profiles import config_of, files_of
 from safety_regions.errors import UserError
 from safety_regions.planning.make import make_plan
 from safety_regions.planning.plan import Plan
+from safety_regions.planning.run_words import UNNAMED, RunWords
 
 DEFAULT = Path("config/demo.yaml")
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """The two options by which one tells `snakemake` which run is meant."""
+    """The options by which one tells `snakemake` which run is meant, and on which machine."""
     parser.add_argument(
         "--configfile",
         nargs="+",
@@ -24,22 +26,25 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         help=f"the run's configuration, as for snakemake (default {DEFAULT})",
     )
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="overrides, as for snakemake")
+    parser.add_argument(
+        "--profile", action="append", metavar="FOLDER", help="take the machine from this profile, as snakemake does"
+    )
 
 
 def plan_of(arguments: argparse.Namespace) -> Plan:
     """The plan of the run that the options name, as Snakemake would make it."""
-    overrides: dict = {}
+    overrides = config_of(files_of(arguments.profile)) if arguments.profile else {}
     if arguments.config:
         from snakemake.cli import parse_config
 
         try:
-            overrides = dict(parse_config(arguments.config))
+            _lay_over(overrides, parse_config(arguments.config))
         except ValueError as error:
             raise UserError(str(error), where="--config", expected="KEY=VALUE, as for snakemake") from None
-    return plan_of_files(arguments.configfile, overrides)
+    return plan_of_files(arguments.configfile, overrides, RunWords.of(arguments))
 
 
-def plan_of_files(files: list[Path], overrides: dict | None = None) -> Plan:
+def plan_of_files(files: list[Path], overrides: dict | None = None, named: RunWords = UNNAMED) -> Plan:
     """The plan of configuration files, later ones laid over earlier ones."""
     merged: dict = {}
     for file in files:
@@ -54,7 +59,7 @@ def plan_of_files(files: list[Path], overrides: dict | None = None) -> Plan:
         _lay_over(merged, _mapping(text))
     _lay_over(merged, overrides or {})
     run = load_run(merged, files, overrides)
-    return make_plan(run, load_registries(run, files, overrides))
+    return make_plan(run, load_registries(run, files, overrides), named)
 
 
 def _mapping(text: bytes) -> dict:

@@ -17,12 +17,13 @@ from safety_regions.planning.data import add_model, add_prompts
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.regions import add_regions
 from safety_regions.planning.results import add_results
+from safety_regions.planning.run_words import UNNAMED, RunWords
 from safety_regions.planning.samples import add_samples, wanted
 
 
-def make_plan(run: RunConfig, registries: Registries) -> Plan:
+def make_plan(run: RunConfig, registries: Registries, named: RunWords = UNNAMED) -> Plan:
     """The plan of a validated configuration. Raises `UserError` for a local data file that is not there."""
-    plan = Plan(run, registries)
+    plan = Plan(run, registries, named)
     for name in (*run.datasets.safety, *run.datasets.utility):
         add_prompts(plan, name)
     for model in run.models:

@@ -21,6 +21,7 @@ from safety_regions.planning.recipes.models import AdapterRecipe, ModelRecipe
 from safety_regions.planning.recipes.regions import RegionRecipe, StatisticsRecipe
 from safety_regions.planning.recipes.report import FiguresRecipe, ReportRecipe
 from safety_regions.planning.recipes.tables import OverlapRecipe
+from safety_regions.planning.run_words import UNNAMED, RunWords
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Plan:
 
     run: RunConfig
     registries: Registries
+    named: RunWords = UNNAMED
+    """How a command line names the run."""
     datasets: dict[str, Artifact[DatasetRecipe]] = field(default_factory=dict)
     prompts: dict[str, Artifact[PromptsRecipe]] = field(default_factory=dict)
     draws: dict[tuple[str, int], Artifact[PromptsRecipe]] = field(default_factory=dict)

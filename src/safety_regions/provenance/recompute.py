@@ -1,6 +1,7 @@
 """Make one artifact again, in a folder of its own, and compare its bytes with those that its receipt states."""
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -61,7 +62,7 @@ def recompute(plan: Plan, artifact: Artifact, folder: Path, places: Places | Non
     `places`: where inputs lie instead, by role. Raises `UserError` for a kind that is not made again this way, without
     a receipt to compare with, for inputs that are not here, and if the script fails.
     """
-    published = _published(artifact)
+    published = _published(plan, artifact)
     paths = {role: source.path for role, source in artifact.inputs.items()} | (places or {})
     path = folder / Path(artifact.path).name
     command = _command(artifact, Job(path, paths, plan.run.machine))
@@ -117,12 +118,12 @@ def _nearest(plan: Plan, name: str) -> str:
     return f"did you mean {near[0]}?" if near else ""
 
 
-def _published(artifact: Artifact) -> dict[str, str]:
+def _published(plan: Plan, artifact: Artifact) -> dict[str, str]:
     if not Path(artifact.receipt).is_file():
         raise UserError(
             "never made: there is no receipt to compare with",
             where=artifact.receipt,
-            hint="pull the receipts with git, or make it: snakemake",
+            hint=f"pull the receipts with git, or make it: {plan.named.snakemake(*_targets(plan, [artifact]))}",
         )
     receipt = receipts.read(artifact.path)
     if receipt.digest != artifact.digest:
@@ -136,14 +137,23 @@ def _refuse_missing(plan: Plan, inputs: list[Artifact]) -> None:
     missing = list({source.path: source for source in inputs if not source.exists()}.values())
     if not missing:
         return
-    batches = [plan.batch_of.get(source.path) for source in missing]
-    targets = [batch.manifest if batch else source.outputs[0] for batch, source in zip(batches, missing, strict=True)]
-    hint = f"snakemake {' '.join(dict.fromkeys(targets))} makes them"
-    if all(source.is_elsewhere() for source in missing):
-        hint = "safety-regions pull brings them"
+    elsewhere = [source.path for source in missing if source.is_elsewhere()]
+    never_made = [source for source in missing if not source.is_elsewhere()]
+    hints = [f"{shlex.join(['safety-regions', 'pull', *elsewhere])} brings those published"] if elsewhere else []
+    if never_made:
+        hints.append(f"{plan.named.snakemake(*_targets(plan, never_made))} makes what never was")
     raise UserError(
-        f"{len(missing)} of its inputs are not here", where=", ".join(source.path for source in missing), hint=hint
+        f"{len(missing)} of its inputs are not here",
+        where=", ".join(source.path for source in missing),
+        hint="; ".join(hints),
     )
+
+
+def _targets(plan: Plan, artifacts: list[Artifact]) -> list[str]:
+    """What to ask snakemake for so that it makes these."""
+    batches = [plan.batch_of.get(artifact.path) for artifact in artifacts]
+    targets = [batch.manifest if batch else a.outputs[0] for batch, a in zip(batches, artifacts, strict=True)]
+    return list(dict.fromkeys(targets))
 
 
 def _command(artifact: Artifact, job: Job) -> Words:

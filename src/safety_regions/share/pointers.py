@@ -1,6 +1,5 @@
 """DVC's pointers: `X.dvc` beside the artifact `X` says which bytes were published, and how many."""
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from safety_regions.artifacts.artifact import Artifact
 from safety_regions.errors import UserError
+from safety_regions.planning.plan import Plan
 from safety_regions.text import readable_size
 
 
@@ -37,14 +36,19 @@ def read_pointer(path: Path | str) -> Pointer:
         raise UserError(f"not a DVC pointer: {type(error).__name__}", where=str(path), hint=hint) from None
 
 
-def not_pulled(artifacts: list[Artifact], configfiles: Iterable[Path | str]) -> UserError:
-    """The error of a run that lacks what was published: what, how much, and the command that brings it."""
+def not_pulled(plan: Plan, targets: Iterable[str] = ()) -> UserError:
+    """The error of a run that lacks what was published: what, how much, and the command that brings it.
+
+    `targets`: what the command line asks for besides the report.
+    """
+    artifacts, targets = plan.to_pull, list(targets)
     kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(Counter(a.kind for a in artifacts).items()))
     size = sum(read_pointer(a.pointer).size for a in artifacts)
-    files = " ".join(os.path.relpath(path) for path in configfiles)
+    # A pull brings what the report needs; what leads to other files is known to snakemake alone.
+    pull = plan.named.ours("pull", *(["--all"] if targets else []))
+    again = plan.named.snakemake(*targets, override="machine={recompute_published: true}")
     return UserError(
         f"{len(artifacts)} artifacts of this run are published but not here: {kinds}; {readable_size(size)}",
         where=f"{artifacts[0].path}{' and others' if len(artifacts) > 1 else ''}",
-        hint=f"safety-regions pull{f' --configfile {files}' if files else ''} brings them;"
-        " or compute them again, for as long as that takes: snakemake --config 'machine={recompute_published: true}'",
+        hint=f"{pull} brings them; or compute them again, for as long as that takes: {again}",
     )
