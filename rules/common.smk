@@ -196,6 +196,6 @@ def show_report():
 
 
 def sweep():
-    """Remove what killed jobs left half-written; this run's own jobs are done."""
+    """Remove what killed jobs left half-written, and nothing that another run in this folder is writing."""
     for made in [*PLAN.made.values(), *PLAN.batches.values()]:
         remove_leftovers(made.path)

@@ -1,17 +1,26 @@
 """Files that are there whole or not at all, and the hashes by which they are known."""
 
+import contextlib
+import functools
 import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 from typing import Any
 
 from safety_regions.errors import UserError, naming
+
+UNWRITTEN = 7 * 24 * 3600.0
+"""Seconds after which a temporary file of a process that cannot be asked for is taken for a dead one's: a model folder is
+open for as long as the model is trained."""
+_WRITER = re.compile(r"\.(?P<processes>[0-9a-f]{8})-(?P<number>[0-9]+)\.[^.]+\.tmp$")
 
 
 def canonical_json(value: Any) -> str:
@@ -53,7 +62,7 @@ def sha256_of_file(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@contextmanager
+@contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """A temporary path in the same folder that becomes `path` when the block ends without an error.
 
@@ -63,7 +72,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=temporary_prefix(path), suffix=".tmp")
         os.close(handle)
         temporary = Path(name)
         try:
@@ -86,14 +95,46 @@ def share(path: Path) -> None:
     path.chmod(0o666 & ~umask)
 
 
-def remove_leftovers(path: Path | str) -> None:
-    """Remove the temporary files and folders that killed writers of `path`, or of files in it, left behind.
+def temporary_prefix(path: Path) -> str:
+    """How names of temporary files and folders start that are to become `path`: they name the process that writes."""
+    return f".{path.name}.{_processes()}-{os.getpid()}."
 
-    Only where nobody is writing `path` any more.
+
+def remove_leftovers(path: Path | str) -> None:
+    """Remove the temporary files and folders that dead writers of `path`, or of files in it, left behind.
+
+    Those of a live process stay. Whether one of another machine, or container, lives cannot be asked: what it left goes
+    when nothing was written to it for `UNWRITTEN` seconds. What the system does not let go stays without a word.
     """
     path = Path(path)
     for left in [*path.parent.glob(f".{escape(path.name)}.*.tmp"), *path.glob(".*.tmp")]:
-        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if _is_dead(left):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+@functools.cache
+def _processes() -> str:
+    """Of the machine, or container, in which the numbers of processes are those of this process."""
+    try:
+        numbered = os.readlink("/proc/self/ns/pid")
+    except OSError:  # no Linux
+        numbered = ""
+    return sha256_of_text(f"{socket.gethostname()} {numbered}")[:8]
+
+
+def _is_dead(left: Path) -> bool:
+    writer = _WRITER.search(left.name)
+    if writer is None or writer["processes"] != _processes():
+        written = [path.stat().st_mtime for path in [left, *left.rglob("*")]]
+        return time.time() - max(written) > UNWRITTEN
+    try:
+        os.kill(int(writer["number"]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # it lives, and is another user's
+        return False
+    return False
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -49,6 +49,75 @@ with atomic_path({str(path)!r}) as temporary:
     assert path.read_text() == "old"
 
 
+WRITES = """
+import sys
+from safety_regions.files import atomic_path
+from safety_regions.models.folder import new_folder
+with atomic_path(sys.argv[1]) as file, new_folder(sys.argv[2]) as folder:
+    file.write_text("half")
+    (folder / "weights").write_text("half")
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def writing(tmp_path):
+    """A process that is writing the file `x` and the folder `model`, and the names of what it has begun."""
+    command = [sys.executable, "-c", WRITES, str(tmp_path / "x"), str(tmp_path / "model")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "writing\n"
+        yield process, {path.name for path in tmp_path.iterdir()}
+        process.kill()
+
+
+def sweep(folder: Path) -> set[str]:
+    """What is left of a folder in which two runs, which both plan the file and the model, clean up."""
+    for name in ("x", "model"):
+        files.remove_leftovers(folder / name)
+    return {path.name for path in folder.iterdir()}
+
+
+def test_what_a_live_process_writes_stays_and_what_a_dead_one_left_goes(tmp_path, writing):
+    process, begun = writing
+    assert len(begun) == 2 and sweep(tmp_path) == begun
+    process.kill()
+    process.wait()
+    assert sweep(tmp_path) == set()
+
+
+def test_what_another_user_or_another_machine_writes_stays(tmp_path, writing, monkeypatch):
+    process, begun = writing
+    process.kill()
+    process.wait()
+
+    def refuse(number, signal):
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "kill", refuse)
+        assert sweep(tmp_path) == begun
+    monkeypatch.setattr(files, "_processes", lambda: "0" * 8)
+    assert sweep(tmp_path) == begun
+    for name in begun:
+        os.utime(tmp_path / name, (0, 0))
+    # In the folder something was written just now.
+    assert [name.startswith(".model.") for name in sweep(tmp_path)] == [True]
+
+
+def test_leftovers_that_the_system_keeps_are_no_fault(tmp_path, writing, monkeypatch):
+    process, begun = writing
+    process.kill()
+    process.wait()
+
+    def refuse(*_, **__):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert sweep(tmp_path) == begun
+
+
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
 def test_files_have_the_mode_that_the_umask_says(tmp_path, umask, mode):
     before = os.umask(umask)
