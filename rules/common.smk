@@ -17,7 +17,7 @@ from safety_regions.cluster.invocation import Invocation
 from safety_regions.cluster.resources import Asking
 from safety_regions.cluster.slurm_jobs import accounting_missing, refuse_orphans
 from safety_regions.config.load import load_registries, load_run
-from safety_regions.errors import UserError
+from safety_regions.errors import UserError, refused_by_system
 from safety_regions.files import canonical_json, remove_leftovers
 from safety_regions.planning import environment, rule_inputs
 from safety_regions.planning.make import make_plan
@@ -26,11 +26,14 @@ from safety_regions.share.pointers import not_pulled
 
 @contextlib.contextmanager
 def told_without_traceback():
-    """A mistake that the user can mend ends the run with its message alone."""
+    """A mistake that the user can mend, or a file that the system refuses, ends the run with its message alone."""
     try:
         yield
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
+    except Exception as error:
+        told = error if isinstance(error, UserError) else refused_by_system(error)
+        if told is None:
+            raise
+        raise WorkflowError(str(told)) from None
 
 
 def planned():
@@ -107,10 +110,8 @@ def write_jobs():
     """Write the files in which jobs read what they make; a snakemake that does a single job leaves them as they are."""
     if not INVOCATION.is_main:
         return
-    try:
+    with told_without_traceback():
         PLAN.write_jobs()
-    except OSError as error:
-        raise WorkflowError(f"{error.filename}: cannot be written: {error.strerror}") from None
 
 
 def targets(wildcards):

@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, and the hashes by which they are known."""
 
 import contextlib
+import errno
 import functools
 import hashlib
 import json
@@ -18,8 +19,11 @@ from typing import Any
 from safety_regions.errors import UserError, naming
 
 UNWRITTEN = 7 * 24 * 3600.0
-"""Seconds after which a temporary file of a process that cannot be asked for is taken for a dead one's: a model folder is
-open for as long as the model is trained."""
+"""Seconds after which a temporary file of a process that cannot be asked for is taken for a dead one's: a model folder
+is open for as long as the model is trained."""
+_NOT_OFFERED = frozenset(
+    {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EBADF}
+)
 _WRITER = re.compile(r"\.(?P<processes>[0-9a-f]{8})-(?P<number>[0-9]+)\.[^.]+\.tmp$")
 
 
@@ -58,7 +62,7 @@ def sha256_of_text(text: str) -> str:
 
 def sha256_of_file(path: Path | str) -> str:
     """sha256 of a file's bytes, 64 hexadecimal digits."""
-    with open(path, "rb") as file:
+    with naming(path), open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -78,10 +82,9 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         try:
             yield temporary
             share(temporary)
-            with open(temporary, "rb") as file:
-                os.fsync(file.fileno())
+            flush(temporary)
             os.replace(temporary, path)
-            _fsync_folder(path.parent)
+            flush(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -92,7 +95,8 @@ def share(path: Path) -> None:
     """
     umask = os.umask(0)
     os.umask(umask)
-    path.chmod(0o666 & ~umask)
+    with _where_it_can_be():
+        path.chmod(0o666 & ~umask)
 
 
 def temporary_prefix(path: Path) -> str:
@@ -117,7 +121,7 @@ def remove_leftovers(path: Path | str) -> None:
 def _processes() -> str:
     """Of the machine, or container, in which the numbers of processes are those of this process."""
     try:
-        numbered = os.readlink("/proc/self/ns/pid")
+        numbered = str(Path("/proc/self/ns/pid").readlink())
     except OSError:  # no Linux
         numbered = ""
     return sha256_of_text(f"{socket.gethostname()} {numbered}")[:8]
@@ -137,12 +141,24 @@ def _is_dead(left: Path) -> bool:
     return False
 
 
-def _fsync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def flush(path: Path) -> None:
+    """Have the system bring the bytes of a file, or the names in a folder, to its disk, where the file system can."""
+    with _where_it_can_be():
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def _where_it_can_be() -> Iterator[None]:
+    """What network and foreign file systems have not, such as modes of files, is done without."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -159,7 +175,7 @@ def write_jsonl(path: Path | str, rows: list[dict]) -> None:
 def read_jsonl(path: Path | str) -> list[dict]:
     """The rows of a file that `write_jsonl` wrote. Raises `UserError` naming the line that is not a JSON object."""
     rows = []
-    with open(path, "rb") as file:
+    with naming(path), open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 row = load_json(line.decode())

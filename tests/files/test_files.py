@@ -1,7 +1,11 @@
 """Files are there whole or not at all, readable by the group as the umask says, and JSON has one text."""
 
+import errno
+import io
 import json
 import os
+import re
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safety_regions import files
+from safety_regions import errors, files
+from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
+from safety_regions.models.folder import new_folder
+from safety_regions.share.content import digests_of
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
@@ -141,6 +148,82 @@ def test_a_bad_line_is_named(tmp_path, line, message):
     path.write_text('{"a": 1}\n' + line + "\n")
     with pytest.raises(UserError, match=rf"(?s){message}.*rows\.jsonl, line 2"):
         files.read_jsonl(path)
+
+
+NOT_OFFERED = ("EINVAL", "ENOTSUP", "ENOSYS", "EPERM", "EACCES", "EBADF")
+"""What CIFS, sshfs, VirtualBox, exFAT and others say to `fsync` of a folder, or to `chmod`."""
+
+
+def refusing(number: int, only_folders: bool = False):
+    """In place of a function of `os`: the system refuses, for all or for folders only."""
+
+    def refuse(target, *arguments, **_):
+        if not only_folders or stat.S_ISDIR(os.fstat(target).st_mode):
+            raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+@pytest.mark.parametrize("name", NOT_OFFERED)
+def test_a_file_system_without_modes_or_without_fsync_of_folders_will_do(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(os, "fsync", refusing(getattr(errno, name), only_folders=True))
+    monkeypatch.setattr(os, "chmod", refusing(getattr(errno, name)))
+    monkeypatch.setattr(Path, "chmod", refusing(getattr(errno, name)))
+    files.write_text(tmp_path / "x", "whole")
+    with new_folder(tmp_path / "model") as folder:
+        (folder / "weights").write_text("whole")
+    assert [(tmp_path / name).read_text() for name in ("x", "model/weights")] == ["whole", "whole"]
+
+
+def test_bytes_that_did_not_reach_the_disk_are_not_given_the_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", refusing(errno.EIO))
+    with pytest.raises(UserError, match=rf"(?s)input/output error.*{tmp_path}/x.*hint: +start again"):
+        files.write_text(tmp_path / "x", "whole")
+    assert list(tmp_path.iterdir()) == []
+
+
+FAULTS = (
+    *("EIO", "EREMOTEIO", "ESTALE", "ETIMEDOUT", "ENOTCONN", "EBUSY"),
+    *("ETXTBSY", "ENOLCK", "EMFILE", "ENFILE", "ENOMEM"),
+)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("named", [True, False])
+def test_what_disks_and_servers_do_is_one_message_that_says_to_start_again(capsys, name, named):
+    number = getattr(errno, name)
+
+    def main():
+        raise OSError(number, os.strerror(number), *(["results/x"] if named else []))
+
+    with pytest.raises(SystemExit):
+        errors.run_main(main)
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {os.strerror(number).lower()}\n") and said.count("\n") == 3
+    assert ("where:    results/x\n" in said) == named and str(Path.cwd()) not in said
+    assert re.search(r"hint: +(start again|mount this file system anew, then start again)", said)
+
+
+@pytest.mark.parametrize("read", [receipts.read, files.sha256_of_file, files.read_jsonl, digests_of])
+def test_what_could_not_be_read_is_not_taken_for_damaged(tmp_path, monkeypatch, read):
+    """A hint to delete it would cost good work."""
+    (tmp_path / "x").write_text("{}")
+    (tmp_path / "x.receipt.json").write_text("{}")
+
+    class Failing(io.RawIOBase):
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            refuse()
+
+    def refuse(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("builtins.open", lambda *_, **__: Failing())
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(UserError, match=rf"(?si)input/output error.*{tmp_path}/x.*hint: +start again"):
+        read(tmp_path / "x")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 from safety_regions.config.datasets import DatasetSpec, HubDataset, LocalDataset, SyntheticDataset, UrlDataset
 from safety_regions.data.formats import SourceRow, parse
 from safety_regions.data.mapping import Row, map_rows
-from safety_regions.errors import UserError, did_you_mean
+from safety_regions.errors import UserError, did_you_mean, unreadable
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _local(source: LocalDataset, where: str) -> bytes:
         return Path(source.path).read_bytes()
     except OSError as error:
         hint = "paths are relative to the folder in which snakemake runs"
-        raise UserError(f"not readable: {error.strerror}", where=where, expected="a file", hint=hint) from None
+        raise unreadable(error, where, hint) from None
 
 
 def _synthetic(name: str, where: str) -> list[SourceRow]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from safety_regions.artifacts.receipts import receipt_path
 from safety_regions.errors import UserError, naming
-from safety_regions.files import readable_json, share, temporary_prefix
+from safety_regions.files import flush, readable_json, share, temporary_prefix
 
 PROBES = (
     "Hello, world! It's 12,345.67 o'clock.",
@@ -58,17 +58,9 @@ def _move(temporary: Path, folder: Path) -> None:
     receipt_path(folder).unlink(missing_ok=True)
     for path in sorted(temporary.iterdir()):
         share(path)
-        _fsync(path)
+        flush(path)
         os.replace(path, folder / path.name)
-    _fsync(folder)
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush(folder)
 
 
 @contextmanager
