@@ -24,13 +24,14 @@ class SourceRow:
     cells: dict[str, Any]
 
 
-def parse(data: bytes, format: Format, where: str) -> list[SourceRow]:
+def parse(data: bytes, format: Format, where: str, delimiter: str = ",") -> list[SourceRow]:
     """The rows of a file's bytes. Text is UTF-8, with or without a byte order mark.
 
-    csv: the first record names the columns. json: a list of objects. jsonl: an object per line. txt: a prompt per line,
-    in the column `text`. Blank lines are no rows. Raises `UserError` that names the line of a malformed record.
+    csv: the first record names the columns; `delimiter` stands between cells. json: a list of objects. jsonl: an object
+    per line. txt: a prompt per line, in the column `text`. Blank lines are no rows. Raises `UserError` that names the
+    line of a malformed record.
     """
-    return _PARSERS[format](data, where)
+    return _csv(data, where, delimiter) if format == "csv" else _PARSERS[format](data, where)
 
 
 def _text(data: bytes, where: str) -> str:
@@ -59,9 +60,9 @@ def _lines(data: bytes, where: str) -> list[tuple[str, str]]:
     return [(f"line {number}", line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def _csv(data: bytes, where: str) -> list[SourceRow]:
+def _csv(data: bytes, where: str, delimiter: str) -> list[SourceRow]:
     csv.field_size_limit(2**31 - 1)  # the default refuses cells above 128 KiB
-    reader = csv.reader(io.StringIO(_text(data, where), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(_text(data, where), newline=""), strict=True, delimiter=delimiter)
     columns: list[str] = []
     rows = []
     start = 1
@@ -160,7 +161,6 @@ def _parquet(data: bytes, where: str) -> list[SourceRow]:
 
 
 _PARSERS: dict[str, Callable[[bytes, str], list[SourceRow]]] = {
-    "csv": _csv,
     "json": _json,
     "jsonl": _jsonl,
     "txt": _txt,
