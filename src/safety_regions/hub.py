@@ -1,4 +1,4 @@
-"""What the Hugging Face Hub, the network or the disk of its cache refuse, told by cause, status and error number."""
+"""What the Hub, the network or the disk of its cache refuse, told by cause and error number."""
 
 import contextlib
 import os
@@ -30,11 +30,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _told(causes: list[BaseException], what: str, id: str, revision: str, where: str) -> UserError:
     from huggingface_hub import constants
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    answers = [cause.response for cause in causes if getattr(cause, "response", None) is not None]
-    if answers:
-        return _answered(causes, answers[0].status_code, what, id, revision, where)
+    statuses = [cause.response.status_code for cause in causes if isinstance(cause, HfHubHTTPError)]
+    if statuses:
+        return _answered(causes, statuses[0], what, id, revision, where)
     unreached = [cause for cause in causes if _is_of_network(cause)]
     offline = any(isinstance(cause, OfflineModeIsEnabled) for cause in causes)
     # A network's error numbers are partly those of disks, so disks come after it.

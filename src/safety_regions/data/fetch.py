@@ -62,7 +62,7 @@ def _read(spec: DatasetSpec, sha256: str | None, where: str) -> list[SourceRow]:
     else:
         data = _local(source, where)
         _check_sha256(data, sha256, where, "the file changed since the run was planned: run snakemake again")
-    return parse(data, source.format, where)
+    return parse(data, source.format, where, source.delimiter)
 
 
 def _check_sha256(data: bytes, expected: str | None, where: str, hint: str) -> None:
