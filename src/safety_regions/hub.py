@@ -32,9 +32,9 @@ def _told(causes: list[BaseException], what: str, id: str, revision: str, where:
     from huggingface_hub import constants
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    statuses = [cause.response.status_code for cause in causes if isinstance(cause, HfHubHTTPError)]
-    if statuses:
-        return _answered(causes, statuses[0], what, id, revision, where)
+    answers = [getattr(cause, "response", None) for cause in causes if isinstance(cause, HfHubHTTPError)]
+    if answers:
+        return _answered(causes, getattr(answers[0], "status_code", 0), what, id, revision, where)
     unreached = [cause for cause in causes if _is_of_network(cause)]
     offline = any(isinstance(cause, OfflineModeIsEnabled) for cause in causes)
     # A network's error numbers are partly those of disks, so disks come after it.
