@@ -18,7 +18,7 @@ from safety_regions.cluster.run_state import look
 from safety_regions.cluster.slurm_jobs import accounting_missing, refuse_orphans, refuse_without_slurm
 from safety_regions.cluster.status import failures
 from safety_regions.config.load import load_registries, load_run
-from safety_regions.errors import UserError
+from safety_regions.errors import UserError, refused_by_system
 from safety_regions.files import canonical_json, remove_leftovers
 from safety_regions.planning import environment, rule_inputs
 from safety_regions.planning.make import make_plan
@@ -28,11 +28,14 @@ from safety_regions.share.pointers import not_pulled
 
 @contextlib.contextmanager
 def told_without_traceback():
-    """A mistake that the user can mend ends the run with its message alone."""
+    """A mistake that the user can mend, or a file that the system refuses, ends the run with its message alone."""
     try:
         yield
-    except UserError as error:
-        end_with(error)
+    except Exception as error:
+        told = error if isinstance(error, UserError) else refused_by_system(error)
+        if told is None:
+            raise
+        end_with(told)
 
 
 def end_with(error):
@@ -121,10 +124,8 @@ def write_jobs():
     """Write the files in which jobs read what they make; a snakemake that does a single job leaves them as they are."""
     if not INVOCATION.is_main:
         return
-    try:
+    with told_without_traceback():
         PLAN.write_jobs()
-    except OSError as error:
-        end_with(UserError("cannot be written", where=f"{error.filename}: {error.strerror}"))
 
 
 def targets(wildcards):
@@ -216,6 +217,6 @@ def tell_failures():
 
 
 def sweep():
-    """Remove what killed jobs left half-written; this run's own jobs are done."""
+    """Remove what killed jobs left half-written, and nothing that another run in this folder is writing."""
     for made in [*PLAN.made.values(), *PLAN.batches.values()]:
         remove_leftovers(made.path)

@@ -52,6 +52,17 @@ REFUSED = {
     errno.EEXIST: "something else is there already; name another path, or move it away",
     errno.ENAMETOOLONG: "name a shorter path",
     errno.ELOOP: "a link there leads back to itself; remove it, or name another path",
+    errno.EIO: "start again: what is finished is kept; if it stays so, the disk or its server is failing",
+    errno.EREMOTEIO: "start again: what is finished is kept; if it stays so, the file server is failing",
+    errno.ESTALE: "start again: the file server gave it to another meanwhile; what is finished is kept",
+    errno.ETIMEDOUT: "start again when the file server answers: what is finished is kept",
+    errno.ENOTCONN: "mount this file system anew, then start again: what is finished is kept",
+    errno.EBUSY: "start again when nothing else uses it: what is finished is kept",
+    errno.ETXTBSY: "start again when nothing else uses it: what is finished is kept",
+    errno.ENOLCK: "start again; if it stays so, this file system has no locks: keep HF_HOME and results/ on another",
+    errno.EMFILE: "start again after `ulimit -n 4096`: what is finished is kept",
+    errno.ENFILE: "start again when fewer files are open on this machine: what is finished is kept",
+    errno.ENOMEM: "start again where more memory is free: what is finished is kept",
 }
 """What to do when the system says no to a file."""
 FROM_RUST = re.compile(r"\(os error (\d+)\)")
@@ -61,7 +72,11 @@ TEMPORARY = re.compile(r"(?:^|/)\.[^/]+\.tmp(?:/|$)")
 """Files and folders that are not in place yet, as `files` and `models.folder` name them."""
 
 
-def refused_by_system(error: BaseException, path: Path | str) -> UserError | None:
+UNNAMED = "the system does not say: in this folder, in the one for temporary files, or in a cache of yours"
+"""Of an error that names no file."""
+
+
+def refused_by_system(error: BaseException, path: Path | str = UNNAMED) -> UserError | None:
     """The `UserError` for an error with which the system refuses a file, like a full disk; None for any other.
 
     `path`: what is named where the error names no file, as when a write fails half-way.
@@ -79,10 +94,17 @@ def refused_by_system(error: BaseException, path: Path | str) -> UserError | Non
     return UserError(os.strerror(number).lower(), where=str(named), hint=REFUSED[number])
 
 
+def unreadable(error: OSError, where: Path | str, hint: str = "") -> UserError:
+    """The `UserError` for a file that cannot be read; `hint`: what to do where the system says no more than that it is
+    not there.
+    """
+    return UserError(f"cannot be read: {error.strerror}", where=str(where), hint=REFUSED.get(error.errno or 0, hint))
+
+
 @contextmanager
 def naming(path: Path | str) -> Iterator[None]:
-    """Whatever the system refuses in this block, to write a file as a whole, is told as a `UserError` that names
-    `path`.
+    """Whatever the system refuses in this block, to write or read a file as a whole, is told as a `UserError` that
+    names `path`.
     """
     try:
         yield
@@ -110,7 +132,7 @@ def run_main(main: Callable[[], None]) -> None:
     try:
         main()
     except Exception as error:
-        told = error if isinstance(error, UserError) else refused_by_system(error, Path.cwd())
+        told = error if isinstance(error, UserError) else refused_by_system(error)
         if told is None:
             raise
         print(f"error: {visible(str(told))}", file=sys.stderr)

@@ -1,17 +1,30 @@
 """Files that are there whole or not at all, and the hashes by which they are known."""
 
+import contextlib
+import errno
+import functools
 import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 from typing import Any
 
 from safety_regions.errors import UserError, naming
+
+UNWRITTEN = 7 * 24 * 3600.0
+"""Seconds after which a temporary file of a process that cannot be asked for is taken for a dead one's: a model folder
+is open for as long as the model is trained."""
+_NOT_OFFERED = frozenset(
+    {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EBADF}
+)
+_WRITER = re.compile(r"\.(?P<processes>[0-9a-f]{8})-(?P<number>[0-9]+)\.[^.]+\.tmp$")
 
 
 def canonical_json(value: Any) -> str:
@@ -49,11 +62,11 @@ def sha256_of_text(text: str) -> str:
 
 def sha256_of_file(path: Path | str) -> str:
     """sha256 of a file's bytes, 64 hexadecimal digits."""
-    with open(path, "rb") as file:
+    with naming(path), open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@contextmanager
+@contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """A temporary path in the same folder that becomes `path` when the block ends without an error.
 
@@ -63,16 +76,15 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=temporary_prefix(path), suffix=".tmp")
         os.close(handle)
         temporary = Path(name)
         try:
             yield temporary
             share(temporary)
-            with open(temporary, "rb") as file:
-                os.fsync(file.fileno())
+            flush(temporary)
             os.replace(temporary, path)
-            _fsync_folder(path.parent)
+            flush(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -83,25 +95,70 @@ def share(path: Path) -> None:
     """
     umask = os.umask(0)
     os.umask(umask)
-    path.chmod(0o666 & ~umask)
+    with _where_it_can_be():
+        path.chmod(0o666 & ~umask)
+
+
+def temporary_prefix(path: Path) -> str:
+    """How names of temporary files and folders start that are to become `path`: they name the process that writes."""
+    return f".{path.name}.{_processes()}-{os.getpid()}."
 
 
 def remove_leftovers(path: Path | str) -> None:
-    """Remove the temporary files and folders that killed writers of `path`, or of files in it, left behind.
+    """Remove the temporary files and folders that dead writers of `path`, or of files in it, left behind.
 
-    Only where nobody is writing `path` any more.
+    Those of a live process stay. Whether one of another machine, or container, lives cannot be asked: what it left goes
+    when nothing was written to it for `UNWRITTEN` seconds. What the system does not let go stays without a word.
     """
     path = Path(path)
     for left in [*path.parent.glob(f".{escape(path.name)}.*.tmp"), *path.glob(".*.tmp")]:
-        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if _is_dead(left):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
-def _fsync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+@functools.cache
+def _processes() -> str:
+    """Of the machine, or container, in which the numbers of processes are those of this process."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        numbered = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # no Linux
+        numbered = ""
+    return sha256_of_text(f"{socket.gethostname()} {numbered}")[:8]
+
+
+def _is_dead(left: Path) -> bool:
+    writer = _WRITER.search(left.name)
+    if writer is None or writer["processes"] != _processes():
+        written = [path.stat().st_mtime for path in [left, *left.rglob("*")]]
+        return time.time() - max(written) > UNWRITTEN
+    try:
+        os.kill(int(writer["number"]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # it lives, and is another user's
+        return False
+    return False
+
+
+def flush(path: Path) -> None:
+    """Have the system bring the bytes of a file, or the names in a folder, to its disk, where the file system can."""
+    with _where_it_can_be():
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def _where_it_can_be() -> Iterator[None]:
+    """What network and foreign file systems have not, such as modes of files, is done without."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -118,7 +175,7 @@ def write_jsonl(path: Path | str, rows: list[dict]) -> None:
 def read_jsonl(path: Path | str) -> list[dict]:
     """The rows of a file that `write_jsonl` wrote. Raises `UserError` naming the line that is not a JSON object."""
     rows = []
-    with open(path, "rb") as file:
+    with naming(path), open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 row = load_json(line.decode())

@@ -18,7 +18,7 @@ from safety_regions.planning.recipes.data import dataset_recipe, prompts_recipe
 
 FILES = [
     ("a byte that is not UTF-8", "csv", b"q\nhay\ncaf\xe9\n", "byte 0xe9 is not UTF-8", "rows.csv, line 3"),
-    ("UTF-16", "csv", "q\nhay\n".encode("utf-16"), "byte 0xff is not UTF-8", "rows.csv, line 1"),
+    ("UTF-16", "csv", "q\nhay\n".encode("utf-16"), "UTF-16 text", "rows.csv"),
     ("a gzip file", "csv", gzip.compress(b"q\nhay\n", mtime=0), "a gzip file", "gunzip"),
     ("a row with a cell too many", "csv", b"q,label\nhay,a\nhay,a,b\n", "3 cells", "rows.csv, line 3"),
     ("a row with a cell too few", "csv", b"q,label\nhay,a\nhay\n", "1 cells", "rows.csv, line 3"),

@@ -77,7 +77,7 @@ def locked():
     return forbidden(writing("locked/out.jsonl"))
 
 
-@bad("files", "a data file that may not be read", says="not readable: Permission denied", names="rows.csv")
+@bad("files", "a data file that may not be read", says="cannot be read: Permission denied", names="rows.csv")
 def unreadable():
     deed = fetching(b"q\nhay\n", "csv")
     # Once as oneself: what it imports may lie where nobody else may read.
@@ -101,7 +101,7 @@ def too_large():
     return deed
 
 
-@bad("files", "a data file that is a folder", says="not readable: Is a directory", names="rows.csv")
+@bad("files", "a data file that is a folder", says="cannot be read: Is a directory", names="rows.csv")
 def data_folder():
     deed = fetching(b"q\nhay\n", "csv")
     Path("rows.csv").unlink()

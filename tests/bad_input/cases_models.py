@@ -286,14 +286,19 @@ def from_hub() -> None:
 @bad(
     "models",
     "a model that is not in the cache, without a network",
-    says="the Hub cannot be reached and the model is not in the local cache",
+    says="not in the cache, and no connection to the Hub",
     names=f"toys/hay @ {HUB['revision']}",
 )
 def offline():
     return from_hub
 
 
-@bad("models", "a commit that the Hub does not have", says="no such commit", names=f"toys/hay @ {HUB['revision']}")
+@bad(
+    "models",
+    "a commit that the Hub does not have",
+    says=f"no commit {HUB['revision']}",
+    names=f"toys/hay @ {HUB['revision']}",
+)
 def revision():
     import huggingface_hub
     from huggingface_hub.errors import RevisionNotFoundError

@@ -287,9 +287,11 @@ DATASET_RULES = {
     "source.url.url": Rule("dataset", ("https://a.example/c",)),
     "source.url.sha256": Rule("dataset", ("1" * 64,)),
     "source.url.format": Rule("dataset"),
+    "source.url.delimiter": Rule("dataset", ("\t",)),
     "source.local.path": Rule("", ("same.csv",), "its bytes count, not where they lie"),
     "source.local.sha256": Rule("", (sha256(ROWS.encode()).hexdigest(),), "the file has it anyway"),
     "source.local.format": Rule("dataset"),
+    "source.local.delimiter": Rule("dataset", (";",)),
     "source.synthetic.name": Rule("dataset", ("syn_trick",)),
 }
 PART = {"package": "p", "version": "1", "file": "f"}

@@ -1,6 +1,9 @@
 """Filters, columns and dialogues: which rows count, and what a row's prompt and response are."""
 
+import re
+
 import pytest
+import yaml
 
 from safety_regions.config.datasets import DatasetSpec
 from safety_regions.data.formats import SourceRow
@@ -35,6 +38,13 @@ def test_ids_count_the_rows_of_the_source_not_the_kept_ones():
         {"id": "toy-000002", "prompt": "c", "response": None},
     ]
     assert dropped == {"keep": 1, "drop": 0, "extract": 0, "drop_words": 0}
+
+
+@pytest.mark.parametrize("blank", [None, "", " \n"])
+def test_what_the_hint_of_an_empty_prompt_says_leaves_it_out(blank):
+    rows = [{"q": "a"}, {"q": blank}]
+    said = re.search(r"`(drop: .*)`", message(rows, prompt="q").hint)
+    assert prompts(rows, prompt="q", **yaml.safe_load(said[1])) == ["a"]
 
 
 def test_keep_and_drop_of_the_same_values_part_the_rows():

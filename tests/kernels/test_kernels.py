@@ -1,5 +1,6 @@
 """Compiled loops against the same written out in numpy and Python."""
 
+import errno
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safety_regions.kernels import THREADS, bits
+from safety_regions.kernels import THREADS, bits, compiled
 from safety_regions.overlap.counts import grown_subsets
 
 SIZES = st.sampled_from([1, 63, 64, 65, 130, 64 * 256, 64 * 257 + 5])
@@ -98,6 +99,18 @@ def test_loops_run_where_no_cache_can_be_kept(tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(locked / "cache")}
     done = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True)
     assert (done.stdout, done.returncode) == ("NullCache\n", 0), done.stderr
+
+
+@pytest.mark.parametrize("part", ["_load_index", "_save_data"])
+def test_loops_run_where_the_cache_fails(monkeypatch, part):
+    """As on a disk that is full since: what is kept is for speed alone."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    loop = compiled(lambda x: x + 1)
+    monkeypatch.setattr(loop._cache._cache_file, part, full)
+    assert loop(1) == 2
 
 
 def test_compiled_loops_of_one_file_call_none_of_another():

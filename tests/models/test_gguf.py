@@ -92,7 +92,7 @@ def test_where_the_hub_cannot_give_it_the_mirror_does_with_the_same_bytes(hub, t
     ("commit", "changes", "message"),
     [
         ("without", {}, "no such file in this model"),
-        ("missing", {}, "no such commit"),
+        ("missing", {}, "no commit"),
         ("other", {}, "the GGUF file has sha256"),
         ("other", {"mirror": PARTS}, "the GGUF file has sha256"),
         ("without", {"mirror": PARTS[::-1]}, "the GGUF file has sha256"),

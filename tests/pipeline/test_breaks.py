@@ -2,12 +2,13 @@
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 from pipeline import WorkingCopy, only, processes_of, started, wait_for
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.files import sha256_of_file
+from safety_regions.files import sha256_of_file, temporary_prefix
 
 UNTIL = ("--until", "measure")
 
@@ -34,9 +35,12 @@ def finished_of(times: dict[str, int]) -> dict[str, int]:
 
 def leave_half_written(copy: WorkingCopy, region: Artifact, model: Artifact) -> None:
     """What a killed writer leaves: a half-written file beside its target, a half-made model folder."""
+    writer = subprocess.Popen(["true"])
+    writer.wait()
     for artifact in (region, model):
         path = copy.folder / artifact.path
-        left = path.with_name(f".{path.name}.0123abcd.tmp")
+        name = temporary_prefix(path).replace(f"-{os.getpid()}.", f"-{writer.pid}.")
+        left = path.with_name(f"{name}0123abcd.tmp")
         left.mkdir() if artifact is model else left.write_bytes(b"half")
 
 

@@ -27,7 +27,16 @@ from safety_regions.table_files import write_parquet
 PAGE = (ROOT / "docs/determinism.md").read_text("utf-8")
 GRID = (0.01, 0.05, 0.2)
 SHAPES = {f"{layer}.{kind}": (31 + layer, 67) for layer in range(3) for kind in ("q", "o", "up")}
-A_USERS = {"OMP_NUM_THREADS": "4", "MKL_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "2"}
+A_USERS = {
+    "OMP_NUM_THREADS": "4",
+    "MKL_NUM_THREADS": "3",
+    "OPENBLAS_NUM_THREADS": "2",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYTHONWARNINGS": "error",
+    "PYTHONUTF8": "0",
+    "NUMBA_DISABLE_JIT": "1",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1",
+}
 
 
 def test_the_tests_that_the_page_names_are_there():
@@ -37,11 +46,18 @@ def test_the_tests_that_the_page_names_are_there():
         assert f"def {name}(" in (ROOT / "tests" / file).read_text("utf-8"), (file, name)
 
 
-def test_jobs_have_one_thread_whatever_the_environment_says():
-    count_threads = "import torch; print(torch.get_num_threads())"
-    command = f"{assignments(JOB)} {sys.executable} -c '{count_threads}'"
+SEEN_BY_A_JOB = """
+import sys, matplotlib, numba, torch
+print(torch.get_num_threads(), torch.backends.cuda.matmul.allow_tf32, numba.config.DISABLE_JIT)
+print(matplotlib.get_backend(), sys.flags.no_user_site, sys.flags.utf8_mode, sys.warnoptions)
+"""
+
+
+def test_jobs_have_one_thread_and_nothing_of_the_user_whatever_the_environment_says():
+    """The shell of a notebook names a backend that is not installed; packages of ~/.local go before those of conda."""
+    command = f"{assignments(JOB)} {sys.executable} -c '{SEEN_BY_A_JOB}'"
     done = subprocess.run(["bash", "-c", command], env=os.environ | A_USERS, capture_output=True, text=True)
-    assert done.stdout.strip() == "1", done.stderr
+    assert done.stdout == "1 False 0\nagg 1 1 []\n", done.stderr
 
 
 def test_every_job_of_a_run_was_told_so(finished_run: WorkingCopy):

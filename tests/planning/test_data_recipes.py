@@ -29,6 +29,19 @@ def test_licence_and_citation_change_no_recipe():
     assert recipe(licence="CC0", citation="them") == recipe()
 
 
+def test_a_delimiter_is_in_the_recipe_where_it_is_no_comma(tmp_path):
+    url = {"kind": "url", "url": "https://example.org/x", "sha256": "0" * 64, "format": "csv"}
+    assert recipe(source=url | {"delimiter": ","}).as_json() == recipe(source=url).as_json()
+    assert "delimiter" not in recipe(source=url).as_json()["spec"]["source"]
+    (tmp_path / "x").write_text("q\tlabel\n")
+    for source in (url, {"kind": "local", "path": str(tmp_path / "x"), "format": "csv"}):
+        made = recipe(source=source | {"delimiter": "\t"})
+        assert read_recipe(canonical_json(made.as_json()), DatasetRecipe) == made
+        assert made.spec["source"]["delimiter"] == "\t"
+    with pytest.raises(ValueError, match="files of format csv, not txt"):
+        recipe(source=url | {"delimiter": ";", "format": "txt"})
+
+
 @pytest.mark.parametrize(
     "change",
     [

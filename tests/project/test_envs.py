@@ -17,6 +17,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from pipeline import new_working_copy
 
+from safety_regions.planning.environment import CLOSED, JOB, assignments
+
 ROOT = Path(__file__).resolve().parents[2]
 ENVS = ROOT / "envs"
 CONTAINERS = ("Dockerfile", "safety-regions.def")
@@ -101,6 +103,13 @@ def test_both_containers_are_made_in_the_same_steps():
     ]
     docker, apptainer = ([step.replace('"$TORCH_INDEX"', '"{{ torch_index }}"') for step in of] for of in steps)
     assert docker == apptainer
+
+
+def test_the_environments_are_closed_to_the_users_own_as_jobs_are():
+    docker = re.search(r"^ENV (.*)$", (ENVS / "Dockerfile").read_text(), re.MULTILINE)
+    apptainer = re.search(r"^%environment\n    export (.*)$", (ENVS / "safety-regions.def").read_text(), re.MULTILINE)
+    assert CLOSED.items() <= JOB.items() and conda()["variables"] == CLOSED
+    assert docker[1] == apptainer[1] == assignments(CLOSED)
 
 
 def test_the_lock_without_its_build_of_torch_names_the_same_version(tmp_path):

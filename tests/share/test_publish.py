@@ -74,6 +74,25 @@ def test_what_is_made_after_a_partial_pull_is_added_and_all_else_stays_published
     assert all(clone.object(digest).exists() for digest in content_of(new).objects)
 
 
+def test_a_users_own_rules_of_what_git_ignores_keep_nothing_from_being_published(published, tmp_path, monkeypatch):
+    """All files are staged by name; and DVC refuses pointers that git ignores."""
+    monkeypatch.delenv("GIT_CONFIG_GLOBAL")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "git").mkdir()
+    (tmp_path / "git/ignore").write_text("results/\nfigures/\n*.json\n*.csv\n*.parquet\nweights\n*.dvc\n")
+    artifacts = published.artifacts
+    for name, recipe in (("new", some_recipe("region")), ("more", some_recipe("overlap", p=0.2))):
+        artifacts[name] = Artifact(recipe, name)
+        make(artifacts[name])
+    make(artifacts["report"], b"anew")
+    done = publish(published.plan)
+    assert paths(done.new) == {artifacts["new"].path}
+    of_table = {artifacts["more"].path + end for end in ("/pairs.parquet", "/weights", ".receipt.json")}
+    of_report = {"figures/own/weights", "figures/own/summary.md", "figures/own.receipt.json"}
+    assert of_table | of_report | {artifacts["new"].pointer, artifacts["new"].receipt} <= set(done.staged)
+    assert "??" not in git("status", "--porcelain", "--untracked-files=all", "--ignored")
+
+
 def test_what_a_killed_call_left_is_finished(published):
     """Killed when DVC had written half a pointer; killed after adding, before pushing; and then the cache was lost,
     too.

@@ -71,6 +71,7 @@ class Hub:
         self.repos: dict[tuple[str, str], Repo] = {}
         self.raw: dict[str, bytes] = {}
         self.failures: dict[str, list[int]] = {}
+        """Statuses of the next answers, by path."""
         self.requests: list[str] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -112,9 +113,10 @@ class Hub:
 
     def reply(self, path: str, query: dict[str, list[str]], body: bytes, token: str | None) -> Reply:
         """The answer to one request."""
+        if failures := self.failures.get(path):
+            return Reply(failures.pop(0), b"")
         if path in self.raw:
-            failures = self.failures[path]
-            return Reply(failures.pop(0), b"") if failures else Reply(200, self.raw[path])
+            return Reply(200, self.raw[path])
         if match := re.fullmatch(
             r"/api/(datasets|models)/([^/]+/[^/]+)(?:/(revision|tree|paths-info|refs)(?:/([^/]+)(?:/(.*))?)?)?", path
         ):

@@ -11,7 +11,7 @@ from typing import Any
 
 from safety_regions.artifacts.code_history import code_of
 from safety_regions.artifacts.run_facts import run_facts, version_of
-from safety_regions.errors import UserError
+from safety_regions.errors import UserError, unreadable
 from safety_regions.files import canonical_json, load_json, readable_json, sha256_of_file, sha256_of_text, write_text
 
 RECEIPT = ".receipt.json"
@@ -97,7 +97,9 @@ def read(artifact: Path | str) -> Receipt:
         digest = recipe_digest(receipt.recipe)
     except FileNotFoundError:
         raise UserError("receipt missing", where=str(path), hint=_remake(artifact)) from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except OSError as error:
+        raise unreadable(error, path) from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"not a receipt: {error!r}", where=str(path), hint=_remake(artifact)) from None
     if digest != receipt.digest:
         raise UserError(

@@ -2,11 +2,25 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, HttpUrl
+from pydantic import Field, HttpUrl, model_validator
 
 from safety_regions.config.base import CommitSha, HubId, RepoFolder, Section, Sha256
 
 Format = Literal["csv", "json", "jsonl", "txt", "parquet"]
+
+
+class FileOfRows(Section):
+    """How the bytes of one file become rows."""
+
+    format: Format
+    delimiter: str = Field(default=",", pattern=r'^[^"\r\n]$')
+    """What stands between the cells of a csv file: `"\\t"` for tabs, `";"`."""
+
+    @model_validator(mode="after")
+    def _only_csv_has_a_delimiter(self):
+        if self.delimiter != "," and self.format != "csv":
+            raise ValueError(f"`delimiter` is for files of format csv, not {self.format}")
+        return self
 
 
 class HubDataset(Section):
@@ -22,23 +36,21 @@ class HubDataset(Section):
     split: str
 
 
-class UrlDataset(Section):
+class UrlDataset(FileOfRows):
     """One raw file, pinned by the sha256 of its bytes."""
 
     kind: Literal["url"]
     url: HttpUrl
     sha256: Sha256
-    format: Format
 
 
-class LocalDataset(Section):
+class LocalDataset(FileOfRows):
     """One file on this machine, relative to the folder in which `snakemake` runs; its own sha256 is its pin."""
 
     kind: Literal["local"]
     path: str
     sha256: Sha256 | None = None
     """Of the file. With it, what others made of the file can be planned, pulled and drawn where it is not."""
-    format: Format
 
 
 class SyntheticDataset(Section):
@@ -62,9 +74,11 @@ class DatasetSpec(Section):
     """Column of the set's own safe response, for the response policy `dataset`. Never a column of compliance
     prefixes."""
     keep: dict[str, list[str]] = Field(default_factory=dict)
-    """Keep the rows whose column holds one of these values: `{label: [unsafe]}`."""
+    """Keep the rows whose column holds one of these values: `{label: [unsafe]}`. A cell that is null counts as the word
+    `None`."""
     drop: dict[str, list[str]] = Field(default_factory=dict)
-    """Drop the rows whose column holds one of these values."""
+    """Drop the rows whose column holds one of these values: `{prompt: ["", None]}` drops those without a prompt, where
+    `None` is the word for null."""
     drop_words: list[str] = Field(default_factory=list)
     """Drop the rows in whose prompt or response a word starts with one of these (case ignored)."""
     extract: Literal["none", "single_turn"] = "none"

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from safety_regions.config.mistakes import ConfigError, KeyPath, Mistake, dotted, raise_if_any, show
+from safety_regions.errors import REFUSED
 
 # The C parser is about ten times as fast; PyYAML built without it has the Python one, with the same grammar.
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -125,7 +126,7 @@ def read_document(path: Path | str) -> Document:
                 Mistake(
                     f"a file that cannot be read ({error.strerror})",
                     str(path),
-                    hint="paths are relative to the folder in which snakemake runs",
+                    hint=REFUSED.get(error.errno or 0, "paths are relative to the folder in which snakemake runs"),
                 )
             ]
         ) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from safety_regions.config.datasets import DatasetSpec, HubDataset, LocalDataset, SyntheticDataset, UrlDataset
 from safety_regions.data.formats import SourceRow, parse
 from safety_regions.data.mapping import Row, map_rows
-from safety_regions.errors import UserError, did_you_mean
+from safety_regions.errors import UserError, did_you_mean, unreadable
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _read(spec: DatasetSpec, sha256: str | None, where: str) -> list[SourceRow]:
     else:
         data = _local(source, where)
         _check_sha256(data, sha256, where, "the file changed since the run was planned: run snakemake again")
-    return parse(data, source.format, where)
+    return parse(data, source.format, where, source.delimiter)
 
 
 def _check_sha256(data: bytes, expected: str | None, where: str, hint: str) -> None:
@@ -76,7 +76,7 @@ def _local(source: LocalDataset, where: str) -> bytes:
         return Path(source.path).read_bytes()
     except OSError as error:
         hint = "paths are relative to the folder in which snakemake runs"
-        raise UserError(f"not readable: {error.strerror}", where=where, expected="a file", hint=hint) from None
+        raise unreadable(error, where, hint) from None
 
 
 def _synthetic(name: str, where: str) -> list[SourceRow]:

@@ -1,8 +1,10 @@
 """Bytes of one file -> rows, each with the place it came from."""
 
+import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,7 @@ from safety_regions.errors import UserError
 
 MAX_ROWS = 10_000_000
 """Of one Parquet file."""
+ROWS_OF_JSON = "a list of objects or of texts, or an object of lists of one length"
 GZIP = b"\x1f\x8b"
 
 
@@ -24,13 +27,15 @@ class SourceRow:
     cells: dict[str, Any]
 
 
-def parse(data: bytes, format: Format, where: str) -> list[SourceRow]:
+def parse(data: bytes, format: Format, where: str, delimiter: str = ",") -> list[SourceRow]:
     """The rows of a file's bytes. Text is UTF-8, with or without a byte order mark.
 
-    csv: the first record names the columns. json: a list of objects. jsonl: an object per line. txt: a prompt per line,
-    in the column `text`. Blank lines are no rows. Raises `UserError` that names the line of a malformed record.
+    csv: the first record names the columns; `delimiter` stands between cells. json: a list of objects; or of texts,
+    which are the column `text`; or an object of columns, lists of one length. jsonl: an object per line. txt: a prompt
+    per line, in the column `text`. Blank lines are no rows. Raises `UserError` that names the line of a malformed
+    record, and for a file that is of another format or encoding than it is said to be.
     """
-    return _PARSERS[format](data, where)
+    return _csv(data, where, delimiter) if format == "csv" else _PARSERS[format](data, where)
 
 
 def _text(data: bytes, where: str) -> str:
@@ -41,16 +46,41 @@ def _text(data: bytes, where: str) -> str:
             expected="UTF-8 text",
             hint="unpack it with gunzip: nothing is unpacked here, however large it may become",
         )
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UserError("UTF-16 text", where=where, expected="UTF-8 text", hint=_convert("UTF-16"))
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise UserError(
             f"byte 0x{data[error.start]:02x} is not UTF-8",
             where=f"{where}, line {line}",
             expected="UTF-8 text",
-            hint="convert the file, for example with iconv -f latin1 -t utf-8",
+            hint=_convert(_one_byte_encoding(data)),
         ) from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        little = data[1:2] == b"\0"
+        raise UserError(
+            "a character NUL, as UTF-16 text has many",
+            where=f"{where}, line {line}",
+            expected="UTF-8 text",
+            hint=_convert("UTF-16LE" if little else "UTF-16BE"),
+        )
+    return text
+
+
+def _convert(encoding: str) -> str:
+    return f"convert the file: iconv -f {encoding} -t UTF-8 OLD > NEW"
+
+
+def _one_byte_encoding(data: bytes) -> str:
+    """Windows' where it can be: it has letters, quotes and dashes where Latin 1 has control characters."""
+    try:
+        data.decode("cp1252")
+    except UnicodeDecodeError:
+        return "LATIN1"
+    return "CP1252"
 
 
 def _lines(data: bytes, where: str) -> list[tuple[str, str]]:
@@ -59,9 +89,9 @@ def _lines(data: bytes, where: str) -> list[tuple[str, str]]:
     return [(f"line {number}", line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def _csv(data: bytes, where: str) -> list[SourceRow]:
+def _csv(data: bytes, where: str, delimiter: str) -> list[SourceRow]:
     csv.field_size_limit(2**31 - 1)  # the default refuses cells above 128 KiB
-    reader = csv.reader(io.StringIO(_text(data, where), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(_text(data, where), newline=""), strict=True, delimiter=delimiter)
     columns: list[str] = []
     rows = []
     start = 1
@@ -78,7 +108,7 @@ def _csv(data: bytes, where: str) -> list[SourceRow]:
                     f"{len(record)} cells",
                     where=f"{where}, {place}",
                     expected=f"{len(columns)} cells, as in the header",
-                    hint="look for an unquoted comma or a missing quote",
+                    hint="look for an unquoted delimiter or a missing quote, or name another `delimiter`",
                 )
             rows.append(SourceRow(place, dict(zip(columns, record, strict=True))))
     except csv.Error as error:
@@ -89,6 +119,13 @@ def _csv(data: bytes, where: str) -> list[SourceRow]:
 
 
 def _header(record: list[str], where: str) -> list[str]:
+    if len(record) == 1 and (other := next((d for d in "\t;|" if d in record[0]), None)):
+        raise UserError(
+            f"one column, {record[0][:60]!r}",
+            where=where,
+            expected="columns with the `delimiter` of this source between them",
+            hint=f"set `delimiter: {json.dumps(other)}` beside `format: csv`",
+        )
     twice = sorted({column for column in record if record.count(column) > 1})
     if twice:
         raise UserError(f"column {twice[0]!r} occurs more than once", where=where, expected="one name per column")
@@ -96,19 +133,60 @@ def _header(record: list[str], where: str) -> list[str]:
 
 
 def _json(data: bytes, where: str) -> list[SourceRow]:
-    content = _load_json(_text(data, where), where)
+    text = _text(data, where)
+    content = _load_json(text, where, "is the format jsonl?" if _is_json(text.lstrip().split("\n", 1)[0]) else "")
+    if isinstance(content, dict):
+        content = _records(content, where)
     if not isinstance(content, list):
-        raise UserError(
-            f"a JSON {type(content).__name__}", where=where, expected="a list of objects", hint="is the format jsonl?"
-        )
+        raise UserError(f"a JSON {type(content).__name__}", where=where, expected=ROWS_OF_JSON)
+    if content and all(isinstance(cells, str) for cells in content):
+        content = [{"text": text} for text in content]
     return [_object(cells, f"row {number}", where) for number, cells in enumerate(content, 1)]
 
 
+def _records(columns: dict, where: str) -> list[dict]:
+    """The rows of an object of columns."""
+    lengths = {name: len(cells) for name, cells in columns.items() if isinstance(cells, list)}
+    if columns and len(lengths) == len(columns) and len(set(lengths.values())) == 1:
+        return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    if len(lengths) == len(columns) and lengths:
+        raise UserError(
+            f"lists of unequal lengths: {', '.join(f'{name} {n}' for name, n in lengths.items())}",
+            where=where,
+            expected=ROWS_OF_JSON,
+        )
+    if lengths:
+        longest = max(lengths, key=lambda name: lengths[name])
+        hint = f"take the list out of it: jq '.[{json.dumps(longest)}]' OLD > NEW"
+    elif columns and all(isinstance(cells, dict) for cells in columns.values()):
+        hint = "take the objects out of it: jq '[.[]]' OLD > NEW"
+    else:
+        hint = "is the format jsonl?"
+    raise UserError(
+        f"a JSON dict with the keys {', '.join(map(repr, list(columns)[:5]))}",
+        where=where,
+        expected=ROWS_OF_JSON,
+        hint=hint,
+    )
+
+
 def _jsonl(data: bytes, where: str) -> list[SourceRow]:
-    return [_object(_load_json(line, f"{where}, {place}"), place, where) for place, line in _lines(data, where)]
+    rows = []
+    for place, line in _lines(data, where):
+        hint = "is the format json?" if line.strip() == "{" or line.lstrip().startswith("[") else ""
+        rows.append(_object(_load_json(line, f"{where}, {place}", hint), place, where, hint))
+    return rows
 
 
-def _load_json(text: str, where: str) -> Any:
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _load_json(text: str, where: str, hint: str = "") -> Any:
     try:
         return json.loads(text)
     except RecursionError:
@@ -120,18 +198,28 @@ def _load_json(text: str, where: str) -> Any:
             f"not JSON: {error}",
             where=where,
             expected="UTF-8 JSON",
-            hint="look for a cut-off end, single quotes, or a trailing comma",
+            hint=hint or "look for a cut-off end, single quotes, or a trailing comma",
         ) from None
 
 
-def _object(cells: Any, place: str, where: str) -> SourceRow:
+def _object(cells: Any, place: str, where: str, hint: str = "") -> SourceRow:
     if not isinstance(cells, dict):
-        raise UserError(f"a JSON {type(cells).__name__}", where=f"{where}, {place}", expected="an object")
+        raise UserError(f"a JSON {type(cells).__name__}", where=f"{where}, {place}", expected="an object", hint=hint)
     return SourceRow(place, cells)
 
 
 def _txt(data: bytes, where: str) -> list[SourceRow]:
-    return [SourceRow(place, {"text": line}) for place, line in _lines(data, where)]
+    lines = _lines(data, where)
+    if lines and _is_json(lines[0][1]) and lines[0][1].lstrip().startswith("{"):
+        raise UserError(
+            "a JSON dict", where=f"{where}, {lines[0][0]}", expected="a prompt", hint="is the format jsonl?"
+        )
+    first, last = (lines[0][1].strip(), lines[-1][1].strip()) if lines else ("", "")
+    if re.match(r"""\[\s*(?:["'{]|$)""", first) and last.endswith("]"):
+        raise UserError(
+            "a list", where=f"{where}, {lines[0][0]}", expected="a prompt per line", hint="is the format json?"
+        )
+    return [SourceRow(place, {"text": line}) for place, line in lines]
 
 
 def _parquet(data: bytes, where: str) -> list[SourceRow]:
@@ -160,7 +248,6 @@ def _parquet(data: bytes, where: str) -> list[SourceRow]:
 
 
 _PARSERS: dict[str, Callable[[bytes, str], list[SourceRow]]] = {
-    "csv": _csv,
     "json": _json,
     "jsonl": _jsonl,
     "txt": _txt,

@@ -1,5 +1,6 @@
 """Source rows -> rows of prompt and response: which rows count, and which columns hold what."""
 
+import json
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -58,11 +59,12 @@ def _cells(row: SourceRow, spec: DatasetSpec, where: str) -> Exchange:
     parts = [text_cell(row, column, where) for column in columns]
     prompt = "\n\n".join(part for part in parts if part.strip())
     if not prompt:
+        leave_out = f"{columns[0]}: {json.dumps([str(cell(row, columns[0], where))])}"
         raise UserError(
             f"empty prompt in {' + '.join(columns)}",
             where=f"{where}, {row.place}",
             expected="text",
-            hint="drop such rows with the `keep` or `drop` filter, or name another column",
+            hint=f"leave such rows out with `drop: {{{leave_out}}}`, or name another column",
         )
     return Exchange(prompt, text_cell(row, spec.response, where) if spec.response else "")
 

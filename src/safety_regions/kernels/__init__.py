@@ -3,6 +3,7 @@
 Importing a module of this package takes longer than most commands do, so it is imported where it is used.
 """
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -17,9 +18,12 @@ def compiled(function: Callable) -> Any:
     from numba import njit
 
     try:
-        return njit(cache=True, nogil=True)(function)
+        loop = njit(cache=True, nogil=True)(function)
     except RuntimeError:
         return njit(nogil=True)(function)
+    # Keeping is for speed alone: a full disk must not end the job. numba itself lets go what Windows refuses, here.
+    loop._cache._guard_against_spurious_io_errors = lambda: contextlib.suppress(OSError)
+    return loop
 
 
 def n_threads() -> int:

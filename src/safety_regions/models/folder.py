@@ -11,7 +11,7 @@ from typing import Any
 
 from safety_regions.artifacts.receipts import receipt_path
 from safety_regions.errors import UserError, naming
-from safety_regions.files import readable_json, share
+from safety_regions.files import flush, readable_json, share, temporary_prefix
 
 PROBES = (
     "Hello, world! It's 12,345.67 o'clock.",
@@ -33,7 +33,7 @@ def new_folder(folder: Path | str) -> Iterator[Path]:
     folder = Path(folder)
     with naming(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=temporary_prefix(folder), suffix=".tmp"))
         try:
             yield temporary
             _refuse_foreign(folder, {path.name for path in temporary.iterdir()})
@@ -58,17 +58,9 @@ def _move(temporary: Path, folder: Path) -> None:
     receipt_path(folder).unlink(missing_ok=True)
     for path in sorted(temporary.iterdir()):
         share(path)
-        _fsync(path)
+        flush(path)
         os.replace(path, folder / path.name)
-    _fsync(folder)
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush(folder)
 
 
 @contextmanager

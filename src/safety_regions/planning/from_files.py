@@ -7,7 +7,7 @@ import yaml
 
 from safety_regions.config.load import load_registries, load_run
 from safety_regions.config.profiles import config_of, files_of
-from safety_regions.errors import UserError
+from safety_regions.errors import UserError, unreadable
 from safety_regions.planning.make import make_plan
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.run_words import UNNAMED, RunWords
@@ -51,11 +51,7 @@ def plan_of_files(files: list[Path], overrides: dict | None = None, named: RunWo
         try:
             text = file.read_bytes()
         except OSError as error:
-            raise UserError(
-                f"cannot be read: {error.strerror}",
-                where=str(file),
-                hint="call this where the Snakefile is, as you call snakemake",
-            ) from None
+            raise unreadable(error, file, "call this where the Snakefile is, as you call snakemake") from None
         _lay_over(merged, _mapping(text))
     _lay_over(merged, overrides or {})
     run = load_run(merged, files, overrides)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from safety_regions.errors import UserError
+from safety_regions.errors import unreadable
 from safety_regions.progress import progress
 
 CHUNK = 1 << 20
@@ -91,7 +91,7 @@ def digests_of(path: Path) -> Digests:
                 md5.update(chunk)
                 size += len(chunk)
     except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
+        raise unreadable(error, path) from None
     return Digests(sha256.hexdigest(), md5.hexdigest(), size)
 
 

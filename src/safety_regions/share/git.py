@@ -63,9 +63,9 @@ def staged(*folders: str) -> dict[str, str]:
 
 
 def stage(paths: Iterable[str]) -> None:
-    """Stage files as they are, removed ones as removed."""
+    """Stage files as they are, removed ones as removed, and those too that a user's own rules let git ignore."""
     if paths := sorted(set(paths)):
-        git("add", "--all", paths=paths)
+        git("add", "--all", "--force", paths=paths)
 
 
 def authors(paths: list[str]) -> list[str]:

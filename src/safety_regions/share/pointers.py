@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from safety_regions.errors import UserError
+from safety_regions.errors import UserError, unreadable
 from safety_regions.planning.plan import Plan
 from safety_regions.text import readable_size
 
@@ -27,7 +27,9 @@ def read_pointer(path: Path | str) -> Pointer:
     try:
         (out,) = yaml.safe_load(Path(path).read_text(encoding="utf-8"))["outs"]
         return Pointer(str(out["md5"]), int(out["size"]))
-    except (OSError, yaml.YAMLError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise unreadable(error, path, f"git checkout -- {path}") from None
+    except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
         hint = (
             "merge by hand: keep one of the two versions"
             if isinstance(error, yaml.YAMLError)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from safety_regions.config.models import GgufModel
 from safety_regions.errors import UserError
+from safety_regions.hub import hub_errors
 from safety_regions.models.sources import Inputs, Wanted
 from safety_regions.models.sources.dequantise import PACKAGES, checked, dequantise
-from safety_regions.models.sources.hub import explained, place_of
+from safety_regions.models.sources.hub import place_of
 from safety_regions.models.sources.package import join
 
 __all__ = ["PACKAGES", "make"]
@@ -35,5 +36,5 @@ def make(source: GgufModel, recipe: Wanted, inputs: Inputs, folder: Path) -> dic
 def _download(source: GgufModel) -> Path:
     from huggingface_hub import hf_hub_download
 
-    with explained(f"{place_of(source)}, {source.file}"):
+    with hub_errors("model", source.id, source.revision, f"{place_of(source)}, {source.file}"):
         return Path(hf_hub_download(source.id, source.file, revision=source.revision))

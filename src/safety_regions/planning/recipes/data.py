@@ -87,6 +87,8 @@ def dataset_recipe(name: str, spec: DatasetSpec) -> DatasetRecipe:
     `UserError` if the local file is missing or there is no such embedded set.
     """
     content = spec.model_dump(mode="json", exclude={"licence", "citation"})
+    if content["source"].get("delimiter") == ",":  # it says nothing new
+        del content["source"]["delimiter"]
     sha256 = corpus = None
     if isinstance(spec.source, LocalDataset):
         sha256 = _sha256_of_local(name, spec.source)
