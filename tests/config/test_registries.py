@@ -7,6 +7,7 @@ import yaml
 
 from safety_regions.config.load import load_registries, load_run
 from safety_regions.errors import UserError
+from safety_regions.share.prune import run_configs
 
 ROOT = Path(__file__).parents[2]
 REST = "licence: MIT, citation: none"
@@ -327,8 +328,8 @@ def test_a_later_file_replaces_an_entry_whole(folder):
 
 def test_the_registries_of_the_project_are_in_order(monkeypatch):
     monkeypatch.chdir(ROOT)
-    runs = [file for file in sorted(Path("config").glob("*.yaml")) if file.name not in ("datasets.yaml", "models.yaml")]
-    assert {file.name for file in runs} >= {"demo.yaml", "small.yaml"}
+    runs = run_configs()
+    assert {file.name for file in runs} >= {"demo.yaml", "small.yaml", "study.yaml"}
     for file in runs:
         assert load_registries(load_run(yaml.safe_load(file.read_text()), [file], {}), [file], {}).models
 
