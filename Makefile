@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 LOCK := envs/lock.txt
+# pip compiles twenty thousand modules one by one; here it is done on all cores, and what cannot be compiled is left.
+INSTALL := $(PIP) install --quiet --no-compile --constraint $(LOCK)
+COMPILE := $(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
 TORCH := $(shell grep '^torch==' $(LOCK))
 
 .PHONY: reproduce test test-cluster check mutants bench publish pull verify
@@ -53,14 +56,17 @@ verify: $(VENV)/.installed
 $(VENV)/.installed: $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --constraint $(LOCK) $(TORCH)
-	$(PIP) install --quiet --constraint $(LOCK) --editable .
+	$(INSTALL) $(TORCH)
+	$(INSTALL) --editable .
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install --quiet --constraint $(LOCK) --editable '.[dev]'
+	$(INSTALL) --editable '.[dev]'
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.installed-mutation: $(VENV)/.installed-dev
-	$(PIP) install --quiet --constraint $(LOCK) --editable '.[dev,mutation]'
+	$(INSTALL) --editable '.[dev,mutation]'
+	@$(COMPILE)
 	@touch $@

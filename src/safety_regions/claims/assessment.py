@@ -13,7 +13,7 @@ from safety_regions.claims.constrained import Constrained
 from safety_regions.claims.drop_curve import COLUMNS as DROP_COLUMNS
 from safety_regions.claims.drop_curve import drop_rows
 from safety_regions.claims.estimates import COLUMNS as ESTIMATE_COLUMNS
-from safety_regions.claims.estimates import Measured, Tables, estimate_rows, measure, measure_along_p
+from safety_regions.claims.estimates import Measured, Tables, estimate_rows, estimates, measure, measure_along_p
 from safety_regions.claims.halves import COLUMNS as HALVES_COLUMNS
 from safety_regions.claims.halves import halves_rows
 from safety_regions.claims.influence import COLUMNS as INFLUENCE_COLUMNS
@@ -119,8 +119,11 @@ def assess(
 def decide(model: str, method: str, tables: Tables, measured: Measured, lines: Claims) -> list[Verdict]:
     """The verdict of every claim of the catalogue about one model and method, and what it would be without each set."""
     evidence = Evidence(tables, measured, lines)
-    fewer = {name: tables.without(name) for name in tables.sets} if len(tables.sets) > 2 else {}
-    left = {name: Evidence(of, measure(of, lines.confidence), lines) for name, of in fewer.items()}
+    left = {}
+    if len(tables.sets) > 2:
+        own = tables.grid.own
+        for number, name in enumerate(tables.sets):
+            left[name] = Evidence(tables.without(name), estimates(own.without(number), lines.confidence), lines)
     return [
         Verdict(
             claim,
@@ -151,24 +154,19 @@ def _tables(
 ) -> Tables:
     thresholds, info = config["thresholds"], METHODS[method]
     return Tables(
-        _quick(whole_model(overlap["pairs"])),
-        _quick(overlap["nway"]),
-        _quick(replicates),
+        whole_model(overlap["pairs"]),
+        overlap["nway"],
+        replicates,
         evaluated,
         list(config["datasets"]["safety"]),
         thresholds["q"],
         thresholds["p"],
         reads_responses=info.reads_responses,
         sizes_vary=info.shape != "range",
-        levels=_quick(overlap["levels"]),
-        placebo=_quick(overlap["placebo"]),
+        levels=overlap["levels"],
+        placebo=overlap["placebo"],
         outcomes=outcomes,
     )
-
-
-def _quick(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its texts as plain objects: they are looked up thousands of times, and pandas' own take longer."""
-    return table.astype({name: object for name in table.columns if isinstance(table[name].dtype, pd.StringDtype)})
 
 
 def _rows_of(evaluated: pd.DataFrame, model: str, method: str) -> pd.DataFrame:

@@ -17,6 +17,7 @@ Every interval leaves out one set at a time, from pairs and halves alike (`safet
 """
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -28,18 +29,13 @@ from safety_regions.claims.jackknife import (
     Estimate,
     Left,
     jackknife,
-    mean,
     pair_means,
     ratio,
     set_means,
-    square,
     triple_means,
 )
 from safety_regions.claims.latent import correlation_of_iou, iou_of_correlation, share_of_floor
-from safety_regions.claims.placebo import placebo_ious, taken
-from safety_regions.claims.rows import at, at_q
-from safety_regions.claims.size_control import size_matched
-from safety_regions.overlap.counts import STAGES
+from safety_regions.claims.matrices import Grid, Matrices, StageMatrices, Sums, Together
 
 IOU_BOUNDS = (0.0, 1.0)
 ESTIMATES = ("iou", "between", "ceiling", "place", "unlimited")
@@ -105,20 +101,22 @@ class Tables:
     constrained: Constrained = field(default_factory=Constrained)
     """Fine-tunings under a constraint."""
 
+    @cached_property
+    def grid(self) -> Grid:
+        """The tables of regions as matrices over the safety sets."""
+        return Grid(self.pairs, self.replicates, self.nway, self.levels, self.placebo, self.sets, self.q, self.p)
+
     def without(self, name: str) -> "Tables":
-        """The tables about all sets but one; what others have in common with it stays in `nway`."""
-        fewer = {}
-        for table in ("pairs", "replicates", "levels", "placebo"):
-            of = getattr(self, table)
-            members = [column for column in ("a", "b", "removed") if column in of]
-            fewer[table] = of[of[members].ne(name).all(axis=1)] if len(of) else of
-        return replace(self, **fewer, sets=[set_ for set_ in self.sets if set_ != name])
+        """Of all sets but one: rows about it tell nothing then, but what others have in common with it in `nway`."""
+        return replace(self, sets=[set_ for set_ in self.sets if set_ != name])
 
 
 @dataclass(frozen=True)
 class Stage:
     """Estimates of one stage, IoU in [0, 1]."""
 
+    is_compared: bool
+    """Whether pairs of regions were compared, be they empty or not."""
     iou: Estimate
     floor: float
     """Mean chance floor of the pairs of sets."""
@@ -164,73 +162,72 @@ class Measured:
 
     stages: dict[str, Stage]
     refinement: Refinement
+    together: Together
 
 
 def measure(tables: Tables, confidence: float) -> Measured:
     """All estimates of one model and method. What the tables do not tell is NaN."""
-    sets = tables.sets
-    pairs = {stage: at(tables.pairs, stage, tables.q, tables.p) for stage in STAGES}
-    replicates = {stage: at(tables.replicates, stage, tables.q, tables.p) for stage in STAGES}
+    return estimates(tables.grid.own, confidence)
+
+
+def estimates(of: Matrices, confidence: float) -> Measured:
+    """All estimates at one q and p, of the sets that the matrices are of."""
     return Measured(
-        stages={stage: _stage(pairs[stage], replicates[stage], sets, confidence) for stage in STAGES},
-        refinement=refinement(tables, confidence),
+        stages={name: _stage(stage, confidence) for name, stage in of.stages.items()},
+        refinement=_refinement(of, confidence),
+        together=of.together,
     )
 
 
 def measure_along_p(tables: Tables, measured: Measured, confidence: float) -> dict[float, Measured]:
     """All estimates at every fraction p of refinement, ascending; `measured`: those at the tables' own."""
-    fractions = sorted(float(p) for p in tables.pairs["p"].dropna().unique()) if len(tables.pairs) else []
-    return {p: measured if p == tables.p else measure(replace(tables, p=p), confidence) for p in fractions}
+    grid = tables.grid
+    return {p: measured if p == tables.p else estimates(grid.at_p(p), confidence) for p in grid.all_p}
 
 
-def refinement(tables: Tables, confidence: float) -> Refinement:
-    """What refinement at the tables' p changes."""
-    sets = tables.sets
-    raw_rows, refined_rows = (at(tables.pairs, stage, tables.q, tables.p) for stage in STAGES)
-    raw, refined = square(raw_rows, "iou", sets), square(refined_rows, "iou", sets)
-    matched = square(size_matched(tables.levels, refined_rows), "iou", sets)
+def _refinement(of: Matrices, confidence: float) -> Refinement:
+    raw, refined = of.stages["raw"].iou, of.stages["refined"].iou
     # A pair that is empty after refinement has no difference, and counts in neither mean of the ratio.
     share_left = ratio(pair_means(refined), pair_means(raw + 0 * refined))
-    without_third = placebo_ious(at_q(tables.placebo, tables.q), raw_rows, refined_rows, sets)
-    beyond_placebo = refined[:, :, None] - without_third
-    placebo = triple_means(without_third)
+    placebo = triple_means(of.placebo)
     # Of the pairs and third sets that have a placebo.
-    placebo_left = ratio(placebo, triple_means(raw[:, :, None] + 0 * without_third))
+    placebo_left = ratio(placebo, triple_means(raw[:, :, None] + 0 * of.placebo))
     return Refinement(
         difference=jackknife(pair_means(refined - raw), confidence, (-1.0, 1.0)),
         drop=jackknife(1 - share_left, confidence, (-np.inf, 1.0)),
-        taken=float(pair_means(taken(raw_rows, refined_rows, sets))[0]),
-        size_matched=float(pair_means(matched)[0]),
-        beyond_size=jackknife(pair_means(refined - matched), confidence, (-1.0, 1.0)),
+        taken=float(pair_means(of.taken)[0]),
+        size_matched=float(pair_means(of.size_matched)[0]),
+        beyond_size=jackknife(pair_means(refined - of.size_matched), confidence, (-1.0, 1.0)),
         placebo=jackknife(placebo, confidence, IOU_BOUNDS),
         placebo_drop=float(1 - placebo_left[0]),
-        beyond_placebo=jackknife(triple_means(beyond_placebo), confidence, (-1.0, 1.0)),
+        beyond_placebo=jackknife(triple_means(refined[:, :, None] - of.placebo), confidence, (-1.0, 1.0)),
     )
 
 
-def _stage(pairs: pd.DataFrame, replicates: pd.DataFrame, sets: list[str], confidence: float) -> Stage:
-    iou, floor = (square(pairs, column, sets) for column in ("iou", "floor_iou"))
-    halves, seeds = (
-        replicates[replicates["kind"] == kind] if len(replicates) else pairs[:0] for kind in ("halves", "seeds")
-    )
-    half_iou, half_floor = square(halves, "iou", sets), square(halves, "floor_iou", sets)
-    ceiling, between, chance = set_means(half_iou), pair_means(half_iou), pair_means(half_floor)
+def _stage(of: StageMatrices, confidence: float) -> Stage:
+    ceiling, between, chance = set_means(of.half_iou), pair_means(of.half_iou), pair_means(of.half_floor)
     told = jackknife(ceiling - chance, confidence).low > 0
-    undefined = Estimate(NAN, n_sets=len(sets))
-    unlimited = unlimited_means(half_iou, half_floor)
+    undefined = Estimate(NAN, n_sets=len(of.iou))
     return Stage(
-        iou=jackknife(pair_means(iou), confidence, IOU_BOUNDS),
-        floor=float(pair_means(floor)[0]),
-        above_floor=jackknife(pair_means(iou - floor), confidence, (-1.0, 1.0)),
+        is_compared=bool(of.n_rows.any()),
+        iou=jackknife(pair_means(of.iou), confidence, IOU_BOUNDS),
+        floor=float(pair_means(of.floor)[0]),
+        above_floor=jackknife(pair_means(of.iou - of.floor), confidence, (-1.0, 1.0)),
         ceiling=jackknife(ceiling, confidence, IOU_BOUNDS),
         between=jackknife(between, confidence, IOU_BOUNDS),
         apart=jackknife(ceiling - between, confidence, (-1.0, 1.0)),
         place=jackknife(ratio(between - chance, ceiling - chance), confidence) if told else undefined,
-        unlimited=jackknife(unlimited, confidence, IOU_BOUNDS) if told else undefined,
-        half_prompts=mean(halves[["n_samples_a", "n_samples_b"]].to_numpy(float).ravel()) if len(halves) else NAN,
-        seeds=float(set_means(square(seeds, "iou", sets))[0]),
-        seeds_shared_prompts=mean(seeds["shared_prompts"].to_numpy(float)) if len(seeds) else NAN,
+        unlimited=jackknife(unlimited_means(of.half_iou, of.half_floor), confidence, IOU_BOUNDS) if told else undefined,
+        half_prompts=_mean(of.half_prompts),
+        seeds=float(set_means(of.seeds_iou)[0]),
+        seeds_shared_prompts=_mean(of.shared_prompts),
     )
+
+
+def _mean(sums: Sums) -> float:
+    """Of all values of all pairs."""
+    total, count = sums.sum(axis=(1, 2))
+    return float(total / count) if count else NAN
 
 
 def unlimited_means(half_iou: Float64[np.ndarray, "sets sets"], half_floor: Float64[np.ndarray, "sets sets"]) -> Left:
@@ -241,10 +238,10 @@ def unlimited_means(half_iou: Float64[np.ndarray, "sets sets"], half_floor: Floa
     """
     share = share_of_floor(half_floor)
     # By chance two halves may be less alike than random regions are.
-    reliability = np.diagonal(correlation_of_iou(half_iou, share)).clip(0)
+    reliability = correlation_of_iou(np.diagonal(half_iou), np.diagonal(share)).clip(0)
     attenuated = iou_of_correlation(np.sqrt(np.outer(reliability, reliability)), share)
     of_mean = share_of_floor(pair_means(half_floor))
-    found, most = (correlation_of_iou(pair_means(iou), of_mean) for iou in (half_iou, attenuated))
+    found, most = correlation_of_iou(np.stack([pair_means(half_iou), pair_means(attenuated)]), of_mean)
     return iou_of_correlation(ratio(found, most).clip(-1, 1), of_mean)
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from scipy import special
 
 NAN = float("nan")
@@ -85,16 +85,32 @@ def square(table: pd.DataFrame, column: str, sets: list[str]) -> Float64[np.ndar
     """A column of a table of pairs `a`, `b` as a symmetric matrix: means of the defined values, NaN where there is
     none.
     """
-    place = {name: number for number, name in enumerate(sets)}
-    a, b = (np.array([place.get(name, -1) for name in table[end]], int) for end in ("a", "b"))
-    values = table[column].to_numpy(float)
-    defined = (a >= 0) & (b >= 0) & ~np.isnan(values)
-    # A pair may stand in the table as (a, b) here and as (b, a) there.
-    ends = np.minimum(a, b)[defined], np.maximum(a, b)[defined]
-    total, count = np.zeros((2, len(sets), len(sets)))
-    np.add.at(total, ends, values[defined])
-    np.add.at(count, ends, 1)
-    upper = np.divide(total, count, out=np.full_like(total, NAN), where=count > 0)
+    return symmetric(*sums_of_pairs(places(table, ("a", "b"), sets), table[column].to_numpy(float), len(sets)))
+
+
+def places(table: pd.DataFrame, columns: tuple[str, ...], sets: list[str]) -> Int64[np.ndarray, "columns rows"]:
+    """Where in `sets` the names in some columns stand; -1 for another name."""
+    index = pd.Index(sets)
+    return np.stack([index.get_indexer(table[column]) for column in columns]).astype(np.int64)
+
+
+def sums_of_pairs(
+    ends: Int64[np.ndarray, "2 rows"], values: Float64[np.ndarray, " rows"], n_sets: int
+) -> Float64[np.ndarray, "2 sets sets"]:
+    """Sum and number of the defined values of every pair, above the diagonal and on it."""
+    # A pair may stand in a table as (a, b) here and as (b, a) there.
+    low, high = np.sort(ends, axis=0)
+    defined = (low >= 0) & ~np.isnan(values)
+    pair = low[defined] * n_sets + high[defined]
+    sums = [np.bincount(pair, of, minlength=n_sets**2) for of in (values[defined], np.ones(len(pair)))]
+    return np.stack(sums).astype(float).reshape(2, n_sets, n_sets)
+
+
+def symmetric(
+    total: Float64[np.ndarray, "sets sets"], count: Float64[np.ndarray, "sets sets"]
+) -> Float64[np.ndarray, "sets sets"]:
+    """The mean of every pair from sum and number above the diagonal; NaN where there is none."""
+    upper = np.divide(total, count, out=np.full(total.shape, NAN), where=count > 0)
     return np.where(np.isnan(upper), upper.T, upper)
 
 

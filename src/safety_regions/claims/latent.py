@@ -36,10 +36,15 @@ def share_of_floor(floor: Number) -> Values:
 def iou_of_correlation(correlation: Number, share: Number) -> Values:
     """IoU of the top `share` of two normal scores with this correlation; both in [0, 1] or NaN."""
     correlation, share = np.asarray(correlation, float), np.asarray(share, float)
+    return np.asarray(_iou(correlation, share, special.ndtri(1 - share)))
+
+
+def _iou(correlation: Number, share: Number, height: Number) -> Number:
+    """The same, `height` being where scores are cut."""
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.sqrt((1 - correlation) / (1 + correlation))
-        both = share - 2 * special.owens_t(special.ndtri(1 - share), slope)
-        return np.asarray(both / (2 * share - both))
+        both = share - 2 * special.owens_t(height, slope)
+        return both / (2 * share - both)
 
 
 def correlation_of_iou(iou: Number, share: Number) -> Values:
@@ -48,10 +53,10 @@ def correlation_of_iou(iou: Number, share: Number) -> Values:
     NaN for what is undefined, and for a share that is not in (0, 1).
     """
     iou, share = np.broadcast_arrays(np.asarray(iou, float), np.asarray(share, float))
-    low, high = np.full(iou.shape, -1.0), np.full(iou.shape, 1.0)
+    low, high, height = np.full(iou.shape, -1.0), np.full(iou.shape, 1.0), special.ndtri(1 - share)
     for _ in range(N_HALVINGS):
         middle = (low + high) / 2
-        below = iou_of_correlation(middle, share) < iou
+        below = _iou(middle, share, height) < iou
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return np.where(np.isfinite(iou) & (share > 0) & (share < 1), high, np.nan)
 

@@ -12,39 +12,67 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
-from safety_regions.claims.jackknife import NAN, square
+from safety_regions.claims.jackknife import NAN, places
+
+Matrix = Float64[np.ndarray, "sets sets"]
+Tensor = Float64[np.ndarray, "sets sets sets"]
 
 
-def taken(raw: pd.DataFrame, left: pd.DataFrame, sets: list[str]) -> Float64[np.ndarray, "sets sets"]:
-    """The share of each pair's regions that is taken out; NaN where they are empty. Both have a row for each pair."""
-    before, after = (square(rows.assign(size=rows["size_a"] + rows["size_b"]), "size", sets) for rows in (raw, left))
-    return 1 - np.divide(after, before, out=np.full(before.shape, NAN), where=before > 0)
+def taken(raw: Matrix, left: Matrix) -> Matrix:
+    """The share of each pair's regions that is taken out, by their sizes before and after; NaN where they are empty."""
+    return 1 - np.divide(left, raw, out=np.full(raw.shape, NAN), where=raw > 0)
 
 
-def placebo_ious(
-    placebo: pd.DataFrame, raw: pd.DataFrame, refined: pd.DataFrame, sets: list[str]
-) -> Float64[np.ndarray, "sets sets sets"]:
-    """IoU of the pair (a, b) without the third set c, where that takes as much as refinement did; NaN elsewhere.
+class Placebo:
+    """Every pair of sets without a third one, at all fractions.
 
-    `placebo`: rows at one q with `p`, `a`, `b`, `removed`, `size_a`, `size_b`, `iou`. Between fractions p the IoU is
-    linear in the share taken, from the raw IoU where nothing is. Undefined where the third set takes less at every
-    fraction, or leaves nothing.
+    `table`: rows with `q`, `p`, `a`, `b`, `removed`, `size_a`, `size_b`, `iou`.
     """
-    n_sets, index = len(sets), pd.Index(sets)
-    found = np.full((n_sets,) * 3, NAN)
-    if placebo.empty:
-        return found
-    fractions, at_p = np.unique(placebo["p"].to_numpy(float), return_inverse=True)
-    a, b, c = (index.get_indexer(placebo[column]) for column in ("a", "b", "removed"))
-    left, iou = np.full((2, n_sets, n_sets, n_sets, len(fractions)), NAN)
-    left[a, b, c, at_p], iou[a, b, c, at_p] = placebo["size_a"] + placebo["size_b"], placebo["iou"]
-    amount, intact = taken(raw, refined, sets), square(raw, "iou", sets)
-    before = square(raw.assign(size=raw["size_a"] + raw["size_b"]), "size", sets)
-    for a, b, c in zip(*np.nonzero(~np.isnan(iou).all(axis=-1)), strict=True):
-        if before[a, b] > 0:
-            some = ~np.isnan(iou[a, b, c])
-            shares, values = 1 - left[a, b, c][some] / before[a, b], iou[a, b, c][some]
-            # Nothing is taken to begin with; more at a larger fraction.
-            curve = np.append(0.0, shares), np.append(intact[a, b], values)
-            found[a, b, c] = found[b, a, c] = np.interp(amount[a, b], *curve, right=NAN)
-    return found
+
+    def __init__(self, table: pd.DataFrame, sets: list[str]) -> None:
+        n_sets, n_fractions = len(sets), 0
+        self._at_q: dict[float, int] = {}
+        if len(table):
+            ends = places(table, ("a", "b", "removed"), sets)
+            q, at_q = np.unique(table["q"].to_numpy(float), return_inverse=True)
+            p, at_p = np.unique(table["p"].to_numpy(float), return_inverse=True)
+            self._at_q, n_fractions = {of: number for number, of in enumerate(q.tolist())}, len(p)
+        # By q, a, b, third set and p.
+        self._left, self._iou = np.full((2, len(self._at_q), *(n_sets,) * 3, n_fractions), NAN)
+        if len(table):
+            known = (ends >= 0).all(axis=0)
+            a, b, c = ends
+            left = (table["size_a"] + table["size_b"]).to_numpy(float)
+            for one, other in ((a, b), (b, a)):
+                at = tuple(index[known] for index in (at_q, one, other, c, at_p))
+                self._left[at], self._iou[at] = left[known], table["iou"].to_numpy(float)[known]
+
+    def ious(self, q: float, raw: Matrix, size: Matrix, amount: Matrix) -> Tensor:
+        """IoU of the pair (a, b) at q without the third set c, where that takes the `amount` of the pair that
+        refinement does; NaN elsewhere.
+
+        `raw`, `size`: the pairs' IoU and the sums of their sizes before. Between fractions p the IoU is linear in the
+        share taken, from the raw IoU where nothing is. Undefined where the third set takes less at every fraction, or
+        leaves nothing.
+        """
+        if q not in self._at_q:
+            return np.full((*raw.shape, len(raw)), NAN)
+        left, iou = self._left[self._at_q[q]], self._iou[self._at_q[q]]
+        nothing = np.zeros((*left.shape[:3], 1))
+        some = np.append(nothing == 0, ~np.isnan(iou), axis=-1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares = np.append(nothing, 1 - left / size[:, :, None, None], axis=-1)
+            ious = np.append(nothing + raw[:, :, None, None], iou, axis=-1)
+            # Nothing is taken to begin with; more at a larger fraction. What is undefined comes last.
+            order = np.argsort(~some, axis=-1, kind="stable")
+            shares, ious = (np.take_along_axis(np.where(some, of, np.inf), order, axis=-1) for of in (shares, ious))
+            amounts = np.maximum(amount, 0)[:, :, None, None]
+            n_known = some.sum(axis=-1, keepdims=True)
+            # The last share that is not above the amount, and the next; behind the last there is none.
+            at = ((shares <= amounts).sum(axis=-1, keepdims=True) - 1).clip(0)
+            (x, after), (y, then) = (
+                [np.take_along_axis(of, place, axis=-1) for place in (at, np.minimum(at + 1, n_known - 1))]
+                for of in (shares, ious)
+            )
+            found = np.where(x == amounts, y, (then - y) / (after - x) * (amounts - x) + y)
+        return np.where((n_known > 1) & (size > 0)[:, :, None, None], found, NAN)[..., 0]

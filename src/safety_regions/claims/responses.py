@@ -29,10 +29,9 @@ def response_rows(model: str, method: str, tables: Tables) -> pd.DataFrame:
     """One row per stage and comparison: mean IoU and mean chance floor over its defined pairs of regions, and their
     number.
     """
-    controls = compared(tables.replicates)
     rows = []
     for stage in STAGES:
-        of_stage = at(controls, stage, tables.q, tables.p)
+        of_stage = compared(at(tables.replicates, stage, tables.q, tables.p))
         for comparison, pairs in of_stage.groupby("comparison", sort=False):
             defined = pairs[pairs["iou"].notna()]
             means = (defined["iou"].mean(), defined["floor_iou"].mean())

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,6 @@ from safety_regions.claims.estimates import Measured, Stage, Tables
 from safety_regions.claims.jackknife import jackknife, set_means
 from safety_regions.claims.removal import Removal, removals
 from safety_regions.claims.responses import OTHER_PROMPTS, SAME_PROMPTS, SAME_RESPONSES, compared
-from safety_regions.claims.retention import retention
 from safety_regions.claims.rows import at
 from safety_regions.claims.verdict import (
     FAILS,
@@ -40,14 +40,14 @@ class Evidence:
         """The estimates before refinement."""
         return self.measured.stages["raw"]
 
-    @property
+    @cached_property
     def removals(self) -> list[Removal]:
         """Refined regions taken out, one for each set that this was done with."""
         return removals(self.tables.evaluated, self.tables.outcomes, self.tables.q, self.lines.confidence)
 
     def is_compared(self, stage: str) -> bool:
         """Whether pairs of regions of a stage were compared, be they empty or not."""
-        return not at(self.tables.pairs, stage, self.tables.q, self.tables.p).empty
+        return self.measured.stages[stage].is_compared
 
 
 NOT_COMPARED = Outcome(NOT_RUN, "The raw regions were not compared.")
@@ -98,7 +98,7 @@ def beyond_placebo(evidence: Evidence) -> Outcome:
         return Outcome(NOT_APPLICABLE, "The method's regions are as large at every fraction: none takes out as much.")
     if not evidence.is_compared("refined"):
         return NOT_REFINED
-    if evidence.tables.placebo.empty:
+    if evidence.tables.placebo.empty or len(evidence.tables.sets) < 3:
         return Outcome(NOT_RUN, "No third safety set was taken out of two.")
     found = evidence.measured.refinement
     outcome = against(found.beyond_placebo, -evidence.lines.margin, above=False)
@@ -129,34 +129,31 @@ def beyond_noise(evidence: Evidence) -> Outcome:
 
 def nothing_common(evidence: Evidence) -> Outcome:
     """Retention - chance < common, mean over sets."""
-    tables = evidence.tables
-    refined = at(tables.nway, "refined", tables.q, tables.p)
-    if refined.empty:
+    together = evidence.measured.together
+    if not together.n_sets:
         return Outcome(NOT_RUN, "The refined regions were not compared all together.")
-    n_sets = int(refined["n"].max())
-    if n_sets < 3:
+    if together.n_sets < 3:
         return Outcome(UNDECIDED, "Two sets have no others whose common part a set more could keep.")
-    if not refined["union"].sum():
+    if together.are_empty:
         return Outcome(UNDECIDED, "The refined regions are empty.")
-    if not refined["intersection"][refined["n"] == n_sets - 1].sum():
-        return Outcome(HOLDS, f"Not even {n_sets - 1} sets have an element in common.", 0.0)
-    of_set = retention(refined).reindex(tables.sets)
+    if not together.all_but_one_share:
+        return Outcome(HOLDS, f"Not even {together.n_sets - 1} sets have an element in common.", 0.0)
+    of_set = together.retention.reindex(evidence.tables.sets)
     values = np.diag((of_set["kept"] - of_set["by_chance"]).to_numpy(float))
     outcome = against(jackknife(set_means(values), evidence.lines.confidence), evidence.lines.common, above=False)
     kept = of_set["kept"].dropna().sort_values(kind="stable")
     if kept.empty:
         return Outcome(UNDECIDED, "No order of the sets tells what a set keeps of all others: raise overlap.n_orders.")
     ends = ", ".join(f"{name} {kept[name]:.2f}" for name in dict.fromkeys([kept.index[0], kept.index[-1]]))
-    iou = float(refined["iou"][refined["n"] == n_sets].mean())
-    reason = f"{outcome.reason} Of what all others have in common keep least and most: {ends}. IoU of all: {iou:.2f}."
-    return replace(outcome, reason=reason)
+    reason = f"{outcome.reason} Of what all others have in common keep least and most: {ends}."
+    return replace(outcome, reason=f"{reason} IoU of all: {together.iou:.2f}.")
 
 
 def follows_response(evidence: Evidence) -> Outcome:
     """All pairs that share the response against all that share the prompts; two sets are too few for an interval."""
     if not evidence.tables.reads_responses:
         return Outcome(NOT_APPLICABLE, "The method reads prompts alone.")
-    rows = at(compared(evidence.tables.replicates), "raw", evidence.tables.q, evidence.tables.p)
+    rows = compared(at(evidence.tables.replicates, "raw", evidence.tables.q, evidence.tables.p))
     response, prompt = _ious(rows, SAME_RESPONSES), _ious(rows, SAME_PROMPTS)
     if response.empty or prompt.empty:
         return Outcome(NOT_RUN, "There are no regions with other responses.")

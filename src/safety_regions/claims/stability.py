@@ -10,7 +10,7 @@ from dataclasses import replace
 import pandas as pd
 
 from safety_regions.claims.constrained import Constrained
-from safety_regions.claims.estimates import Measured, Tables, measure
+from safety_regions.claims.estimates import Measured, Tables, estimates
 from safety_regions.claims.rules import TESTS, Evidence
 from safety_regions.claims.verdict import NOT_APPLICABLE, NOT_RUN, Outcome, Verdict
 from safety_regions.config.claims import Claims
@@ -55,10 +55,10 @@ def _elsewhere(tables: Tables, lines: Claims, along_p: Mapping[float, Measured])
         return
     # An evaluation has all its controls at the tables' own fractions alone, and fine-tunings are of regions at these.
     overlaps = replace(tables, evaluated=pd.DataFrame(), outcomes=pd.DataFrame(), constrained=Constrained())
-    for q in sorted(tables.pairs["q"].unique()):
+    grid = tables.grid
+    for q in sorted(tables.pairs["q"].unique().tolist()):
         if q != tables.q:
-            at_q = replace(overlaps, q=float(q))
-            yield OTHER_Q, Evidence(at_q, measure(at_q, lines.confidence), lines)
+            yield OTHER_Q, Evidence(replace(overlaps, q=q), estimates(grid.at_q(q), lines.confidence), lines)
     for p, measured in along_p.items():
         if p != tables.p:
             yield OTHER_P, Evidence(replace(overlaps, p=p), measured, lines)

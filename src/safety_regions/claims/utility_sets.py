@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float64
 
 from safety_regions.claims.jackknife import jackknife, pair_means, ratio, square
 from safety_regions.claims.placebo import taken
@@ -24,7 +25,7 @@ def utility_rows(
     """
     whole = pairs[pairs["scope"].eq("all") & pairs["q"].eq(q)]
     raw_rows = at(whole, "raw", q, p)
-    raw = square(raw_rows, "iou", sets)
+    raw, size = square(raw_rows, "iou", sets), _sizes(raw_rows, sets)
     rows = []
     for utility, refined_rows in whole[whole["stage"].eq("refined") & whole["p"].eq(p)].groupby("utility", sort=False):
         refined = square(refined_rows, "iou", sets)
@@ -33,7 +34,11 @@ def utility_rows(
         iou = jackknife(pair_means(refined), confidence, (0.0, 1.0))
         drop = jackknife(1 - share_left, confidence, (-np.inf, 1.0))
         floor = float(pair_means(square(refined_rows, "floor_iou", sets))[0])
-        gone = float(pair_means(taken(raw_rows, refined_rows, sets))[0])
+        gone = float(pair_means(taken(size, _sizes(refined_rows, sets)))[0])
         numbers = (gone, iou.value, iou.low, iou.high, floor, drop.value, drop.low, drop.high)
         rows.append((model, method, utility, q, p, *numbers, len(sets)))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _sizes(rows: pd.DataFrame, sets: list[str]) -> Float64[np.ndarray, "sets sets"]:
+    return square(rows.assign(size=rows["size_a"] + rows["size_b"]), "size", sets)
