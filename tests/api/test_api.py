@@ -118,7 +118,6 @@ def test_the_model_is_as_it_was():
         (lambda: sr.ablate(random_model("llama").model, held([0, 1]).at(0.2)).__enter__(), "not those of this model"),
         (lambda: sr.load_run("."), "no report"),
     ],
-    ids=str,
 )
 def test_a_mistake_is_told(act, found):
     with pytest.raises(UserError, match=found):
