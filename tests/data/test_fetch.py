@@ -217,6 +217,9 @@ def test_a_local_file_must_be_the_one_that_was_planned(client):
     assert client.prompts(source) == ROWS
     error = client.error(source, sha256="0" * 64)
     assert "changed since the run was planned" in error
+    path.unlink()
+    error = client.error(source | {"sha256": "0" * 64})
+    assert f"bring the file with sha256 {'0' * 64}" in error and "name another source of this set" in error
 
 
 def test_a_recipe_that_is_no_spec_is_refused_without_a_traceback(client):

@@ -60,7 +60,7 @@ def _read(spec: DatasetSpec, sha256: str | None, where: str) -> list[SourceRow]:
         data = download(str(source.url))
         _check_sha256(data, source.sha256, where, "the file behind the URL was changed: pin a commit in the URL")
     else:
-        data = _local(source, where)
+        data = _local(source, sha256, where)
         _check_sha256(data, sha256, where, "the file changed since the run was planned: run snakemake again")
     return parse(data, source.format, where, source.delimiter)
 
@@ -71,11 +71,14 @@ def _check_sha256(data: bytes, expected: str | None, where: str, hint: str) -> N
         raise UserError(f"sha256 {found} ({len(data)} bytes)", where=where, expected=f"sha256 {expected}", hint=hint)
 
 
-def _local(source: LocalDataset, where: str) -> bytes:
+def _local(source: LocalDataset, sha256: str | None, where: str) -> bytes:
     try:
         return Path(source.path).read_bytes()
     except OSError as error:
-        hint = "paths are relative to the folder in which snakemake runs"
+        hint = (
+            f"bring the file with sha256 {sha256} there (paths are relative to the folder in which snakemake runs), or"
+            " name another source of this set in a registry; its artifacts are then others"
+        )
         raise unreadable(error, where, hint) from None
 
 
