@@ -94,7 +94,7 @@ def test_what_the_command_line_asks_for_is_made_again_with_all_it_needs(copy: Wo
     ("policy", "scope", "method"), [("template", "row", "snip"), ("dataset", "layer", "safeneuron")]
 )
 def test_other_policies_and_scopes_run_to_their_report(copy: WorkingCopy, policy: str, scope: str, method: str):
-    """Two safety sets, one method, one set per job, no region twice, no model without one: the least that a run may have."""
+    """Two safety sets, one method, one set per job, no replicates, nothing trained: the least that a run may have."""
     copy.change(
         datasets__safety=["syn_steal", "syn_trick"],
         responses={"policy": policy},
