@@ -243,8 +243,8 @@ def test_what_a_run_leaves_open_is_decided_in_its_recipes():
 def test_regions_of_snip_and_wanda_keep_their_digests():
     """Other methods came later; what was made before them is found again."""
     plan = default_plan()
-    assert plan.regions["tiny-llama", "snip"]["syn_build"].key == "8e51e408f213"
-    assert plan.regions["tiny-llama", "wanda"]["syn_build"].key == "b5603e23748b"
+    assert plan.regions["tiny-llama", "snip"]["syn_build"].key == "8d63d3f9e6c6"
+    assert plan.regions["tiny-llama", "wanda"]["syn_build"].key == "5a68adc0f734"
 
 
 def strings_in(value: object) -> set[str]:
@@ -351,6 +351,21 @@ def test_models_and_methods_that_are_named_are_evaluated_and_no_others():
     assert {of.name for of, regions in plan.replicates.items() if any(v.which == BORROWED for v in regions)} == asked
     borrowed = {a.stem for a in made if a.kind == "pairs" and a.recipe.policy == "borrowed"}
     assert borrowed and all(stem.endswith("tiny-qwen2") for stem in borrowed)
+
+
+@pytest.mark.parametrize(
+    ("datasets", "found"),
+    [
+        ({"n_samples": 10_000}, "10000 prompts behind the first 0"),
+        ({"offset": 10_000}, "32 prompts behind the first 10000"),
+        ({"safety": ["jbb", "syn_trick"], "n_samples": 60, "offset": 50}, "60 prompts behind the first 50"),
+    ],
+)
+def test_too_few_rows_are_told_by_the_plan_where_their_number_is_known(datasets, found):
+    with pytest.raises(UserError, match=found) as error:
+        plan_of(datasets=datasets)
+    assert re.fullmatch(r"no more than its \d+ rows", error.value.expected)
+    assert error.value.hint.startswith("lower the offset" if datasets.get("offset", 0) > 100 else "ask for at most ")
 
 
 def test_a_local_model_that_cannot_be_scored_is_refused_by_the_plan(tmp_path):

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.architectures import refuse_unknown
+from safety_regions.config.datasets import SyntheticDataset
 from safety_regions.config.models import AlignedModel, LocalModel
+from safety_regions.data import synthetic
+from safety_regions.errors import UserError
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.recipes.data import DatasetRecipe, PromptsRecipe, dataset_recipe, prompts_recipe
 from safety_regions.planning.recipes.models import ModelRecipe, model_recipe
@@ -34,6 +37,7 @@ def drawn_prompts(plan: Plan, name: str, seed: int) -> Artifact[PromptsRecipe]:
 
 def _drawn(plan: Plan, name: str, seed: int) -> Artifact[PromptsRecipe]:
     config = plan.run.datasets
+    _refuse_too_few(plan, name, config.n_samples, config.offset)
     rows = add_dataset(plan, name)
     listed = [*config.safety, *config.utility]
     before = listed[: listed.index(name)] if config.deduplicate == "across" else []
@@ -57,6 +61,7 @@ def other_prompts(
     """Prompts of a set beside those identified on: all repeats kept, but for prompts of the sets that they are to be
     apart from. Of these, sets that the run does not identify on have none.
     """
+    _refuse_too_few(plan, name, n, offset)
     rows = add_dataset(plan, name)
     sets = [of for of in dict.fromkeys(apart_from) if of in plan.prompts]
     apart = {f"apart{i}": plan.prompts[of] for i, of in enumerate(sets)}
@@ -88,6 +93,23 @@ def add_model(plan: Plan, name: str) -> Artifact[ModelRecipe]:
         recipe = model_recipe(name, spec, base_digest=base, data_digests=data)
         plan.models[name] = plan.add(Artifact(recipe, name, inputs))
     return plan.models[name]
+
+
+def _refuse_too_few(plan: Plan, name: str, n: int, offset: int) -> None:
+    """What only the sampling would find, where the number of rows is known: of embedded sets, and of those whose entry
+    says it. Repeats that are dropped may still leave too few.
+    """
+    spec = plan.registries.datasets[name]
+    there = spec.rows
+    if isinstance(spec.source, SyntheticDataset) and spec.source.name in synthetic.DATASETS:
+        there = len(synthetic.rows(spec.source.name))
+    if there is not None and offset + n > there:
+        raise UserError(
+            f"{n} prompts behind the first {offset}",
+            where=f"dataset {name}",
+            expected=f"no more than its {there} rows",
+            hint=f"ask for at most {there - offset}" if there > offset else f"lower the offset below {there}",
+        )
 
 
 def _refuse_unknown_folder(name: str, folder: Path) -> None:
