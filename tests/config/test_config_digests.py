@@ -203,6 +203,7 @@ RULES = {
     "constrain.n_prompts": Rule("prompts", (3,)),
     "constrain.offset": Rule("prompts", (9,)),
     "constrain.tuning": Rule("constrain"),
+    "constrain.precision": Rule("constrain"),
     "constrain.rank": Rule("constrain", (4,)),
     "constrain.alpha": Rule("constrain", (8.0,)),
     "constrain.learning_rates": Rule("constrain", ([0.002], [0.004, 0.01, 0.02])),

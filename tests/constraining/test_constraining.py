@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -55,6 +55,23 @@ def bits(tensor):
 def tuned(loaded, frozen, tuning, samples=None, at=lambda checkpoint: None):
     samples = samples or random_samples(6)
     return fine_tuned(loaded, samples, samples, tuning, frozen, at)
+
+
+@pytest.mark.parametrize("tuning", TUNINGS)
+def test_mixed_are_the_products_of_training_and_nothing_else(tuning):
+    """Weights stay float32, frozen ones to the bit, and the model is asked in float32."""
+    loaded, products, asked = random_model("llama"), [], []
+    loaded.model.model.layers[0].mlp.up_proj.register_forward_hook(
+        lambda module, _, output: (products if module.training else asked).append(output.dtype)
+    )
+    frozen = places_in(loaded)
+    digest = sha256_of_bits(frozen)
+    mixed = replace(SHORT, schedule=replace(SHORT.schedule, mixed=True), lora=TUNINGS[tuning])
+    with tuned(loaded, frozen, mixed) as course:
+        assert sha256_of_bits(frozen) == digest
+        assert {weight.dtype for weight in loaded.model.parameters()} == {torch.float32}
+        assert any(course.losses[0] > loss for loss in course.losses[1:])
+    assert set(products) == {torch.bfloat16} and set(asked) == {torch.float32}
 
 
 @pytest.mark.parametrize("tuning", TUNINGS)

@@ -458,5 +458,8 @@ def test_what_freezes_nothing_is_trained_once_for_all_methods():
 def test_what_a_training_does_not_go_by_is_not_in_its_recipe():
     plans = [plan_of(models=["tiny-llama"], constrain=of) for of in ({"rank": 2, "alpha": 1.0, "every": 7}, {})]
     assert paths(plans[0], "constrain") == paths(plans[1], "constrain")
+    assert all("precision" not in a.recipe.options for a in plans[0].made.values() if a.kind == "constrain")
+    mixed = plan_of(models=["tiny-llama"], constrain={"precision": "mixed"})
+    assert not paths(mixed, "constrain") & paths(plans[0], "constrain")
     lora = [plan_of(models=["tiny-llama"], constrain={"tuning": "lora", "rank": rank}) for rank in (2, 4)]
     assert not paths(lora[0], "constrain") & paths(lora[1], "constrain")

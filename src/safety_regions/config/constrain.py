@@ -54,7 +54,9 @@ class Constrain(Section):
     what is trained on come behind them; of a set that is trained on, what is asked comes behind that."""
     tuning: Literal["full", "lora"] = "full"
     """`full`: all weights of the scored matrices; `lora`: an adapter, what it adds being left out where weights are
-    frozen. In float32."""
+    frozen. Weights, their moments and all that is asked are float32."""
+    precision: Literal["float32", "mixed"] = "float32"
+    """Of the products in training. `mixed`: bfloat16, which GPUs and some CPUs multiply several times as fast."""
     rank: int = Field(default=8, ge=1)
     """Of the adapter."""
     alpha: Rate = 16.0

@@ -26,6 +26,8 @@ class Schedule:
     batch_size: int
     seed: int
     weight_decay: float = 0.0
+    mixed: bool = False
+    """Products in bfloat16; weights, gradients and moments keep their dtype."""
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
@@ -85,7 +87,9 @@ def train(
         for step, rows in zip(range(schedule.steps), _draws(len(samples), schedule), strict=False):
             for group in optimizer.param_groups:
                 group["lr"] = schedule.rate(step)
-            loss = mean_token_loss(model, collate([samples[i] for i in rows]).to(weights[0].device))
+            batch = collate([samples[i] for i in rows]).to(weights[0].device)
+            with torch.autocast(weights[0].device.type, torch.bfloat16, enabled=schedule.mixed):
+                loss = mean_token_loss(model, batch)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, 1.0)

@@ -31,6 +31,7 @@ OPTIONS = {
     "steps",
     "losses",
     "every",
+    "precision",
     "batch_size",
     "weight_decay",
     "max_new_tokens",
@@ -162,6 +163,8 @@ def _fine_tuned(
 ) -> Artifact[ConstrainRecipe]:
     """`training`: learning rate and seed."""
     idle = (OF_LORA if config.tuning == "full" else set()) | (set() if config.losses else OF_LOSSES)
+    # The usual one is not said.
+    idle |= {"precision"} if config.precision == "float32" else set()
     asked: dict[str, Any] = {role: [OfSet(name, a.digest) for name, a in of.items()] for role, of in prompts.items()}
     recipe = ConstrainRecipe(
         model=plan.models[model].digest,

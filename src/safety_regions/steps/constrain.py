@@ -96,7 +96,14 @@ def share_of(places: Places, matrices: list[Projection]) -> float:
 
 def _tuning(recipe: ConstrainRecipe) -> Tuning:
     options = Constrain.model_validate(recipe.options)
-    schedule = Schedule(recipe.learning_rate, options.steps[-1], options.batch_size, recipe.seed, options.weight_decay)
+    schedule = Schedule(
+        recipe.learning_rate,
+        options.steps[-1],
+        options.batch_size,
+        recipe.seed,
+        options.weight_decay,
+        mixed=options.precision == "mixed",
+    )
     lora = Lora(options.rank, options.alpha) if options.tuning == "lora" else None
     return Tuning(schedule, tuple(options.steps), tuple(options.losses), options.every, lora)
 
