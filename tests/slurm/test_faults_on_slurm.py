@@ -53,10 +53,10 @@ def test_a_job_whose_time_is_up_is_tried_again_with_more(run: OnSlurm, expected)
     with run.started(
         *SNIP, "--set-resources", "measure:slurm_partition=gpu", "measure:runtime=attempt**4"
     ) as snakemake:
+        # The first of them is of the first job, whether SLURM's accounts know of it yet or not.
         wait_until(lambda: bool(processes_of(run.copy.folder, "scripts/measure.py")))
-        if len(run.jobs(before)) == 1:
-            for process in processes_of(run.copy.folder, "scripts/measure.py"):
-                os.kill(process, signal.SIGSTOP)
+        for process in processes_of(run.copy.folder, "scripts/measure.py"):
+            os.kill(process, signal.SIGSTOP)
         assert snakemake.wait(timeout=500) == 0, run.said()
     first, second = run.jobs(before)
     assert (first["state"], first["limit"]) == ("TIMEOUT", "00:01:00")
