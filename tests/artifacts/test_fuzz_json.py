@@ -157,7 +157,7 @@ def test_whatever_files_a_receipt_names_only_the_artifacts_own_are_accepted(file
 
 def test_a_folder_in_place_of_a_receipt_is_refused(tmp_path):
     receipts.receipt_path(tmp_path / "x").mkdir()
-    with pytest.raises(UserError, match="not a receipt"):
+    with pytest.raises(UserError, match="Is a directory"):
         receipts.read(tmp_path / "x")
 
 

@@ -90,7 +90,7 @@ def test_a_download_that_fails_writes_no_secret(tmp_path):
         done = subprocess.run(
             words, cwd=copy.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-    assert done.returncode == 1 and "error: the dataset is gated" in done.stdout, done.stdout
+    assert done.returncode == 1 and "error: this dataset is gated" in done.stdout, done.stdout
     assert any("gated" in request for request in hub.requests)
     assert secrets_in(done.stdout.encode()) == []
     assert list((copy.folder / "logs/fetch_dataset").iterdir())

@@ -392,7 +392,8 @@ def make_model() -> None:
         patch.setattr(tiny, "MAX_NEW_TOKENS", 2)
         patch.setattr(synthetic, "held_out", lambda wording, of=synthetic.held_out: of(wording)[::20])
         patch.setattr(synthetic, "training_pairs", lambda of=synthetic.training_pairs: of()[::8])
-        patch.setattr(hub, "_download", lambda source: base.rename(base.with_name(commit)))
+        cached = base.with_name(commit)
+        patch.setattr(hub, "_download", lambda source, files: cached if cached.exists() else base.rename(cached))
         made["package"] = (write_package(patch), {}, [])
         for name, (source, rests, arguments) in made.items():
             recipe = model_recipe(
