@@ -119,7 +119,7 @@ def identify(
     model: Any,
     tokenizer: Any,
     pairs: Sequence[tuple[str, str]],
-    method: str = "snip",
+    method: str,
     *,
     fractions: Sequence[float] = GRID,
     scope: str = "matrix",

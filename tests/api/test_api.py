@@ -99,7 +99,7 @@ def test_the_model_is_as_it_was():
     asked = {name: name.endswith("q_proj.weight") for name, _ in model.named_parameters()}
     for name, weight in model.named_parameters():
         weight.requires_grad_(asked[name])
-    sr.identify(model, loaded.tokenizer, PAIRS, fractions=GRID)
+    sr.identify(model, loaded.tokenizer, PAIRS, "snip", fractions=GRID)
     assert model.training and {n: w.requires_grad for n, w in model.named_parameters()} == asked
     assert all(weight.grad is None for weight in model.parameters())
 

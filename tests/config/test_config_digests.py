@@ -277,7 +277,7 @@ DATASET_RULES = {
     "drop": Rule("dataset", ({"a": ["x"]},)),
     "drop_words": Rule("dataset", (["word"],)),
     "extract": Rule("dataset"),
-    "rows": Rule("dataset", (10,)),
+    "rows": Rule("dataset", (1000,)),
     "licence": Rule("report", ("other",), "what a set may be used for changes no row"),
     "citation": Rule("report", ("other",), "who made a set changes no row"),
     "source.hub.id": Rule("dataset", ("a/c",)),

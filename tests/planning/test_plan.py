@@ -365,7 +365,13 @@ def test_too_few_rows_are_told_by_the_plan_where_their_number_is_known(datasets,
     with pytest.raises(UserError, match=found) as error:
         plan_of(datasets=datasets)
     assert re.fullmatch(r"no more than its \d+ rows", error.value.expected)
-    assert error.value.hint.startswith("lower the offset" if datasets.get("offset", 0) > 100 else "ask for at most ")
+    assert "datasets.n_samples" in error.value.hint
+
+
+def test_prompts_that_are_asked_later_are_counted_too():
+    with pytest.raises(UserError, match="16 prompts behind the first 90") as error:
+        plan_of(datasets={"safety": ["jbb", "syn_trick"], "n_samples": 90}, methods={"nlsr": None}, constrain=None)
+    assert "name larger sets" in error.value.hint and error.value.where == "dataset jbb"
 
 
 def test_a_local_model_that_cannot_be_scored_is_refused_by_the_plan(tmp_path):

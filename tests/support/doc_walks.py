@@ -45,7 +45,7 @@ WALKS = {
         Typed("make verify", "report"),
         Typed("safety-regions prune", "Nothing to prune"),
         Typed("sha256sum FILE", "own.csv", {"FILE": "own.csv"}),
-        Typed("iconv -f latin1 -t utf-8 OLD > NEW", words={"OLD": "own.csv", "NEW": "new.csv"}),
+        Typed("iconv -f CP1252 -t UTF-8 OLD > NEW", words={"OLD": "own.csv", "NEW": "new.csv"}),
     ],
     "sharing": [
         Typed("dvc remote add -d NAME URL", words=CLOUD | {"URL": "s3://bucket/path"}),

@@ -37,7 +37,7 @@ def drawn_prompts(plan: Plan, name: str, seed: int) -> Artifact[PromptsRecipe]:
 
 def _drawn(plan: Plan, name: str, seed: int) -> Artifact[PromptsRecipe]:
     config = plan.run.datasets
-    _refuse_too_few(plan, name, config.n_samples, config.offset)
+    _refuse_too_few(plan, name, config.n_samples, config.offset, "set datasets.n_samples or datasets.offset lower")
     rows = add_dataset(plan, name)
     listed = [*config.safety, *config.utility]
     before = listed[: listed.index(name)] if config.deduplicate == "across" else []
@@ -61,7 +61,9 @@ def other_prompts(
     """Prompts of a set beside those identified on: all repeats kept, but for prompts of the sets that they are to be
     apart from. Of these, sets that the run does not identify on have none.
     """
-    _refuse_too_few(plan, name, n, offset)
+    _refuse_too_few(
+        plan, name, n, offset, "identify on fewer (datasets.n_samples), or name larger sets where others are asked for"
+    )
     rows = add_dataset(plan, name)
     sets = [of for of in dict.fromkeys(apart_from) if of in plan.prompts]
     apart = {f"apart{i}": plan.prompts[of] for i, of in enumerate(sets)}
@@ -95,7 +97,7 @@ def add_model(plan: Plan, name: str) -> Artifact[ModelRecipe]:
     return plan.models[name]
 
 
-def _refuse_too_few(plan: Plan, name: str, n: int, offset: int) -> None:
+def _refuse_too_few(plan: Plan, name: str, n: int, offset: int, hint: str) -> None:
     """What only the sampling would find, where the number of rows is known: of embedded sets, and of those whose entry
     says it. Repeats that are dropped may still leave too few.
     """
@@ -108,7 +110,7 @@ def _refuse_too_few(plan: Plan, name: str, n: int, offset: int) -> None:
             f"{n} prompts behind the first {offset}",
             where=f"dataset {name}",
             expected=f"no more than its {there} rows",
-            hint=f"ask for at most {there - offset}" if there > offset else f"lower the offset below {there}",
+            hint=hint,
         )
 
 
