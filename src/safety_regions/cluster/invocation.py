@@ -3,7 +3,6 @@
 from functools import cached_property
 from typing import Any
 
-from snakemake.cli import get_argument_parser
 from snakemake.common import dict_to_key_value_args
 from snakemake.utils import update_config
 
@@ -38,7 +37,12 @@ class Invocation:
     @cached_property
     def words(self) -> RunWords:
         """By what the command line names the run; nothing for a job of another snakemake."""
-        return RunWords.of(get_argument_parser().parse_args()) if self.is_main else UNNAMED
+        if not self.is_main:
+            return UNNAMED
+        # It imports pandas, which a snakemake that was started has done, and whoever imports this module has not.
+        from snakemake.cli import get_argument_parser
+
+        return RunWords.of(get_argument_parser().parse_args())
 
     @property
     def configfiles(self) -> list:
