@@ -150,7 +150,7 @@ def test_the_traps_close(trapped):
 
 
 def test_a_model_with_pickled_weights_is_refused(tmp_path, trapped):
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     with pytest.raises(UserError, match="never loaded"):
         folder_digest(tmp_path)
