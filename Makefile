@@ -19,10 +19,10 @@ CONFIG ?= config/demo.yaml
 reproduce: $(VENV)/.installed
 	$(VENV)/bin/snakemake --configfile $(CONFIG)
 
-# Everything that must hold before a change lands: formatting, lint, types, imports, generated files, tests. Those on a cluster wait most of
-# their time, so there is one process more than the two cores that are asked for.
+# Everything that must hold before a change lands: formatting, lint, types, imports, generated files, tests. Those on a cluster, two
+# files, wait most of their time, so there are two processes more than the two cores that are asked for.
 test: check
-	$(VENV)/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Those on a real SLURM, which they start and stop; they are part of `make test` where SLURM is installed.
 test-cluster: $(VENV)/.installed-dev
