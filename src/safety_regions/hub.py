@@ -55,7 +55,7 @@ def _told(causes: list[BaseException], what: str, id: str, revision: str, where:
     return UserError(
         f"the download failed: {type(causes[0]).__name__}: {(str(causes[0]).splitlines() or [''])[0]}",
         where=where,
-        hint=f"start again: what is complete is kept; see {_page(what, id)}",
+        hint=f"start again: what is complete is kept; see {page(what, id)}",
     )
 
 
@@ -79,21 +79,21 @@ def _answered(causes: list[BaseException], status: int, what: str, id: str, revi
     def has(kind: Any) -> bool:
         return any(isinstance(cause, kind) for cause in causes)
 
-    page = _page(what, id)
+    site = page(what, id)
     if has(GatedRepoError):
         return UserError(
             f"this {what} is gated",
             where=where,
             expected="a token with access",
-            hint=_with_token(f"accept its terms at {page}"),
+            hint=_with_token(f"accept its terms at {site}"),
         )
     if has(RevisionNotFoundError):
-        return UserError(f"no commit {revision}", where=where, hint=f"the commits there are: {page}/commits/main")
+        return UserError(f"no commit {revision}", where=where, hint=f"the commits there are: {site}/commits/main")
     if has(RepositoryNotFoundError):
         return UserError(
             f"no {what} {id} on the Hub, or it is private",
             where=where,
-            hint=_with_token(f"check its id at {page}; a private one needs a token"),
+            hint=_with_token(f"check its id at {site}; a private one needs a token"),
         )
     if status == 429:
         more = "" if _held() else ", or set HF_TOKEN in the environment: with a token more is allowed"
@@ -109,19 +109,20 @@ def _answered(causes: list[BaseException], status: int, what: str, id: str, revi
             hint="start again later: what is complete is kept; https://status.huggingface.co says how it is",
         )
     if status in (401, 403):
-        return UserError(f"the Hub refuses this (HTTP {status})", where=where, hint=_with_token(f"see {page}"))
+        return UserError(f"the Hub refuses this (HTTP {status})", where=where, hint=_with_token(f"see {site}"))
     if has(EntryNotFoundError):
         return _no_file(what, id, revision, where)
-    return UserError(f"the Hub answers HTTP {status}", where=where, hint=f"see {page}")
+    return UserError(f"the Hub answers HTTP {status}", where=where, hint=f"see {site}")
 
 
 def _no_file(what: str, id: str, revision: str, where: str) -> UserError:
     return UserError(
-        f"no such file in this {what}", where=where, hint=f"the files there are: {_page(what, id)}/tree/{revision}"
+        f"no such file in this {what}", where=where, hint=f"the files there are: {page(what, id)}/tree/{revision}"
     )
 
 
-def _page(what: str, id: str) -> str:
+def page(what: str, id: str) -> str:
+    """Where a `model` or `dataset` of the Hub is to be seen."""
     return f"https://huggingface.co/{'datasets/' if what == 'dataset' else ''}{id}"
 
 

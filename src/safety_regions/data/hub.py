@@ -21,7 +21,7 @@ from typing import Any
 from safety_regions.config.datasets import Format, HubDataset
 from safety_regions.data.formats import SourceRow, parse
 from safety_regions.errors import UserError, did_you_mean
-from safety_regions.hub import hub_errors
+from safety_regions.hub import hub_errors, page
 
 CARDS = ("README.md", ".huggingface.yaml")
 """Files whose YAML says what configurations there are."""
@@ -89,7 +89,7 @@ def _files_of_split(source: HubDataset, where: str) -> tuple[list[str], str]:
         raise UserError(
             f"this dataset is made by a script of its own, {script}: no such script is run here",
             where=where,
-            hint=f"take the Hub's copy of it: `revision` the commit of {_page(source)}/tree/{CONVERTED}, `data_dir` the"
+            hint=f"take the Hub's copy of it: `revision` the commit of {page('dataset', source.id)}/tree/{CONVERTED}, `data_dir` the"
             " configuration; or a single file, as a source of kind: url",
         )
     inside = f"{source.data_dir}/" if source.data_dir else ""
@@ -136,7 +136,7 @@ def _configuration(source: HubDataset, stand_in: Path, where: str) -> Any:
         raise UserError(
             f"no data files{folder}",
             where=where,
-            hint=f"the files there are: {_page(source)}/tree/{source.revision}",
+            hint=f"the files there are: {page('dataset', source.id)}/tree/{source.revision}",
         ) from None
     except Exception as error:
         text = str(error)
@@ -213,9 +213,6 @@ def _no_config(text: str, source: HubDataset, where: str) -> UserError:
     return UserError(found, where=where, expected=f"one of: {', '.join(known)}", hint=hint)
 
 
-def _page(source: HubDataset) -> str:
-    return f"https://huggingface.co/datasets/{source.id}"
-
-
 def _by_url(source: HubDataset) -> str:
-    return f"name one file as a source of kind: url; the files there are: {_page(source)}/tree/{source.revision}"
+    tree = f"{page('dataset', source.id)}/tree/{source.revision}"
+    return f"name one file as a source of kind: url; the files there are: {tree}"

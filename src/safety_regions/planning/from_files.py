@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 import yaml
+from snakemake.utils import update_config
 
 from safety_regions.config.load import load_registries, load_run
 from safety_regions.config.profiles import config_of, files_of
@@ -38,7 +39,7 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         from snakemake.cli import parse_config
 
         try:
-            _lay_over(overrides, parse_config(arguments.config))
+            update_config(overrides, parse_config(arguments.config))
         except ValueError as error:
             raise UserError(str(error), where="--config", expected="KEY=VALUE, as for snakemake") from None
     return plan_of_files(arguments.configfile, overrides, RunWords.of(arguments))
@@ -52,8 +53,8 @@ def plan_of_files(files: list[Path], overrides: dict | None = None, named: RunWo
             text = file.read_bytes()
         except OSError as error:
             raise unreadable(error, file, "call this where the Snakefile is, as you call snakemake") from None
-        _lay_over(merged, _mapping(text))
-    _lay_over(merged, overrides or {})
+        update_config(merged, _mapping(text))
+    update_config(merged, overrides or {})
     run = load_run(merged, files, overrides)
     return make_plan(run, load_registries(run, files, overrides), named)
 
@@ -65,11 +66,3 @@ def _mapping(text: bytes) -> dict:
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _lay_over(below: dict, above: dict) -> None:
-    for key, value in above.items():
-        if isinstance(value, dict) and isinstance(below.get(key), dict):
-            _lay_over(below[key], value)
-        else:
-            below[key] = value
