@@ -89,8 +89,8 @@ def _files_of_split(source: HubDataset, where: str) -> tuple[list[str], str]:
         raise UserError(
             f"this dataset is made by a script of its own, {script}: no such script is run here",
             where=where,
-            hint=f"take the Hub's copy of it: `revision` the commit of {page('dataset', source.id)}/tree/{CONVERTED}, `data_dir` the"
-            " configuration; or a single file, as a source of kind: url",
+            hint=f"take the Hub's copy of it: `revision` the commit of {page('dataset', source.id)}/tree/{CONVERTED},"
+            " `data_dir` the configuration; or a single file, as a source of kind: url",
         )
     inside = f"{source.data_dir}/" if source.data_dir else ""
     named = [name for name in names if name.startswith(inside) and ".." not in PurePosixPath(name).parts]
