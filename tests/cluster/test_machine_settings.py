@@ -114,7 +114,8 @@ def test_profiles_are_merged_key_by_key_and_may_come_from_the_environment(starte
 
 def test_a_cluster_without_settings_of_its_machines_is_refused_and_the_hint_is_right(started):
     def asking(*overrides: str) -> Asking:
-        run = run_of(started(*words_of(None, "config/demo.yaml", *overrides)))
+        # Of a run that nobody made here: one that is finished has no jobs, and asks machines for nothing.
+        run = run_of(started(*words_of(None, "config/demo.yaml", "datasets={n_samples: 7}", *overrides)))
         return Asking(make_plan(run, load_registries(run)), gpu_seen=False)
 
     with pytest.raises(UserError, match="nothing says what its machines are") as told:
