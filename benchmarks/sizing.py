@@ -14,12 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.artifacts.receipts import RECEIPT, RUN, recipe_digest
 from safety_regions.artifacts.recipe import Recipe
+from safety_regions.cluster.duration import GPU, Device, core_of
 from safety_regions.cluster.memory import need_of
 from safety_regions.cluster.resources import model_of
 from safety_regions.errors import run_main
+from safety_regions.models.core_speed import core_speed
 from safety_regions.planning.model_size import size_from_config
 from safety_regions.planning.recipes.parse import parse_recipe
 
@@ -38,9 +42,16 @@ def main() -> None:
     )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where it ran (default %(default)s)")
     arguments = parser.parse_args()
+    device = (
+        GPU
+        if arguments.device == "cuda"
+        else core_of({dtype.itemsize: core_speed(dtype) for dtype in (torch.float32, torch.bfloat16)})
+    )
+    if device.kind == "cpu":
+        print("one core:", ", ".join(f"{device.speed[width] / 1e9:.0f} GFLOPS in {8 * width} bits" for width in (4, 2)))
     print(HEAD)
     for job in jobs_of(arguments.results):
-        print(compare(job, arguments.batch_tokens, arguments.device))
+        print(compare(job, arguments.batch_tokens, device))
 
 
 @dataclass(frozen=True)
@@ -56,11 +67,11 @@ class Job:
     """Their run facts; each counts from the start of the process."""
 
 
-def compare(job: Job, batch_tokens: int, device: str) -> str:
+def compare(job: Job, batch_tokens: int, device: Device) -> str:
     """One row of the table."""
     size = size_from_config(job.config, job.model.recipe.dtype)
     need = need_of(job.step, size, job.artifacts, batch_tokens=batch_tokens, device=device)
-    on_gpu = device == "cuda" and need.gpu_bytes > 0
+    on_gpu = device.kind == "cuda" and need.gpu_bytes > 0
     keys = ("gpu_peak_memory_mib", "wall_seconds") if on_gpu else ("peak_memory_mib", "cpu_seconds")
     mib, seconds = (max(run[key] for run in job.runs) for key in keys)
     estimate = (need.gpu_bytes if on_gpu else need.host_bytes) / 2**20

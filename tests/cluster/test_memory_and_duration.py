@@ -1,12 +1,16 @@
 """What one job needs: estimates against measured peaks and times, and what they grow with."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from pipeline import ROOT
 
 from safety_regions.artifacts.artifact import Artifact
+from safety_regions.cluster.duration import CPU, GPU, REACHED, Device, core_of
 from safety_regions.cluster.memory import MARGIN, PROCESS, Need, gpus_for, need_of
+from safety_regions.models.core_speed import core_speed
 from safety_regions.planning.from_files import plan_of_files
 from safety_regions.planning.model_size import ModelSize, size_from_config
 from safety_regions.planning.plan import Plan
@@ -80,7 +84,7 @@ def test_estimates_are_above_what_was_measured_and_not_far_above(small: Plan, wh
     artifacts = made_of(small, what)
     (step,) = {a.recipe.step for a in artifacts}
     assert step is not None
-    need = need_of(step, size(), artifacts, batch_tokens=256, device="cpu")
+    need = need_of(step, size(), artifacts, batch_tokens=256, device=CPU)
     mib, seconds = MEASURED[what]
     assert 1.05 < need.host_bytes / 2**20 / mib < 2.5
     # Of a job of seconds most is the start, which is slower from a file system that a cluster shares.
@@ -93,7 +97,7 @@ def gpu_need(plan: Plan, what: str, dtype: str = "float32", **changes: int) -> N
     artifacts = made_of(plan, what)
     step = artifacts[0].recipe.step
     assert step is not None
-    return need_of(step, size(dtype, **changes), artifacts, batch_tokens=2048, device="cuda")
+    return need_of(step, size(dtype, **changes), artifacts, batch_tokens=2048, device=GPU)
 
 
 def test_a_gpu_holds_what_the_code_is_known_to_hold(small: Plan) -> None:
@@ -112,24 +116,53 @@ def test_a_gpu_holds_what_the_code_is_known_to_hold(small: Plan) -> None:
 
 def test_an_adapter_that_is_not_merged_costs_a_copy_of_the_weights(small: Plan) -> None:
     merged, trained = (list(small.statistics[model, "nlsr"].values()) for model in (MODEL, "smollm2-135m"))
-    first, second = (need_of("measure", size(), made, batch_tokens=256, device="cuda") for made in (merged, trained))
+    first, second = (need_of("measure", size(), made, batch_tokens=256, device=GPU) for made in (merged, trained))
     assert second.gpu_bytes - first.gpu_bytes == 4 * size().scored
 
 
 def test_more_layers_artifacts_and_batch_tokens_cost_more(small: Plan) -> None:
     assert gpu_need(small, "snip", num_hidden_layers=60).gpu_bytes > 1.5 * gpu_need(small, "snip").gpu_bytes
     regions = made_of(small, "snip")
-    few, many = (need_of("measure", size(), regions, batch_tokens=n, device="cuda") for n in (2048, 8192))
+    few, many = (need_of("measure", size(), regions, batch_tokens=n, device=GPU) for n in (2048, 8192))
     assert many.gpu_bytes > few.gpu_bytes
-    once = need_of("measure", size(), regions[:1], batch_tokens=2048, device="cuda")
+    once = need_of("measure", size(), regions[:1], batch_tokens=2048, device=GPU)
     assert once.gpu_bytes == few.gpu_bytes
     assert once.seconds < few.seconds < len(regions) * once.seconds
 
 
 def test_an_unknown_step_has_no_estimate(small: Plan) -> None:
     with pytest.raises(ValueError, match="no estimate for the step fly"):
-        need_of("fly", size(), made_of(small, "snip"), batch_tokens=1, device="cpu")
+        need_of("fly", size(), made_of(small, "snip"), batch_tokens=1, device=CPU)
 
 
 def test_gpus_leave_room_for_layers_that_do_not_split() -> None:
     assert [gpus_for(Need(n * 1e9, 0, 0.0), 80.0) for n in (1, 80, 81, 144, 145)] == [1, 1, 2, 2, 3]
+
+
+def test_time_goes_by_the_speed_of_a_core_in_the_model_s_own_dtype(small: Plan) -> None:
+    def seconds(dtype: str, core: Device) -> float:
+        return need_of("respond", size(dtype), made_of(small, "respond"), batch_tokens=256, device=core).seconds
+
+    fast = replace(CPU, speed={4: CPU.speed[4], 2: 10 * CPU.speed[2]})
+    assert seconds("float32", fast) == seconds("float32", CPU)
+    assert seconds("bfloat16", fast) < 0.2 * seconds("bfloat16", CPU)
+
+
+def test_fine_tuning_that_multiplies_in_bfloat16_is_timed_by_that_and_held_in_float32(tmp_path: Path) -> None:
+    def need(precision: str) -> Need:
+        words = tmp_path / f"{precision}.yaml"
+        words.write_text(f"constrain: {{precision: {precision}}}\n")
+        plan = plan_of_files([Path("config/demo.yaml"), words])
+        made = [a for a in plan.made.values() if a.kind == "constrain"][:1]
+        return need_of("constrain", size("bfloat16"), made, batch_tokens=256, device=fast)
+
+    fast = replace(CPU, speed={4: CPU.speed[4], 2: 10 * CPU.speed[2]})
+    float32, mixed = need("float32"), need("mixed")
+    assert mixed.host_bytes == float32.host_bytes and mixed.seconds < float32.seconds
+
+
+def test_a_core_is_measured_without_a_trace() -> None:
+    before = torch.get_num_threads()
+    alone = core_speed(torch.float32)
+    assert torch.get_num_threads() == before
+    assert 1e8 < alone < 1e13 and core_of({4: alone, 2: alone}).speed[4] == REACHED * alone

@@ -220,6 +220,9 @@ def test_the_command_takes_the_machine_from_a_profile(
     assert "snakemake would refuse this run" not in said("--profile", "profiles/slurm")
     assert "expected: at most 4 GPUs of 24 GB" in said("--profile", "profiles/slurm", "--gpu-memory-gb", "24")
     assert "expected: at most 1 GPU of 80 GB" in said()
-    assert "GPU" not in said("--gpu-memory-gb", "0")
+    on_cpu = said("--gpu-memory-gb", "0")
+    assert "GPU" not in on_cpu and re.search(r"reach \d+ GFLOPS in float32 and \d+ in bfloat16", on_cpu)
+    # The nodes of a cluster are other machines.
+    assert "GFLOPS" not in said("--profile", "profiles/slurm", "--gpu-memory-gb", "0")
     with pytest.raises(UserError, match="no profile"):
         said("--profile", "profiles/nowhere")

@@ -15,6 +15,7 @@ import safety_regions
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.cluster.cost import bytes_of
+from safety_regions.cluster.duration import CPU
 from safety_regions.cluster.memory import need_of
 from safety_regions.config.load import load_registries, load_run
 from safety_regions.config.run import Machine
@@ -56,7 +57,7 @@ def check_costs(plan: Plan) -> None:
     size = size_from_count(10**8, "float32")
     for name in METHODS:
         kept = plan.statistics["tiny-llama", name][Variant("syn_build")]
-        assert need_of("measure", size, [kept], batch_tokens=64, device="cpu").seconds > 0
+        assert need_of("measure", size, [kept], batch_tokens=64, device=CPU).seconds > 0
         assert bytes_of(kept, size) > 0
     assert "contrast" in kept.inputs
     assert bytes_of(kept, size) == 16 * size.layers * size.intermediate

@@ -1,11 +1,11 @@
-"""Time that a step needs on a model of a given size: estimates from above, for one CPU core in float32, or a
-data-centre GPU.
+"""Time that a step needs on a model of a given size: estimates from above, for one CPU core or a data-centre GPU.
 
 On CPUs they were compared with measured times of a model of 0.1 billion parameters (benchmarks/sizing.py): 1.3 to 3
 times those. For GPUs nothing was measured; the constants are a small share of what such cards are sold to reach.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from safety_regions.artifacts.artifact import Artifact
@@ -46,21 +46,26 @@ class Device:
 
 
 CPU = Device("cpu", {4: 5e10, 2: 5e10}, generating=5.0, per_layer=0.0)
+"""One core of which nothing is known. Some multiply in bfloat16 ten times as fast, and some no faster."""
 GPU = Device("cuda", {4: 8e12, 2: 4e13}, generating=6.0, per_layer=1.5e-3)
+REACHED = 0.4
+"""Of the speed of a product of matrices alone, what a model's pass reaches at least."""
 BESIDE = 0.1
 """Forward passes that a method costs at least which shares the pass of another."""
 IN_FLOAT32 = ("train", "constrain")
-"""Steps that run a model in float32 whatever it is stored in."""
+"""Steps that hold a model in float32 whatever it is stored in."""
 TINY_BATCH, TRAINED_TOKENS, TRAINING_PASSES, HELD_OUT_TOKENS = 32, 128, 3, 16
 
 
-def seconds_of(step: str, size: ModelSize, artifacts: list[Artifact], device: str) -> float:
-    """Seconds of a job of `step` that makes these artifacts; `device`: `cpu` or `cuda`.
+def core_of(speed: Mapping[int, float]) -> Device:
+    """A CPU core that multiplies matrices so fast, by the bytes of a weight."""
+    return replace(CPU, speed={width: REACHED * alone for width, alone in speed.items()})
 
-    Raises `ValueError` for another step.
-    """
+
+def seconds_of(step: str, size: ModelSize, artifacts: list[Artifact], device: Device) -> float:
+    """Seconds of a job of `step` that makes these artifacts. Raises `ValueError` for another step."""
     start = PLAIN_START if step == "overlap" else START + PER_GB * size.weight_bytes / 1e9
-    of = _Rates(size, GPU if device == "cuda" else CPU, 4 if step in IN_FLOAT32 else size.bytes_per_weight)
+    of = _Rates(size, device, 4 if step in IN_FLOAT32 else size.bytes_per_weight)
     if step == "measure":
         return MARGIN * (start + of.measuring(artifacts))
     work = {
@@ -81,9 +86,12 @@ class _Rates:
 
     def __init__(self, size: ModelSize, device: Device, width: int):
         self.size, self.device = size, device
-        self.read = 2 * size.parameters / device.speed[width]
+        self.read = self._reads(width)
         """Seconds to read one token."""
         self.written = self.read * device.generating + size.layers * device.per_layer / 16
+
+    def _reads(self, width: int) -> float:
+        return 2 * self.size.parameters / self.device.speed[width]
 
     def asked(self, prompts: int, new_tokens: int) -> float:
         """Prompts answered."""
@@ -153,7 +161,8 @@ class _Rates:
         """Training, and a look at the model at every checkpoint, or for everything that is put back."""
         options = made.recipe.options
         n_steps, held_out = options["steps"][-1], _of_role(made, "held_out") * (PROMPT + RESPONSE) * self.read
-        seconds = n_steps * options["batch_size"] * (PROMPT + RESPONSE) * TRAINING_PASSES * self.read
+        multiplied = self._reads(2) if options.get("precision") == "mixed" else self.read
+        seconds = n_steps * options["batch_size"] * (PROMPT + RESPONSE) * TRAINING_PASSES * multiplied
         asked = _of_role(made, "harmful") + _of_role(made, "over_refusal")
         once = self.asked(asked, options["max_new_tokens"]) + 2 * held_out
         n_looks = n_steps / options.get("every", n_steps) * held_out

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.cluster.duration import IN_FLOAT32, seconds_of
+from safety_regions.cluster.duration import IN_FLOAT32, Device, seconds_of
 from safety_regions.config.dimensions import ModelSize
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.planning.recipes.models import training_options
@@ -47,8 +47,8 @@ class Need:
     seconds: float
 
 
-def need_of(step: str, size: ModelSize, artifacts: list[Artifact], *, batch_tokens: int, device: str) -> Need:
-    """What a job of `step` needs that makes these artifacts of a model; `device`: `cpu` or `cuda`."""
+def need_of(step: str, size: ModelSize, artifacts: list[Artifact], *, batch_tokens: int, device: Device) -> Need:
+    """What a job of `step` needs that makes these artifacts of a model."""
     seconds = seconds_of(step, size, artifacts, device)
     own = _on_host(step, size, artifacts)
     if step in ("select", "overlap"):
@@ -58,10 +58,10 @@ def need_of(step: str, size: ModelSize, artifacts: list[Artifact], *, batch_toke
     weights = 4 * size.parameters if step in IN_FLOAT32 else size.weight_bytes
     kept = _kept(step, size, artifacts)
     working = _working(step, size, artifacts, batch_tokens)
-    if device == "cpu":
-        return Need(0, weights + kept + MARGIN * (PROCESS[device] + working + own), seconds)
+    if device.kind == "cpu":
+        return Need(0, weights + kept + MARGIN * (PROCESS["cpu"] + working + own), seconds)
     # Weights pass through the host on their way to a GPU, and sums of the size of the weights on their way back.
-    host = weights + _sums(size, artifacts) + MARGIN * (PROCESS[device] + own)
+    host = weights + _sums(size, artifacts) + MARGIN * (PROCESS["cuda"] + own)
     return Need(weights + kept + MARGIN * (CONTEXT + working), host, seconds)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from safety_regions.artifacts.artifact import Artifact
+from safety_regions.cluster.duration import CPU, GPU, Device
 from safety_regions.cluster.memory import GIB, Need, gpus_for, need_of
 from safety_regions.config.dimensions import ModelSize
 from safety_regions.errors import UserError
@@ -32,22 +33,23 @@ class Asking:
     Steps: respond, measure, select, evaluate, constrain, train (an adapter or a model), overlap.
     """
 
-    def __init__(self, plan: Plan, gpu_seen: bool):
-        """`gpu_seen`: whether this machine has a GPU, for `machine.device: auto` without `gpu_memory_gb`."""
+    def __init__(self, plan: Plan, gpu_seen: bool, cpu: Device = CPU):
+        """`gpu_seen`: whether this machine has a GPU, for `machine.device: auto` without `gpu_memory_gb`; `cpu`: how
+        fast a core is where there is none."""
         self.plan, self.machine = plan, plan.run.machine
         self.uses_gpus = (
             self.machine.device == "cuda"
             or self.machine.gpu_memory_gb is not None
             or (self.machine.device == "auto" and gpu_seen)
         )
+        self.device = GPU if self.uses_gpus else cpu
 
     def need(self, step: str, artifacts: list[Artifact]) -> Need:
         """What a job needs that makes these artifacts; those of no model, or none at all, need little."""
         size = self.size(artifacts)
         if size is None or artifacts[0].recipe.step is None:
             return SMALL
-        device = "cuda" if self.uses_gpus else "cpu"
-        return need_of(step, size, artifacts, batch_tokens=self.machine.batch_tokens, device=device)
+        return need_of(step, size, artifacts, batch_tokens=self.machine.batch_tokens, device=self.device)
 
     def size(self, artifacts: list[Artifact]) -> ModelSize | None:
         """The size of the model that these artifacts are made with; None if there is none."""

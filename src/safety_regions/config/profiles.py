@@ -12,6 +12,9 @@ from snakemake.utils import update_config
 
 from safety_regions.errors import UserError
 
+LOCAL = ("", "local", "dryrun", "touch")
+"""Executors that need no plugin: jobs run on this machine, or not at all."""
+
 
 def files_of_this_snakemake() -> list[Path]:
     """The files of the profiles that this process of snakemake has read, later ones over earlier ones: those of
@@ -37,13 +40,19 @@ def files_of(profiles: Iterable[str]) -> list[Path]:
     return files
 
 
-def missing_plugin(files: Iterable[Path]) -> str | None:
-    """The executor of these profiles if its plugin is not installed: snakemake would answer with all of its options."""
+def executor_of(files: Iterable[Path]) -> str:
+    """What these profiles give their jobs to; empty if none says."""
     executor = ""
     for file in files:
         executor = _mapping_in(file).get("executor", executor)
-    known = executor in ("", "local", "dryrun", "touch")
-    return None if known or find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}") else executor
+    return executor
+
+
+def missing_plugin(files: Iterable[Path]) -> str | None:
+    """The executor of these profiles if its plugin is not installed: snakemake would answer with all of its options."""
+    executor = executor_of(files)
+    known = executor in LOCAL or find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}")
+    return None if known else executor
 
 
 def config_of(files: Iterable[Path]) -> dict:
