@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from safety_regions.config.methods import options_of
 from safety_regions.methods.interface import method
+from safety_regions.methods.snip import _adding
 from safety_regions.models.architecture import projections
 from safety_regions.models.tokens import batches
 from safety_regions.regions.select import Cut, select
@@ -163,3 +164,18 @@ def test_fused_matrices_are_the_rows_of_their_parts():
         ends = [0, *[stop for _, stop in sorted(spans)]]
         assert [(a, b) for a, b in pairwise(ends)] == sorted(spans)
         assert ends[-1] == module.weight.shape[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_magnitudes_are_added_as_torch_adds_them_whatever_the_bits(dtype):
+    """Every number that 16 bits can hold, infinities and NaN too; of float32 some."""
+    if dtype == torch.float32:
+        values = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    else:
+        values = torch.arange(2**16, dtype=torch.int32).to(torch.uint16).view(dtype)
+    values = values.view(8, -1)
+    total, expected = torch.full(values.shape, 1e-9), torch.full(values.shape, 1e-9)
+    _adding(total, values.clone())()
+    expected.add_(values.abs())
+    assert torch.equal(total.isnan(), expected.isnan())
+    assert torch.equal(total[~total.isnan()], expected[~expected.isnan()])

@@ -97,10 +97,16 @@ def _adding(total: Float32[Tensor, "out in"], product: Float[Tensor, "out in"]) 
 
     On a CPU passes over memory cost, so there it is one where it can be.
     """
-    if total.device.type == "cpu" and product.dtype == total.dtype:
-        from safety_regions.kernels.magnitudes import add_magnitudes
+    if total.device.type == "cpu":
+        from safety_regions.kernels import magnitudes
 
-        return partial(add_magnitudes, total.view(-1).numpy(), product.view(-1).numpy())
+        sums, values = total.view(-1).numpy(), product.view(-1)
+        if product.dtype == torch.float32:
+            return partial(magnitudes.add_magnitudes, sums, values.numpy())
+        if product.dtype == torch.bfloat16:
+            return partial(magnitudes.add_magnitudes_bfloat16, sums, values.view(torch.uint16).numpy())
+        if product.dtype == torch.float16:
+            return partial(magnitudes.add_magnitudes_float16, sums, values.view(torch.uint16).numpy())
     return lambda: total.add_(product.abs_())
 
 
