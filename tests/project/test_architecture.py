@@ -39,3 +39,11 @@ def test_arrows_that_follow_from_others_are_left_out():
 def test_every_word_is_explained_once():
     words = [word for line in PAGE.splitlines() for word in re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", line)]
     assert len(words) == len(set(words)) > 25
+
+
+def test_the_graph_of_the_rules_is_that_of_snakemake():
+    rules = runpy.run_path(str(ROOT / "docs/draw_rules.py"))
+    text = rules["PAGE"].read_text(encoding="utf-8")
+    assert rules["page"](text) == text, "run: python docs/draw_rules.py"
+    rule = re.search(r"^rule (\w+):", (ROOT / "rules/constrain.smk").read_text(encoding="utf-8"), re.MULTILINE)
+    assert rule and f" {rule[1]} " in rules["GRAPH"].search(text)[0]
