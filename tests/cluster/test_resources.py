@@ -61,7 +61,7 @@ def test_a_job_asks_for_as_many_gpus_as_its_model_needs(copy_with_large: Working
     assert asked(on_80, "micro", on_80.gpus) == dict.fromkeys(ON_GPU, 1) | dict.fromkeys(ON_CPU, 0)
     assert asked(on_80, "large", on_80.gpus) == dict.fromkeys(ON_GPU, 1) | {"train": 2} | dict.fromkeys(ON_CPU, 0)
     on_24 = asking(copy_with_large, gpu_memory_gb=24, gpus_per_node=8)
-    assert asked(on_24, "large", on_24.gpus)["measure"] == 3
+    assert asked(on_24, "large", on_24.gpus)["measure"] == 2
     on_24.refuse_what_does_not_fit()
     # Without the size of a GPU a job asks for one where there is one.
     for machine, most in (({"gpu_seen": True}, 1), ({}, 0), ({"gpu_seen": True, "device": "cpu"}, 0)):
@@ -88,7 +88,7 @@ def test_a_model_for_which_no_node_is_large_enough_is_refused_with_numbers(copy_
     with pytest.raises(UserError) as error:
         asking(copy_with_large, gpu_memory_gb=24).refuse_what_does_not_fit()
     assert "large, measure: " in error.value.found
-    assert " GB, 3 GPUs" in error.value.found
+    assert " GB, 2 GPUs" in error.value.found
     assert "micro" not in error.value.found
     assert error.value.expected == "at most 1 GPU of 24 GB"
     assert any(

@@ -2,6 +2,7 @@
 order.
 """
 
+from contextlib import contextmanager, nullcontext
 from itertools import permutations
 
 import pytest
@@ -11,9 +12,12 @@ from some_recipes import some_recipe
 
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import options_of
+from safety_regions.methods import passes, snip
+from safety_regions.methods.backward import Backward
 from safety_regions.methods.interface import method
 from safety_regions.methods.passes import response_loss, run_pass
-from safety_regions.models.tokens import collate
+from safety_regions.models.architecture import linears, projections
+from safety_regions.models.tokens import buckets, collate
 from safety_regions.planning.recipes.regions import Part
 from safety_regions.steps.entry import Entry
 from safety_regions.steps.measure import by_sample
@@ -62,6 +66,93 @@ def test_the_order_of_methods_changes_nothing():
     for names in permutations(SHARING):
         for name, found in together(names, loaded, samples).items():
             assert_same_bytes(found, first[name])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_gradients_by_layer_are_those_of_one_graph_of_the_whole_model(family, dtype):
+    """To the last bit: |g| of every sample from one backward pass, added up in the order of the batches."""
+    loaded, samples = random_model(family, dtype=dtype), random_samples(9)
+    matrices, expected = projections(loaded.model), {}
+    # Weights need no gradient: something must make autograd go down to the first layer.
+    loaded.model.model.embed_tokens.register_forward_hook(lambda module, args, output: output.requires_grad_())
+    with snip._summing({m: expected.setdefault(m, torch.zeros(m.weight.shape)) for m in linears(matrices)}, {}):
+        for places in buckets(samples, LIMIT):
+            response_loss(loaded.model, collate([samples[place] for place in places])).backward()
+    found = alone("snip", random_model(family, dtype=dtype), samples)
+    assert list(found) == [p.name for p in matrices]
+    for p in matrices:
+        assert torch.equal(found[p.name], (expected[p.module] / len(samples))[p.start : p.stop]), p.name
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_where_all_that_layers_read_is_too_much_gradients_are_kept_instead_and_are_the_same(family, monkeypatch):
+    loaded, samples = random_model(family), random_samples(9)
+    expected = {name: alone(name, loaded, samples) for name in SHARING}
+    went_back = []
+    through = Backward._through
+    monkeypatch.setattr(Backward, "_through", lambda *of: went_back.append(of[1]) or through(*of))
+    for room, in_turn in ((10**6, True), (LIMIT, False)):
+        monkeypatch.setattr(passes, "_tokens_kept", lambda model, room=room: room)
+        went_back.clear()
+        for name, found in together(SHARING, loaded, samples).items():
+            assert_same_bytes(found, expected[name])
+        # Either all batches of a layer, then the next layer; or all layers of a group, then the next group.
+        assert (went_back == sorted(went_back, reverse=True)) is in_turn
+
+
+class SizesOfGradients:
+    """Looks at what reaches each layer's output."""
+
+    def __init__(self, model):
+        self._model, self.sums = model, {}
+
+    def watching(self):
+        return nullcontext()
+
+    def see(self, batch, places):
+        pass
+
+    @contextmanager
+    def watching_layer(self, layer):
+        def add(module, of_inputs, of_outputs):
+            self.sums[layer] = self.sums.get(layer, 0) + float(of_outputs[0].abs().sum())
+
+        hook = self._model.model.layers[layer].mlp.register_full_backward_hook(add)
+        yield
+        hook.remove()
+
+    def leave(self, backward):
+        self._backward = backward
+
+    def by_layer(self):
+        for layer in self._backward.layer_by_layer(self.watching_layer):
+            yield {str(layer): torch.tensor(self.sums[layer])}
+
+    def statistics(self):
+        return {name: of for part in self.by_layer() for name, of in part.items()}
+
+
+def test_two_observers_of_gradients_see_what_each_sees_alone():
+    loaded, samples = random_model("llama"), random_samples(5)
+    of_snip, alone_too = alone("snip", loaded, samples), SizesOfGradients(loaded.model)
+    run_pass(loaded, samples, [alone_too], batch_tokens=LIMIT, doing="test")
+    two = [method("snip").observer(loaded, samples, options_of("snip", {})), SizesOfGradients(loaded.model)]
+    run_pass(loaded, samples, two, batch_tokens=LIMIT, doing="test")
+    assert_same_bytes(two[0].statistics(), of_snip)
+    assert_same_bytes(two[1].statistics(), alone_too.statistics())
+
+
+def test_by_layer_gives_what_statistics_gives_the_last_layer_first():
+    loaded, samples = random_model("qwen2"), random_samples(5)
+    expected = alone("snip", loaded, samples)
+    observer = method("snip").observer(loaded, samples, options_of("snip", {}))
+    run_pass(loaded, samples, [observer], batch_tokens=LIMIT, doing="test")
+    parts = list(observer.by_layer())
+    assert [{name.split(".")[0] for name in part} for part in parts] == [{"1"}, {"0"}]
+    assert_same_bytes(
+        dict(sorted({**parts[1], **parts[0]}.items(), key=lambda of: list(expected).index(of[0]))), expected
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -67,7 +67,7 @@ def region_of(made, name):
     recipe = {"kind": "region", "method": NAME, "version": 1, "model": of_model, "statistics": f"of {name}"}
     recipe |= {"grid": GRID, "scope": "matrix", "selection": VERSIONS["selection"]}
     entry = Entry.parse(str(folder / f"{name}.region"), recipe, {}, RegionRecipe)
-    write.write_levels(entry, loaded, {"held": torch.tensor(HELD[name])}, {"n_samples": 3})
+    write.write_levels(entry, loaded, [{"held": torch.tensor(HELD[name])}], {"n_samples": 3})
     return entry.path
 
 

@@ -55,7 +55,7 @@ def made(tmp_path_factory):
             entry = Entry.parse(str(folder / name), recipe | {"selection": VERSIONS["selection"]}, {}, RegionRecipe)
             samples = random_samples(4, seed=number)
             statistics = nlsr.measure(loaded, samples, Nlsr(), batch_tokens=99, adapter=adapter, merged=False)
-            write.write_levels(entry, loaded, statistics, RESPONSES)
+            write.write_levels(entry, loaded, [statistics], RESPONSES)
             paths[name] = entry.path
     listed = [[name, receipts.read(path).digest] for name, path in paths.items()]
     recipe = {"kind": "overlap", "version": VERSIONS["overlap"], "p": Q, "orders": {"n_orders": 1, "seed": 0}}

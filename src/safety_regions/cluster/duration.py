@@ -126,7 +126,7 @@ class _Rates:
         """A forward pass over the samples; one of a method's own leaves out the responses that it does not need."""
         info, response = _info(made), made.inputs["pairs"].recipe.max_new_tokens or RESPONSE
         tokens = PROMPT + (0 if info.own_pass and not info.reads_responses else response)
-        return _samples(made) * tokens * self.read
+        return samples_of(made) * tokens * self.read
 
     def _other_prompts(self, made: Artifact) -> float:
         """Those that the method reads, or has answered, beside the samples."""
@@ -216,6 +216,6 @@ def _prompts(pairs: Artifact) -> int:
     return _size(pairs.inputs["prompts"])
 
 
-def _samples(measured: Artifact) -> float:
+def samples_of(measured: Artifact) -> float:
     """All pairs, or one half of them."""
     return _prompts(measured.inputs["pairs"]) / (2 if measured.recipe.part else 1)

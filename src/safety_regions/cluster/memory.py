@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.cluster.duration import IN_FLOAT32, Device, seconds_of
+from safety_regions.cluster.duration import IN_FLOAT32, Device, samples_of, seconds_of
 from safety_regions.config.dimensions import ModelSize
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.planning.recipes.models import training_options
@@ -31,6 +31,10 @@ LONGEST = 544
 """Tokens of the longest prompt with its answer; measured in seven public sets: 455."""
 TRAINED = 128
 """Tokens of a training sample at most."""
+PAIRED = 160
+"""Tokens of a prompt at most in the mean, and of a response that is the dataset's own: sets of long prompts have 92."""
+PARTS = 4
+"""`safety_regions.methods.passes.PARTS`, which needs torch to be read."""
 PAIR = 256
 """Tokens of a benign pair; means of public sets are 100 to 250."""
 TEXTS = 2048
@@ -58,10 +62,11 @@ def need_of(step: str, size: ModelSize, artifacts: list[Artifact], *, batch_toke
     weights = 4 * size.parameters if step in IN_FLOAT32 else size.weight_bytes
     kept = _kept(step, size, artifacts)
     working = _working(step, size, artifacts, batch_tokens)
+    sums, read = _gradients(size, artifacts)
     if device.kind == "cpu":
-        return Need(0, weights + kept + MARGIN * (PROCESS["cpu"] + working + own), seconds)
-    # Weights pass through the host on their way to a GPU, and sums of the size of the weights on their way back.
-    host = weights + _sums(size, artifacts) + MARGIN * (PROCESS["cuda"] + own)
+        return Need(0, weights + kept + read + MARGIN * (PROCESS["cpu"] + working + own), seconds)
+    # Weights pass through the host on their way to a GPU, and sums of gradients on their way back.
+    host = weights + sums + read + MARGIN * (PROCESS["cuda"] + own)
     return Need(weights + kept + MARGIN * (CONTEXT + working), host, seconds)
 
 
@@ -81,7 +86,7 @@ def _kept(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
     aside = step == "evaluate" or (step == "measure" and any(a.recipe.adds_adapter for a in artifacts))
     kept = size.scored * size.bytes_per_weight if aside else 0
     # Methods with an adapter have a pass of their own, after which sums are gone.
-    return max(kept, _sums(size, artifacts) if step == "measure" else 0)
+    return max(kept, _gradients(size, artifacts)[0] if step == "measure" else 0)
 
 
 def _trained(made: Artifact, size: ModelSize) -> Bytes:
@@ -92,9 +97,18 @@ def _trained(made: Artifact, size: ModelSize) -> Bytes:
     return size.scored * (4 * copies + 1 + len(made.recipe.masks) / 8)
 
 
-def _sums(size: ModelSize, artifacts: list[Artifact]) -> Bytes:
-    """A float32 sum for every scored weight, of a method that keeps no statistic: on a GPU, and then on the host."""
-    return 4 * size.scored if any(_measures_region(a) for a in artifacts) else 0
+def _gradients(size: ModelSize, artifacts: list[Artifact]) -> tuple[Bytes, Bytes]:
+    """Of a method that keeps no statistic: float32 sums of gradients, where the model runs; and what lies on the host,
+    which is what layers read. Either the sums are of one layer, and that is of all samples, or the sums are of all
+    layers, and that of a part of them (`safety_regions.methods.passes`).
+    """
+    asked = [a for a in artifacts if _measures_region(a)]
+    if not asked:
+        return 0, 0
+    sums = 4 * size.scored
+    tokens = max(samples_of(a) * (PAIRED + (a.inputs["pairs"].recipe.max_new_tokens or PAIRED)) for a in asked)
+    read = tokens * size.layers * size.hidden * size.bytes_per_weight
+    return (sums / size.layers, read) if read <= sums else (sums, sums / PARTS)
 
 
 def _measures_region(artifact: Artifact) -> bool:
@@ -112,18 +126,22 @@ def _working(step: str, size: ModelSize, artifacts: list[Artifact], batch_tokens
         case "constrain":
             tokens = PAIR * max(a.recipe.options["batch_size"] for a in artifacts)
             logits = TEXTS * size.vocabulary * 12
-            return max(_differentiating(size, tokens, 4), _answering(size, 4), _reading(size, TEXTS) + logits)
+            return max(
+                _differentiating(size, tokens, 4, layers=size.layers),
+                _answering(size, 4),
+                _reading(size, TEXTS) + logits,
+            )
         case "measure":
             answers = any(of.times_answered for a in artifacts for of in CATALOGUE[a.recipe.method].prompts)
             tokens = max(batch_tokens, LONGEST)
             reading = _reading(size, tokens)
             if any(_measures_region(a) for a in artifacts):
                 products = 3 * size.largest * size.bytes_per_weight
-                reading = products + _differentiating(size, tokens, size.bytes_per_weight)
+                reading = products + _differentiating(size, tokens, size.bytes_per_weight, layers=1)
             return max(reading, _answering(size, size.bytes_per_weight)) if answers else reading
         case "train":
             samples = TRAINED * max(_batch_size(a) for a in artifacts)
-            return max(_differentiating(size, samples, 4, lora=True), _answering(size, 4))
+            return max(_differentiating(size, samples, 4, layers=size.layers, lora=True), _answering(size, 4))
     raise ValueError(f"no estimate for the step {step}")
 
 
@@ -138,11 +156,11 @@ def _reading(size: ModelSize, tokens: int) -> Bytes:
     return 4 * tokens * (8 * size.hidden + 4 * size.intermediate)
 
 
-def _differentiating(size: ModelSize, tokens: int, width: int, lora: bool = False) -> Bytes:
-    """Activations that the backward pass needs, of all layers, and logits in five copies."""
+def _differentiating(size: ModelSize, tokens: int, width: int, *, layers: int, lora: bool = False) -> Bytes:
+    """Activations that the backward pass needs of so many layers, and logits in five copies."""
     layer = (12 * size.hidden + 5 * size.intermediate) * width
     # Half as much again was measured with an adapter beside every matrix.
-    return tokens * (size.layers * layer * (1.5 if lora else 1) + 5 * 4 * size.vocabulary)
+    return tokens * (layers * layer * (1.5 if lora else 1) + 5 * 4 * size.vocabulary)
 
 
 def _batch_size(artifact: Artifact) -> int:

@@ -2,12 +2,13 @@
 together.
 
 Each batch is read once, in full: prompt and response. If an observer needs gradients, the loss of the responses is
-computed and backpropagated, else the decoder alone runs. Observers only look, so the model computes the same whoever
-watches: statistics of a method are the same bytes alone and beside others.
+computed and backpropagated, one layer at a time (`Backward`), else the decoder alone runs. Observers only look, so the
+model computes the same whoever watches: statistics of a method are the same bytes alone and beside others.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -15,23 +16,22 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from safety_regions.methods.backward import Backward
+from safety_regions.models.architecture import projections
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Batch, Sample, buckets, collate
 from safety_regions.progress import progress
 
+PARTS = 4
+"""Of the room that gradients of all layers take, what is kept for a group of batches takes one."""
+
 
 @runtime_checkable
 class Observer(Protocol):
-    """What a method puts beside a model to gather its statistics. It must change nothing that the model computes.
-
-    Hooks run without gradients being recorded only if they say so: where another observer needs gradients, they are.
-    """
-
-    needs_gradients: bool
-    """Whether the loss must be backpropagated; no weight gets a gradient, activations do."""
+    """What a method puts beside a model to gather its statistics. It must change nothing that the model computes."""
 
     def watching(self) -> AbstractContextManager[Any]:
-        """While open, the observer's hooks are in the model."""
+        """While open, the observer's hooks are in the model; opened once for every group of batches."""
         ...
 
     def see(self, batch: Batch, places: Sequence[int]) -> None:
@@ -43,29 +43,91 @@ class Observer(Protocol):
         ...
 
 
+@runtime_checkable
+class GradientObserver(Observer, Protocol):
+    """An observer that looks at gradients, layer by layer; no weight gets one, activations do."""
+
+    def watching_layer(self, layer: int) -> AbstractContextManager[Any]:
+        """While open, the observer's hooks are in one layer, through which losses are backpropagated."""
+        ...
+
+    def leave(self, backward: Backward) -> None:
+        """Called after the last batch, with what is left to be backpropagated: the observer sees to that when it is
+        asked for its statistics.
+        """
+        ...
+
+    def by_layer(self) -> Iterator[dict[str, Tensor]]:
+        """What `statistics` gives, one layer after the other, the last first; one of the two is called, once."""
+        ...
+
+
 def run_pass(
     loaded: LoadedModel, samples: Sequence[Sample], observers: Sequence[Observer], *, batch_tokens: int, doing: str
 ) -> None:
     """Let the model read all samples, in batches of at most `batch_tokens` padded tokens, while the observers watch.
 
-    Memory beside the model's: the activations of one batch (of all layers, and its logits, where gradients are needed)
-    and what the observers gather. `doing` is shown beside the progress bar.
+    Memory beside the model's: the activations of one batch (of one layer, and its logits, where gradients are needed)
+    and what observers gather. Where gradients are needed, either what all layers read is kept, for all samples, and
+    gradients are gathered of one layer at a time; or, if that is more than the gradients of all layers are in float32,
+    these, and what layers read of a group of batches. `doing` is shown beside the progress bar.
     """
-    backward = any(observer.needs_gradients for observer in observers)
-    with ExitStack() as stack:
-        for observer in observers:
-            stack.enter_context(observer.watching())
-        stack.enter_context(nullcontext() if backward else torch.inference_mode())
-        bar = stack.enter_context(progress(len(samples), doing))
-        for places in buckets(samples, batch_tokens):
-            batch = collate([samples[place] for place in places]).to(loaded.device)
-            for observer in observers:
-                observer.see(batch, places)
-            if backward:
-                response_loss(loaded.model, batch).backward()
-            else:
-                loaded.model.model(batch.input_ids, use_cache=False)
-            bar.update(len(places))
+    of_gradients = [observer for observer in observers if isinstance(observer, GradientObserver)]
+    backward = Backward(loaded.model)
+    groups = [buckets(samples, batch_tokens)]
+    if of_gradients:
+        groups = _groups(groups[0], samples, _tokens_kept(loaded.model))
+
+    @contextmanager
+    def watching_layer(layer: int) -> Iterator[None]:
+        with ExitStack() as stack:
+            for observer in of_gradients:
+                stack.enter_context(observer.watching_layer(layer))
+            yield
+
+    with progress(len(samples), doing) as bar:
+        for group in groups:
+            with ExitStack() as stack:
+                for observer in observers:
+                    stack.enter_context(observer.watching())
+                stack.enter_context(nullcontext() if of_gradients else torch.inference_mode())
+                for places in group:
+                    batch = collate([samples[place] for place in places]).to(loaded.device)
+                    for observer in observers:
+                        observer.see(batch, places)
+                    if of_gradients:
+                        with backward.recording():
+                            response_loss(loaded.model, batch).backward()
+                    else:
+                        loaded.model.model(batch.input_ids, use_cache=False)
+                    bar.update(len(places))
+            # Of several observers, or groups, none can wait with a layer until it is asked.
+            if len(groups) > 1 or len(of_gradients) > 1:
+                deque(backward.layer_by_layer(watching_layer), maxlen=0)
+    for observer in of_gradients:
+        observer.leave(backward)
+
+
+def _tokens_kept(model: Any) -> int:
+    """Tokens of which what all layers read takes as much room as gradients of all scored weights in float32."""
+    scored = sum(p.shape[0] * p.shape[1] for p in projections(model))
+    return 4 * scored // (model.config.num_hidden_layers * model.config.hidden_size * model.dtype.itemsize)
+
+
+def _groups(batches: list[list[int]], samples: Sequence[Sample], n_tokens: int) -> list[list[list[int]]]:
+    """One group of all batches, if these are at most so many tokens; else groups of a part of that, or of one batch."""
+    padded = [len(places) * max(len(samples[place].input_ids) for place in places) for places in batches]
+    if sum(padded) <= n_tokens:
+        return [batches]
+    groups: list[list[list[int]]] = []
+    room = 0
+    for places, tokens in zip(batches, padded, strict=True):
+        if tokens > room:
+            groups.append([])
+            room = n_tokens // PARTS
+        groups[-1].append(places)
+        room -= tokens
+    return groups
 
 
 def measure_alone(

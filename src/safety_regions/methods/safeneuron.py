@@ -126,8 +126,6 @@ def _layers(model: Any) -> list[dict[str, Projection]]:
 class _Importances:
     """Fills in the importances of a batch's prompts while the model reads them."""
 
-    needs_gradients = False
-
     def __init__(self, model: Any, options: SafeNeuron, counted: Sequence[range], kinds: Sequence[str]):
         """`counted`: the positions of each sample at which a change counts."""
         self._model, self._options, self._counted, self._kinds = model, options, counted, kinds

@@ -3,13 +3,13 @@
 Wei et al. 2024, arXiv 2402.05162, eq. 1 and 2. The absolute value is taken per sample, before the mean. |W * g| = |W| *
 |g|, so |g| alone is summed over the samples and multiplied by |W| once.
 
-All layers are scored in one forward and one backward pass per batch. In its backward pass each linear layer forms the
+Layers are backpropagated through one at a time (`methods.backward`). In its backward pass each linear layer forms the
 gradient of one sample at a time, g_b^T x_b, and adds its absolute value to a running float32 sum; no gradient of the
 whole batch is made and none is kept. Gradients have the model's dtype, sums are float32.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from safety_regions.config.methods import Snip
+from safety_regions.methods.backward import Backward
 from safety_regions.methods.passes import Observer, measure_alone
 from safety_regions.methods.weights import weight_levels
 from safety_regions.models.architecture import Projection, linears, projections
@@ -43,22 +44,45 @@ def observer(loaded: LoadedModel, samples: Sequence[Sample], options: Snip) -> O
 class _Gradients:
     """Sums |dL/dW| over samples, by linear module."""
 
-    needs_gradients = True
-
     def __init__(self, matrices: list[Projection], n_samples: int):
-        self._matrices, self._n_samples = matrices, n_samples
-        self._sums = {m: torch.zeros_like(m.weight, dtype=torch.float32) for m in linears(matrices)}
+        self._n_samples = n_samples
+        self._layers: dict[int, list[Projection]] = {}
+        for matrix in matrices:
+            self._layers.setdefault(matrix.layer, []).append(matrix)
+        self._sums: dict[nn.Linear, Float32[Tensor, "out in"]] = {}
+        # One product buffer per shape and dtype: a fresh one for every sample costs more in page faults than its sum.
+        self._products: dict[tuple, Float[Tensor, "out in"]] = {}
+        self._backward: Backward | None = None
 
     def watching(self) -> AbstractContextManager[None]:
-        return _summing(self._sums)
+        return nullcontext()
 
     def see(self, batch: Batch, places: Sequence[int]) -> None:
         """All is in what reaches the layers."""
 
+    @contextmanager
+    def watching_layer(self, layer: int) -> Iterator[None]:
+        modules = linears(self._layers[layer])
+        for module in modules:
+            if module not in self._sums:
+                self._sums[module] = torch.zeros_like(module.weight, dtype=torch.float32)
+        with _summing({module: self._sums[module] for module in modules}, self._products):
+            yield
+
+    def leave(self, backward: Backward) -> None:
+        self._backward = backward
+
+    def by_layer(self) -> Iterator[dict[str, Float32[Tensor, "out in"]]]:
+        """The statistics of one layer after the other, the last first; called once."""
+        assert self._backward is not None
+        for layer in self._backward.layer_by_layer(self.watching_layer):
+            # Let go of each sum as it is copied from a GPU.
+            means = {m: self._sums.pop(m).div_(self._n_samples).cpu() for m in linears(self._layers[layer])}
+            yield {p.name: means[p.module][p.start : p.stop] for p in self._layers[layer]}
+
     def statistics(self) -> dict[str, Tensor]:
-        # Let go of each sum as it is copied from a GPU.
-        means = {module: self._sums.pop(module).div_(self._n_samples).cpu() for module in list(self._sums)}
-        return {p.name: means[p.module][p.start : p.stop] for p in self._matrices}
+        found = {name: mean for of_layer in self.by_layer() for name, mean in of_layer.items()}
+        return {p.name: found[p.name] for matrices in self._layers.values() for p in matrices}
 
 
 def levels(
@@ -77,7 +101,7 @@ class _LinearSummingGradients(torch.autograd.Function):
     """y = x W^T + b, whose backward adds |g_b^T x_b| of each sample b to a running sum instead of making dL/dW."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, anchor, product, add):
+    def forward(ctx, x, weight, bias, product, add):
         ctx.save_for_backward(x, weight)
         ctx.product, ctx.add = product, add
         return functional.linear(x, weight, bias)
@@ -89,7 +113,7 @@ class _LinearSummingGradients(torch.autograd.Function):
         for x_b, g_b in zip(x.unbind(), gradient.mT.unbind(), strict=True):
             torch.mm(g_b, x_b, out=ctx.product)
             ctx.add()
-        return gradient @ weight if ctx.needs_input_grad[0] else None, None, None, None, None, None
+        return gradient @ weight, None, None, None, None
 
 
 def _adding(total: Float32[Tensor, "out in"], product: Float[Tensor, "out in"]) -> Callable[[], object]:
@@ -111,18 +135,16 @@ def _adding(total: Float32[Tensor, "out in"], product: Float[Tensor, "out in"]) 
 
 
 @contextmanager
-def _summing(sums: dict[nn.Linear, Tensor]) -> Iterator[None]:
-    """While open, the linear layers add per-sample |dL/dW| to their sum whenever a loss is backpropagated."""
-    # Frozen weights need no gradient, so something else must make autograd visit the first layer: a scalar that does.
-    anchor = torch.zeros((), requires_grad=True)
-    # One product buffer per shape and dtype: a fresh one for every sample costs more in page faults than its sum.
-    products: dict[tuple, Tensor] = {}
+def _summing(sums: dict[nn.Linear, Tensor], products: dict[tuple, Tensor]) -> Iterator[None]:
+    """While open, the linear layers add per-sample |dL/dW| to their sum whenever a loss is backpropagated; `products`
+    are buffers to form it in, of which those that lack are added.
+    """
     # Where layers lie on several GPUs each has a forward of its own already, which brings inputs to its device.
     before = {module: module.__dict__.get("forward") for module in sums}
     for module, total in sums.items():
         key = (*module.weight.shape, module.weight.dtype, module.weight.device)
         product = products.setdefault(key, torch.empty_like(module.weight))
-        module.forward = _forward(module, anchor, product, _adding(total, product))  # type: ignore[method-assign]
+        module.forward = _forward(module, product, _adding(total, product))  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -132,5 +154,5 @@ def _summing(sums: dict[nn.Linear, Tensor]) -> Iterator[None]:
                 module.forward = forward  # type: ignore[method-assign]
 
 
-def _forward(module: nn.Linear, anchor: Tensor, product: Tensor, add: Callable[[], object]):
-    return lambda x: _LinearSummingGradients.apply(x, module.weight, module.bias, anchor, product, add)
+def _forward(module: nn.Linear, product: Tensor, add: Callable[[], object]):
+    return lambda x: _LinearSummingGradients.apply(x, module.weight, module.bias, product, add)

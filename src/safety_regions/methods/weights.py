@@ -16,8 +16,10 @@ Score = Callable[[Float[Tensor, "out in"], Tensor], Float[Tensor, "out in"]]
 def weight_levels(
     loaded: LoadedModel, statistics: Mapping[str, Tensor], score: Score, cut: Cut
 ) -> Iterator[tuple[str, UInt8[np.ndarray, "out in"]]]:
-    """Levels of each scored matrix by `score(weight, statistic)`, float32, larger is more important."""
-    matrices = {p.name: p for p in projections(loaded.model)}
+    """Levels of each scored matrix that has a statistic, by `score(weight, statistic)`, float32, larger is more
+    important.
+    """
+    matrices = {p.name: p for p in projections(loaded.model) if p.name in statistics}
 
     def scores_of(name: str) -> np.ndarray:
         matrix = matrices[name]

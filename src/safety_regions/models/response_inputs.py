@@ -17,8 +17,6 @@ class ResponseInputs(ABC):
     Modules that get the very same tensor, as q, k and v do, share what `reduce` makes of it.
     """
 
-    needs_gradients = False
-
     def __init__(self, modules: Sequence[nn.Linear]):
         self._modules = modules
         self._batch: Batch | None = None

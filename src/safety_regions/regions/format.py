@@ -7,7 +7,7 @@ mask of one matrix at one level as packed 64-bit words.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +78,12 @@ def write_region(
     cut: Cut,
     granularity: str = "weight",
     region_shape: Shape | None = None,
+    order: Sequence[str] | None = None,
 ) -> Header:
     """Write the levels of all matrices, one at a time, atomically; equal input gives equal bytes.
 
-    `region_shape`: None for the usual one of the granularity.
+    `region_shape`: None for the usual one of the granularity. `order`: of the matrices in the file, others beside them
+    or not; None for that in which they come.
     """
     compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
     tensors = {}
@@ -91,6 +93,9 @@ def write_region(
             tensors[f"{name}/{number}"] = np.frombuffer(compressor.compress(plane), np.uint8)
 
     header = _pack_each(levels, keep, recipe_digest, cut, granularity, region_shape)
+    if order is not None:
+        names = [name for name in order if name in header.shapes]
+        header = replace(header, shapes={name: header.shapes[name] for name in names})
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"region": canonical_json(_to_json(header))})
     return header

@@ -70,7 +70,7 @@ def fitting(
     """The levels that a method gives, as they come, if they are a region of a model with these matrices.
 
     Raises `UserError` for a matrix that the model has not, or of another shape; and at the end if they are none, or not
-    those of every layer for each kind that there is, in the order of the model.
+    those of every layer for each kind that there is, each once.
     """
     given: list[str] = []
     for name, matrix in levels:
@@ -83,11 +83,11 @@ def fitting(
             )
         given.append(name)
         yield name, matrix
-    if not given or given != list(of_kinds(shapes, given)):
+    if not given or sorted(given) != sorted(of_kinds(shapes, given)):
         raise UserError(
             f"levels of the matrices {', '.join(given) or 'none'}",
             where=where,
-            expected=f"each once, in this order: {', '.join(of_kinds(shapes, given) or shapes)}",
+            expected=f"each of these once: {', '.join(of_kinds(shapes, given) or shapes)}",
             hint="this is a mistake in the method's `levels`: a kind is left out in all layers or in none",
         )
 

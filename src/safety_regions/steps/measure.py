@@ -2,7 +2,7 @@
 weights.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from torch import Tensor
 
@@ -10,7 +10,7 @@ from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import options_of
 from safety_regions.config.run import Machine
 from safety_regions.methods.interface import method
-from safety_regions.methods.passes import run_pass
+from safety_regions.methods.passes import GradientObserver, run_pass
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Sample
 from safety_regions.planning.recipes.regions import RegionRecipe, Sampled, StatisticsRecipe
@@ -63,23 +63,30 @@ def _measure_together(
         if isinstance(entry.recipe, RegionRecipe):
             write_levels(entry, loaded, statistics, own)
         else:
-            write_statistics(entry, statistics, own)
+            [whole] = statistics
+            write_statistics(entry, whole, own)
 
 
 def _measured(
     entries: Sequence[Measured], loaded: LoadedModel, samples: list[Sample], machine: Machine
-) -> Iterator[tuple[Measured, dict[str, Tensor]]]:
-    """The statistics of each entry, in one pass; a single entry is measured by its method."""
+) -> Iterator[tuple[Measured, Iterable[dict[str, Tensor]]]]:
+    """The statistics of each entry, in one pass: all in one, or one layer after the other where they are gathered so,
+    and are for a region that is cut within layers.
+    """
     asked = [
         (method(e.recipe.method), options_of(e.recipe.method, e.recipe.options or {}), method_inputs(e, loaded))
         for e in entries
     ]
     limit = {"batch_tokens": machine.batch_tokens}
-    if len(entries) == 1:
+    if not _shares(entries[0]):
         [(of, options, needs)] = asked
-        yield entries[0], of.measure(loaded, samples, options, **limit, **needs)
+        yield entries[0], [of.measure(loaded, samples, options, **limit, **needs)]
         return
     observers = [of.observer(loaded, samples, options, **needs) for of, options, needs in asked]  # type: ignore[attr-defined]
     run_pass(loaded, samples, observers, **limit, doing=", ".join(e.recipe.method for e in entries))
     for entry, observer in zip(entries, observers, strict=True):
-        yield entry, observer.statistics()
+        within_layers = isinstance(entry.recipe, RegionRecipe) and entry.recipe.scope != "model"
+        if within_layers and isinstance(observer, GradientObserver):
+            yield entry, observer.by_layer()
+        else:
+            yield entry, [observer.statistics()]

@@ -15,4 +15,4 @@ def select_region(entry: Entry[RegionRecipe]) -> None:
     facts = entry.facts("statistics")
     with safe_open(entry.inputs["statistics"], framework="pt") as file:
         statistics = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    write_levels(entry, entry.model("cpu"), statistics, facts)
+    write_levels(entry, entry.model("cpu"), [statistics], facts)

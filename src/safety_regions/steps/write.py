@@ -1,7 +1,9 @@
 """Statistics and regions as files with receipts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
+from jaxtyping import UInt8
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -31,10 +33,11 @@ def write_statistics(entry: Entry[StatisticsRecipe], statistics: Mapping[str, Te
 
 
 def write_levels(
-    entry: Entry[RegionRecipe], loaded: LoadedModel, statistics: Mapping[str, Tensor], facts: dict
+    entry: Entry[RegionRecipe], loaded: LoadedModel, statistics: Iterable[Mapping[str, Tensor]], facts: dict
 ) -> None:
     """Write the region that follows from a statistic and the weights, and its receipt.
 
+    `statistics`: all of it in one, or one layer after the other, in any order, for a scope that no layer leaves.
     `facts`: of the samples. Raises `UserError` for a grid or scope that no region file may have.
     """
     recipe, of = entry.recipe, method(entry.recipe.method)
@@ -49,15 +52,22 @@ def write_levels(
         if info.granularity == "adapter"
         else own_shapes(info.granularity, layout_of(loaded.model))
     )
+    own: dict = {}
+
+    def levels() -> Iterator[tuple[str, UInt8[np.ndarray, "rows columns"]]]:
+        for part in statistics:
+            own.update(of.facts(part) if hasattr(of, "facts") else {})
+            yield from of.levels(loaded, part, options, cut, **needs)
+
     header = write_region(
         entry.path,
-        fitting(of.levels(loaded, statistics, options, cut, **needs), shapes, f"method {recipe.method}"),
+        fitting(levels(), shapes, f"method {recipe.method}"),
+        order=list(shapes),
         recipe_digest=entry.digest,
         cut=cut,
         granularity=info.granularity,
         region_shape=info.shape,
     )
-    own = of.facts(statistics) if hasattr(of, "facts") else {}
     entry.done(facts | _sizes(header) | own, versions=VERSIONS)
 
 
