@@ -63,7 +63,11 @@ def make_samples(n: int, tokens: int, vocabulary: int) -> list[Sample]:
     draw = random.Random(0)
     lengths = [draw.randint(round(0.9 * tokens), round(1.1 * tokens)) for _ in range(n)]
     ids = [tuple(draw.randrange(10, vocabulary) for _ in range(length)) for length in lengths]
-    return [Sample(str(i), row, round(0.6 * len(row))) for i, row in enumerate(ids)]
+    # Of a prompt, half is the user's own text.
+    return [
+        Sample(str(i), row, n_prompt := round(0.6 * len(row)), content=range(n_prompt // 4, 3 * n_prompt // 4))
+        for i, row in enumerate(ids)
+    ]
 
 
 def runs(loaded: LoadedModel, samples: list[Sample], batch_tokens: int) -> dict:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from random_models import random_model
 
 COMPARE = Path(__file__).parents[2] / "benchmarks" / "compare.py"
 OLD = {"selection_over_read": 4.0, "bools_over_overlap": 80.0}
@@ -34,3 +35,14 @@ def test_what_became_slower_is_named(tmp_path, new, slower):
 def test_every_benchmark_finds_what_it_imports(script: Path, monkeypatch):
     monkeypatch.syspath_prepend(str(COMPARE.parent))
     runpy.run_path(str(script), run_name="looked_at")
+
+
+def test_what_scoring_times_runs(monkeypatch):
+    monkeypatch.syspath_prepend(str(COMPARE.parent))
+    scoring = runpy.run_path(str(COMPARE.with_name("scoring.py")), run_name="looked_at")
+    loaded = random_model("llama")
+    samples = scoring["make_samples"](3, 20, loaded.model.config.vocab_size)
+    timed = scoring["runs"](loaded, samples, 60)
+    assert {name for of in scoring["RATIOS"].values() for name in of} == set(timed)
+    for run in timed.values():
+        run()
