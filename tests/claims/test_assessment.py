@@ -15,6 +15,7 @@ from safety_regions.claims.catalogue import CATALOGUE
 from safety_regions.claims.estimates import Tables
 from safety_regions.claims.jackknife import square
 from safety_regions.claims.planted import PlantedWorld, Q, draw
+from safety_regions.claims.render import to_markdown
 from safety_regions.claims.rows import at
 from safety_regions.config.claims import Claims
 from safety_regions.report.inputs import OVERLAP_TABLES
@@ -71,7 +72,7 @@ def test_json_has_the_schema_of_the_report_and_no_nan(planted):
 
 def test_markdown_has_a_cell_and_a_reason_for_every_verdict(planted):
     found = assessed(planted)
-    lines = found.to_markdown().splitlines()
+    lines = to_markdown(found.verdicts).splitlines()
     cells = [line.split("|")[1:-1] for line in lines if line.startswith("|")]
     assert {len(row) for row in cells} == {2 + len(CATALOGUE)}
     assert [row[:2] for row in cells[2:]] == [[" m ", " snip "], [" m-1 ", " wanda "]]

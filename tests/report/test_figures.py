@@ -96,7 +96,7 @@ def test_nway_axis_is_logarithmic_only_beyond_two_decades_and_has_a_place_for_ze
         assert axis.get_ylim()[0] == 0
 
 
-def test_location_is_relative_to_q_and_says_when_it_is_constant():
+def test_location_is_relative_to_q_and_has_no_panel_of_what_is_constant():
     tables = make_tables(3, 0.6, 0.2, layers=5)
     table = location_table(tables["sizes"], make_context(3)).set_index(["stage", "layer", "module"])["relative_density"]
     assert table["raw"].to_numpy() == pytest.approx(1)
@@ -105,7 +105,9 @@ def test_location_is_relative_to_q_and_says_when_it_is_constant():
     for scope, said in [("matrix", True), ("model", False)]:
         context = make_context(3, scope)
         figure = FIGURES["location"][2](location_table(tables["sizes"], context), context)
-        assert any("constant" in word for word in words(figure)) == said
+        text = words(figure)
+        assert any("before refinement 1 everywhere" in " ".join(word.split()) for word in text) == said
+        assert ("Before refinement" in text) != said and "After refinement" in text
 
 
 def test_headline_shows_every_model_and_marks_what_is_undefined():

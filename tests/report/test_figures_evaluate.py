@@ -8,7 +8,7 @@ from matplotlib.text import Text
 
 from safety_regions.provenance.report_parts import OF_MODELS
 from safety_regions.report.figures.doses import doses_table, draw_doses, write_doses
-from safety_regions.report.figures.evaluate import draw_evaluation, drawn_table, write_evaluation
+from safety_regions.report.figures.evaluate import draw_evaluation, drawn_table, wilson, write_evaluation
 from safety_regions.report.page.captions import CAPTIONS
 
 Q = 0.05
@@ -71,8 +71,8 @@ def test_figure_draws_the_means_over_sets(perplexity):
     figure.draw_without_rendering()
     text = " ".join(t.get_text() for t in figure.findobj(Text))
     for part in (
-        "m  snip",
-        "n  safelayer",
+        "m\nsnip",
+        "n\nsafelayer",
         "Intact model",
         "Harmful degenerate",
         "regions of a, b (mean)",
@@ -82,6 +82,18 @@ def test_figure_draws_the_means_over_sets(perplexity):
     ):
         assert part in text
     assert "nan" not in text
+
+
+def test_no_mark_lies_under_another_and_whiskers_are_intervals_over_prompts():
+    table = pd.DataFrame([row for method in ("snip", "wanda") for row in figure_rows("m", method)])
+    figure = draw_evaluation(drawn_table(table), table)
+    for axis in figure.axes:
+        heights = [line.get_ydata()[0] for line in axis.get_lines() if not line.get_label().startswith("_")]
+        assert len(heights) == len(set(heights)) == 2 * 6
+    # Of each method five conditions of one draw.
+    assert [len(axis.collections) for axis in figure.axes] == [2 * 5, 2 * 5, 2 * 5, 0]
+    assert wilson(0.0, 16)[0] == 0 and wilson(0.0, 16)[1] == pytest.approx(0.1936, abs=1e-4)
+    assert wilson(0.5, 16) == pytest.approx((0.28, 0.72), abs=1e-3)
 
 
 def of_two_doses(*methods, perplexity=3.0):

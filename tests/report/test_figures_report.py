@@ -8,7 +8,7 @@ import pytest
 from figure_tables import CONFIG, words
 from matplotlib.colors import to_hex
 
-from safety_regions.claims.catalogue import Claim
+from safety_regions.claims.catalogue import OURS, STUDY, Claim
 from safety_regions.claims.drop_curve import COLUMNS as DROP_COLUMNS
 from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, Outcome, Verdict
 from safety_regions.files import sha256_of_file
@@ -210,6 +210,23 @@ def test_confounds_leave_out_what_is_the_same_for_all_pairs_and_say_the_correlat
     assert "ρ −.25, p .20" in words(one)
 
 
+def test_what_has_no_values_is_left_out_and_said():
+    pairs = make_pairs()
+    pairs.loc[pairs["method"] == "wanda", "iou"] = 1.0
+    drops = make_drops()
+    drops.loc[drops["method"] == "wanda", "drop"] = NAN
+    estimates = make_estimates()
+    estimates.loc[estimates["method"] == "wanda", ["between", "ceiling"]] = NAN
+    figures = {
+        "since all IoU are one: wanda": confounds.draw_confounds(pairs, make_tests(), CONFIG),
+        "since nowhere defined: wanda": drop.draw_drop(drops, CONFIG),
+        "since without halves: tiny wanda, small-model wanda": ceiling.draw_ceiling(estimates, CONFIG),
+    }
+    for said, figure in figures.items():
+        text = " ".join(" ".join(words(figure)).split())
+        assert said in text and text.count("wanda") == said.count("wanda") and "–" not in text.replace("–: not", "")
+
+
 def test_many_confounds_stand_in_blocks_in_which_no_words_meet():
     pairs = make_pairs()
     varied = pairs[pairs["covariate"] == "shared prompts"]
@@ -255,16 +272,29 @@ def test_the_set_that_moves_a_verdict_most_stands_beside_it():
     assert verdicts.without_table(make_verdicts()).empty
 
 
-def test_verdicts_have_mark_word_effect_and_interval_and_marks_alone_when_many():
+def test_verdicts_have_mark_effect_and_interval_and_words_where_there_is_room():
     text = words(verdicts.draw_verdicts(verdicts.verdict_table(make_verdicts()), CONFIG))
     assert text.count("✓ holds") == text.count("✗ does not hold") == text.count("? undecided") == 4
     assert text.count("0.40 [0.20, 0.60]") == 4 and text.count("0.00 [−0.20, 0.10]") == 4 and text.count("–") == 4
     table = verdicts.verdict_table(make_verdicts([f"a-model-with-a-name-{n}" for n in range(8)]))
     many = words(verdicts.draw_verdicts(table, CONFIG))
-    assert many.count("✓") == 16 and "✓ holds" not in many
+    assert many.count("✓ .40") == many.count(".20, .60") == 16 and many.count("✗ .00") == many.count("−.20, .10") == 16
+    assert many.count("?") == 16 and "✓ holds" not in many
 
 
-@pytest.mark.parametrize("n_models", [1, 2, 3])
+@pytest.mark.parametrize("n_models", [2, 8])
+def test_claims_of_the_study_stand_apart_from_ours(n_models):
+    made = [replace(v, claim=replace(v.claim, source=(OURS, STUDY, OURS)[int(v.claim.id[1])])) for v in make_verdicts()]
+    table = verdicts.verdict_table(
+        [replace(v, model=f"m{n}") for v in made for n in range(n_models // 2) if v.model == "tiny"]
+    )
+    figure = verdicts.draw_verdicts(table, CONFIG)
+    assert verdicts._grouped(table) == {"The study's claims": ["c1"], "Claims of ours beside them": ["c0", "c2"]}
+    text = " ".join(" ".join(words(figure)).split())
+    assert "The study's claims" in text and "Claims of ours beside them" in text
+
+
+@pytest.mark.parametrize("n_models", [1, 2, 3, 8])
 def test_the_words_of_a_verdict_stay_in_their_cell(n_models):
     """Numbers as wide as they get."""
     wide = [replace(outcome, effect=-0.12, low=-0.33, high=-0.14) for outcome in OUTCOMES]
@@ -273,8 +303,8 @@ def test_the_words_of_a_verdict_stay_in_their_cell(n_models):
     figure.canvas.draw()
     axis = figure.axes[0]
     cells = [patch.get_window_extent() for patch in axis.patches]
-    written = [text for text in axis.texts if not text.get_text().startswith("m")]
-    assert len(cells) == 6 * n_models and len(written) == (2 if n_models < 3 else 3) * len(cells)
+    written = [text for text in axis.texts if not text.get_text().startswith(("m", "abstract"))]
+    assert len(cells) == 6 * n_models and len(written) == (3 if n_models == 3 else 2) * len(cells)
     for text in written:
         extent = text.get_window_extent()
         assert any(

@@ -31,7 +31,7 @@ ELEMENTS = 100_000
 
 def context_of(*values) -> FigureContext:
     """A context by its values in their order."""
-    return FigureContext(**dict(zip([field.name for field in fields(FigureContext)], values, strict=True)))
+    return FigureContext(**dict(zip([field.name for field in fields(FigureContext)], values, strict=False)))
 
 
 def make_context(sets: int, scope: str = "matrix") -> FigureContext:

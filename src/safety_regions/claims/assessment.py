@@ -19,7 +19,7 @@ from safety_regions.claims.halves import halves_rows
 from safety_regions.claims.influence import COLUMNS as INFLUENCE_COLUMNS
 from safety_regions.claims.influence import influence_rows
 from safety_regions.claims.multiplicity import benjamini_hochberg, holm
-from safety_regions.claims.render import to_json, to_markdown
+from safety_regions.claims.render import to_json
 from safety_regions.claims.responses import COLUMNS as RESPONSE_COLUMNS
 from safety_regions.claims.responses import response_rows
 from safety_regions.claims.rows import whole_model
@@ -64,10 +64,6 @@ class Assessment:
     def to_json(self) -> str:
         """The text of verdicts.json."""
         return to_json(self.verdicts)
-
-    def to_markdown(self) -> str:
-        """The verdicts for readers: a table, then the claims with every reason."""
-        return to_markdown(self.verdicts)
 
 
 def assess(

@@ -28,6 +28,9 @@ SetId = Annotated[Id, _NamesSet()]
 CommitSha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 """A full git commit: 40 hexadecimal digits. Branches and tags move, so they are refused."""
 
+Title = Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=40)]
+"""A name for people to read: one line of at most 40 characters."""
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 HubId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, HttpUrl, model_validator
 
-from safety_regions.config.base import CommitSha, HubId, RepoFolder, Section, Sha256
+from safety_regions.config.base import CommitSha, HubId, RepoFolder, Section, Sha256, Title
 
 Format = Literal["csv", "json", "jsonl", "txt", "parquet"]
 
@@ -86,5 +86,7 @@ class DatasetSpec(Section):
     those with one turn. Of a `response` column that holds such dialogues keep the assistant's turn."""
     rows: int | None = Field(default=None, ge=1)
     """Expected number of rows after the filters; another number stops the run."""
+    title: Title | None = None
+    """Its name as people write it, in figures and on the page of a report; without one it goes by its id there."""
     licence: str
     citation: str

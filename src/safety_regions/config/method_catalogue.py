@@ -57,6 +57,8 @@ class MethodInfo:
     keeps_statistics: bool
     """True: the statistic of the data is small, is kept, and regions are derived from it without a GPU.
     False: the statistic is as large as the weights, so the region is what is kept."""
+    title: str = ""
+    """Its name as people write it, in figures and on the page; without one it goes by its id there."""
     shape: Shape = "free"
     """Whether its regions can be any elements, or are one contiguous range of layers: random regions are like them."""
     selecting: tuple[str, ...] = ()
@@ -90,12 +92,14 @@ class MethodInfo:
 CATALOGUE: dict[str, MethodInfo] = {
     "snip": MethodInfo(
         version=2,
+        title="SNIP",
         granularity="weight",
         keeps_statistics=False,
         passes=Passes(cpu=3.0, cuda=4.0),
     ),
     "wanda": MethodInfo(
         version=2,
+        title="Wanda",
         granularity="weight",
         keeps_statistics=True,
         passes=Passes(cpu=1.0, cuda=1.5),
@@ -103,6 +107,7 @@ CATALOGUE: dict[str, MethodInfo] = {
     ),
     "safeneuron": MethodInfo(
         version=3,
+        title="SafeNeuron",
         granularity="neuron",
         keeps_statistics=True,
         selecting=("select", "agreement"),
@@ -115,6 +120,7 @@ CATALOGUE: dict[str, MethodInfo] = {
     ),
     "safelayer": MethodInfo(
         version=2,
+        title="SafeLayer",
         granularity="layer",
         keeps_statistics=True,
         shape="range",
@@ -138,6 +144,7 @@ CATALOGUE: dict[str, MethodInfo] = {
     ),
     "nlsr": MethodInfo(
         version=2,
+        title="NLSR",
         granularity="adapter",
         keeps_statistics=True,
         selecting=("kept_ranks",),
@@ -147,6 +154,7 @@ CATALOGUE: dict[str, MethodInfo] = {
     ),
     "ssah": MethodInfo(
         version=1,
+        title="SSAH",
         granularity="neuron",
         keeps_statistics=True,
         reads_prompts=True,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from safety_regions.config.base import CommitSha, HubId, Id, Section, Sha256
+from safety_regions.config.base import CommitSha, HubId, Id, Section, Sha256, Title
 
 
 class HubModel(Section):
@@ -110,5 +110,7 @@ class ModelSpec(Section):
     """`false`: leave the model's own chat template out; `plain_template` stands in its place, or the prompt alone."""
     parameters: int | None = Field(default=None, ge=1)
     """How many weights it has: what jobs ask of a cluster before the model is prepared; then its config.json counts."""
+    title: Title | None = None
+    """Its name as people write it, in figures and on the page of a report; without one it goes by its id there."""
     licence: str
     citation: str

@@ -55,6 +55,8 @@ def load_registries(run: RunConfig, files: Iterable[Path | str] = (), overrides:
         *_unknown_ids(run, registries, in_run),
         *_aligned(registries, models.places),
         *_without_response(run, registries, in_run),
+        *_same_titles(run.models, registries.models, models.places),
+        *_same_titles((name for _, name in named_sets(run)), registries.datasets, datasets.places),
     ]
     raise_if_any(mistakes)
     return registries
@@ -99,6 +101,18 @@ def _unknown_ids(run: RunConfig, registries: Registries, in_run: Places) -> Iter
     for path, name in named_sets(run):
         if name not in registries.datasets:
             yield _unknown(name, registries.datasets, path, in_run, ", ".join(run.registry.datasets))
+
+
+def _same_titles(
+    ids: Iterable[str], entries: Mapping[str, DatasetSpec] | Mapping[str, ModelSpec], places: Places
+) -> Iterable[Mistake]:
+    """Titles of the run's sets or models under which a reader would take two of them for one."""
+    named: dict[str, str] = {name: name for name in ids}
+    for name in list(named):
+        title = entries[name].title if name in entries else None
+        if title and named.setdefault(title, name) != name:
+            expected = f"another than what {named[title]} goes by in figures"
+            yield Mistake(f'"{title}"', places.of((name, "title")).where, f"{name}.title", expected)
 
 
 def _listed(key: KeyPath, ids: list[str] | None) -> list[tuple[KeyPath, str]]:

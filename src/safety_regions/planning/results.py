@@ -1,6 +1,7 @@
 """From the regions in a plan to what is made of them: overlap tables, comparisons, evaluation, figures, the report."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def _overlap(plan: Plan, of: ModelMethod) -> Artifact[OverlapRecipe]:
 
 def _drawn(plan: Plan, of: ModelMethod) -> Parts:
     """All figures of a method: those of its overlap, and of how it found its regions."""
-    context, style = FigureContext.of_run(plan.run.model_dump(mode="json"), *of), sha256_of_file(STYLE)
+    context, style = _context(plan, of), sha256_of_file(STYLE)
     overlap, regions = plan.overlaps[of], plan.regions[of]
     figures = FiguresRecipe(style=style, context=context, overlap=overlap.digest)
     plan.figures[of] = plan.add(Artifact(figures, of.name, {"overlap": overlap}))
@@ -79,6 +80,17 @@ def _drawn(plan: Plan, of: ModelMethod) -> Parts:
         curves = LayerCurvesRecipe(style=style, context=context, regions=_of_sets(regions, regions))
         drawn[PartRole("curves", *of)] = plan.add(Artifact(curves, of.name, regions))
     return drawn
+
+
+def _context(plan: Plan, of: ModelMethod) -> FigureContext:
+    """With the titles of the registries."""
+    known, sets = plan.registries, plan.run.datasets
+    titles = {name: known.datasets[name].title for name in [*sets.safety, *sets.utility]}
+    return replace(
+        FigureContext.of_run(plan.run.model_dump(mode="json"), *of),
+        model_title=known.models[of.model].title,
+        set_titles={name: title for name, title in titles.items() if title} or None,
+    )
 
 
 def _across(plan: Plan, model: str) -> Parts:
@@ -180,4 +192,5 @@ def _source(what: str, name: str, spec: DatasetSpec | ModelSpec, sha256: str | N
     """`sha256`: of a local file, whether its entry says it or not."""
     pin = spec.source.model_dump(mode="json") | ({"sha256": sha256} if sha256 else {})
     pin = {key: pin[key] for key in ("kind", "id", "revision", "url", "sha256", "base") if pin.get(key)}
-    return {"what": what, "name": name, "source": pin, "licence": spec.licence, "citation": spec.citation}
+    title = {"title": spec.title} if spec.title else {}
+    return {"what": what, "name": name, **title, "source": pin, "licence": spec.licence, "citation": spec.citation}

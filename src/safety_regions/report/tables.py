@@ -1,6 +1,6 @@
 """The tables of a report, each made once for the page and the summary alike."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import pandas as pd
@@ -32,6 +32,7 @@ from safety_regions.report.columns import (
     Table,
 )
 from safety_regions.report.constrained import in_words, last, over_seeds
+from safety_regions.report.names import Names
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,12 @@ class ReportTables:
     sets: pd.DataFrame = field(default_factory=pd.DataFrame)
     """One row per model and set: the facts of its responses."""
     sources: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def titled(self, names: Names) -> "ReportTables":
+        """The same with titles for ids, to be read; sources keep their ids, and have their titles beside them."""
+        tables = {field.name: getattr(self, field.name) for field in fields(self)}
+        told = {name: names.table(table) for name, table in tables.items() if name != "sources"}
+        return replace(self, **told)
 
 
 def page_tables(numbers: ReportTables) -> dict[str, Table]:

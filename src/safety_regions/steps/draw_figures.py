@@ -15,6 +15,7 @@ from safety_regions.report.figures.location import draw_location, location_table
 from safety_regions.report.figures.nway import draw_nway, nway_table
 from safety_regions.report.figures.style import save
 from safety_regions.report.figures.surface import draw_surface, surface_table
+from safety_regions.report.names import Names
 from safety_regions.steps.entry import Entry
 
 VERSIONS = ("matplotlib", "numpy", "pandas")
@@ -35,11 +36,11 @@ def draw_figures(entry: Entry[FiguresRecipe]) -> None:
     Input: the folder of tables as `overlap`. Raises `UserError` if it is not the one the recipe names, or was altered.
     """
     overlap = entry.checked("overlap")
-    context = entry.recipe.context
+    context, names = entry.recipe.context, Names.of_context(entry.recipe.context)
     tables = {name: pd.read_parquet(overlap / f"{name}.parquet") for name in ("pairs", "nway", "agreement", "sizes")}
     for name, (sources, make_table, draw) in FIGURES.items():
         table = make_table(*(tables[source] for source in sources), context)
-        save(draw(table, context), table, entry.path, name)
+        save(draw(names.table(table), names.context(context)), table, entry.path, name)
     entry.done({"figures": sorted(FIGURES)}, versions=VERSIONS)
 
 
@@ -49,11 +50,11 @@ def draw_layer_curves(entry: Entry[LayerCurvesRecipe]) -> None:
     Inputs by role: the region of each set by the set's name. Raises `UserError` for one that is missing, altered, or
     not the one that the recipe names.
     """
-    context = entry.recipe.context
+    context, names = entry.recipe.context, Names.of_context(entry.recipe.context)
     arrays = {name: _arrays(entry.facts(name)["curves"]) for name, _ in entry.recipe.regions}
     for name, make_table, draw in (("gap", gap_table, draw_gap), ("sweep", sweep_table, draw_sweep)):
         table = make_table(arrays, context)
-        save(draw(table, context), table, entry.path, name)
+        save(draw(names.table(table), names.context(context)), table, entry.path, name)
     entry.done({"figures": ["gap", "sweep"]}, versions=VERSIONS)
 
 

@@ -13,7 +13,9 @@ from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import DIGITS, RESULTS
 from safety_regions.claims.assessment import Assessment, assess
 from safety_regions.claims.confounds import pair_covariates
+from safety_regions.claims.render import to_markdown
 from safety_regions.claims.rows import at
+from safety_regions.config.model_method import ModelMethod
 from safety_regions.errors import UserError
 from safety_regions.files import atomic_path, canonical_json, write_text
 from safety_regions.overlap.counts import STAGES
@@ -29,6 +31,7 @@ from safety_regions.report.figures.headline import write_headline
 from safety_regions.report.figures.responses import write_responses
 from safety_regions.report.figures.verdicts import without_table, write_verdicts
 from safety_regions.report.inputs import Facts, Gathered, Part
+from safety_regions.report.names import Names
 from safety_regions.report.page.appendix import write_appendix
 from safety_regions.report.page.gallery import Maker, list_figures
 from safety_regions.report.page.page import write_page
@@ -59,23 +62,40 @@ def write_report(recipe: ReportRecipe, parts: Paths, output: Path) -> None:
         gathered.outcomes,
         constrained=gathered.constrained,
     )
+    names = Names.of_sources(recipe.sources)
     tables = _tables(gathered, assessment, pd.json_normalize(recipe.sources))
-    _write_tables(tables, config, output)
+    _write_tables(tables, config, names, output)
     if len(gathered.evaluated):
-        write_evaluation(gathered.evaluated, config["thresholds"]["q"], output)
-        write_doses(gathered.evaluated, output)
-    _write_assessment(gathered, assessment, output)
+        write_evaluation(gathered.evaluated, config["thresholds"]["q"], output, names)
+        write_doses(gathered.evaluated, output, names)
+    _write_assessment(gathered, assessment, names, output)
     _copy_figures(gathered, output)
     write_text(output / "config.yaml", yaml.safe_dump(json.loads(canonical_json(config)), sort_keys=False))
-    told = summary(config, tables, gathered.responses, assessment.to_markdown(), gathered.lacking)
-    write_text(output / "summary.md", told)
     digest = recipe.digest
     # Where a report of this recipe lies, wherever this one is written.
     report = Maker(f"{RESULTS}/report/{config['name']}.{digest[:DIGITS]}", digest)
-    figures = list_figures(output, gathered.parts, report)
-    write_appendix(config, figures, output)
-    write_page(config, tables, assessment.verdicts, figures, report, output / "report.html")
+    _write_readings(gathered, tables, assessment, names, report, output)
     receipts.write(output, recipe.as_json(), {}, versions=("matplotlib", "numpy", "pandas", "scipy", "jinja2", "pypdf"))
+
+
+def _write_readings(
+    gathered: Gathered, tables: ReportTables, assessment: Assessment, names: Names, report: Maker, output: Path
+) -> None:
+    """Summary, appendix and page, with titles for ids."""
+    config, shown = names.config(gathered.config), tables.titled(names)
+    verdicts = [names.verdict(verdict) for verdict in assessment.verdicts]
+    responses = {
+        names.model(model): {names.set(name): facts for name, facts in sets.items()}
+        for model, sets in gathered.responses.items()
+    }
+    lacking = {
+        names.about(*ModelMethod.parse(about)): {names.set(name): numbers for name, numbers in sets.items()}
+        for about, sets in gathered.lacking.items()
+    }
+    write_text(output / "summary.md", summary(config, shown, responses, to_markdown(verdicts), lacking))
+    figures = list_figures(output, gathered.parts, report, names)
+    write_appendix(config, figures, output)
+    write_page(config, shown, verdicts, figures, report, output / "report.html")
 
 
 def _tables(gathered: Gathered, assessment: Assessment, sources: pd.DataFrame) -> ReportTables:
@@ -104,35 +124,35 @@ def _sets_table(responses: dict[str, Facts]) -> pd.DataFrame:
     return pd.DataFrame(rows).drop(columns="repeated_responses", errors="ignore")
 
 
-def _write_tables(tables: ReportTables, config: dict, output: Path) -> None:
+def _write_tables(tables: ReportTables, config: dict, names: Names, output: Path) -> None:
     write_csv(tables.pairs, output / "iou.csv")
-    write_headline(tables.headline, config, output)
+    write_headline(tables.headline, config, output, names)
     if len(tables.across):
         write_csv(tables.across, output / "across.csv")
     if len(tables.constrained):
-        write_constrained(tables.constrained, tables.moved, output)
+        write_constrained(tables.constrained, tables.moved, output, names)
     write_metrics(config, tables.headline, tables.pairs, tables.evaluated, output)
     write_csv(tables.sources, output / "sources.csv")
 
 
-def _write_assessment(gathered: Gathered, assessment: Assessment, output: Path) -> None:
+def _write_assessment(gathered: Gathered, assessment: Assessment, names: Names, output: Path) -> None:
     """What the numbers mean: estimates with their intervals, what else they go with, and the verdicts."""
     config = gathered.config
     write_text(output / "verdicts.json", assessment.to_json())
-    write_verdicts(assessment.verdicts, config, output)
+    write_verdicts(assessment.verdicts, config, output, names)
     write_csv(without_table(assessment.verdicts), output / "without.csv")
     write_csv(assessment.stability, output / "stability.csv")
     write_csv(assessment.influence, output / "influence.csv")
     write_csv(assessment.estimates, output / "estimates.csv")
-    write_ceiling(assessment.estimates, config, output)
-    write_drop(assessment.drops, config, output)
+    write_ceiling(assessment.estimates, config, output, names)
+    write_drop(assessment.drops, config, output, names)
     write_csv(assessment.utilities, output / "utilities.csv")
     if len(assessment.halves):
         write_csv(assessment.halves, output / "halves.csv")
     write_csv(assessment.confounds, output / "confounds.csv")
-    write_confounds(_confounded(gathered), assessment.confounds, config, output)
+    write_confounds(_confounded(gathered), assessment.confounds, config, output, names)
     if len(assessment.responses):
-        write_responses(assessment.responses, assessment.estimates, config, output)
+        write_responses(assessment.responses, assessment.estimates, config, output, names)
 
 
 def _confounded(gathered: Gathered) -> pd.DataFrame:

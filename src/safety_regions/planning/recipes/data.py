@@ -81,12 +81,13 @@ class PromptOverlapRecipe(Recipe):
 
 
 def dataset_recipe(name: str, spec: DatasetSpec) -> DatasetRecipe:
-    """The recipe of all rows of a dataset. Licence and citation change no row, so they are no part of it.
+    """The recipe of all rows of a dataset. Title, licence and citation change no row, so they are
+    no part of it.
 
     A local file enters with its sha256 and not with its path, an embedded set with the version of the corpus. Raises
     `UserError` if the local file is missing or there is no such embedded set.
     """
-    content = spec.model_dump(mode="json", exclude={"licence", "citation"})
+    content = spec.model_dump(mode="json", exclude={"title", "licence", "citation"})
     if content["source"].get("delimiter") == ",":  # it says nothing new
         del content["source"]["delimiter"]
     sha256 = corpus = None

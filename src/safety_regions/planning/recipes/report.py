@@ -24,10 +24,14 @@ class FigureContext(Record):
     """Within what the top fraction is taken: row, matrix, layer or model."""
     safety: list[str]
     utility: list[str]
+    model_title: str | None = None
+    """The model's name as people write it, if it has one."""
+    set_titles: dict[str, str] | None = None
+    """By id: names of sets as people write them, of those that have one."""
 
     @classmethod
     def of_run(cls, config: dict[str, Any], model: str, method: str) -> "FigureContext":
-        """Of a model and method; `config` as in the recipe of the run's report."""
+        """Of a model and method; `config` as in the recipe of the run's report. Without titles."""
         datasets, thresholds = config["datasets"], config["thresholds"]
         return cls(
             model=model,
@@ -86,7 +90,7 @@ class ReportRecipe(Recipe):
     config: dict[str, Any]
     """The whole configuration of the run but for the machine and the registries."""
     sources: list[dict[str, Any]]
-    """Where datasets and models come from, with licence and citation."""
+    """Where datasets and models come from, with title (where there is one), licence and citation."""
 
     @property
     def inputs(self) -> dict[str, str]:

@@ -22,6 +22,7 @@ from safety_regions.report.figures.style import (
     paper_style,
     save,
 )
+from safety_regions.report.names import IDS, Names
 from safety_regions.report.numbers import UNDEFINED, shorten
 
 KEYS = ["model", "method", "stage"]
@@ -38,21 +39,25 @@ WIDEST_PLACE = (-0.5, 1.5)
 GROUND: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
 
 
-def write_ceiling(estimates: pd.DataFrame, config: dict[str, Any], output: Path) -> None:
+def write_ceiling(estimates: pd.DataFrame, config: dict[str, Any], output: Path, names: Names = IDS) -> None:
     """Write ceiling.pdf, .png and .csv: the numbers of estimates.csv, one row per model, method and stage, that are
     drawn.
     """
     drawn = estimates[COLUMNS]
-    save(draw_ceiling(drawn, config), drawn, output, "ceiling")
+    save(draw_ceiling(names.table(drawn), names.config(config)), drawn, output, "ceiling")
 
 
 @paper_style
 def draw_ceiling(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
-    """One line per model and method: left a bar from chance to ceiling with the IoU between sets in it, right its place
-    there.
+    """One line per model and method that has halves to tell it by: left a bar from chance to ceiling with the IoU
+    between sets in it, right its place there.
 
     Before refinement above, after it below; whiskers are 95% intervals.
     """
+    measured = table[table[["between", "ceiling"]].notna().any(axis=1)][["model", "method"]].agg(tuple, axis=1)
+    about = table[["model", "method"]].agg(tuple, axis=1)
+    gone = list(dict.fromkeys(about[~about.isin(measured)]))
+    table = table[about.isin(measured)]
     lines = _line_heights(table)
     figure = new_figure(TWO_COLUMNS, 1.05 + 0.28 * max(len(lines), 2) + 0.1 * table["model"].nunique())
     iou, place = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
@@ -62,7 +67,7 @@ def draw_ceiling(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
         _draw_iou(iou, rows, heights, stage)
         _draw_place(place, rows, heights, stage)
     _finish(iou, "IoU between sets, and of two halves of one set")
-    _finish(place, f"Place of the IoU between sets, {_prompts(table)}")
+    _finish(place, f"Its place ({_prompts(table)})")
     iou.set_xlim(0, 1)
     iou.set_yticks(list(lines.values()), [f"{shorten(model, 26)}  {method}" for model, method in lines])
     iou.set_ylim(max(lines.values(), default=0) + 0.7, min(lines.values(), default=0) - 0.7)
@@ -74,7 +79,8 @@ def draw_ceiling(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
     add_footer(
         figure,
         f"{run_footer(config)}; all from halves of these prompts; "
-        f"the fewer, the nearer the place to 1; whiskers: 95% intervals; {UNDEFINED}: not defined",
+        f"the fewer, the nearer the place to 1; whiskers: 95% intervals; {UNDEFINED}: not defined"
+        + (f"; left out, since without halves: {', '.join(map(' '.join, gone))}" if gone else ""),
     )
     return figure
 

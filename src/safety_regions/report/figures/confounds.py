@@ -25,6 +25,7 @@ from safety_regions.report.figures.style import (
     paper_style,
     save,
 )
+from safety_regions.report.names import IDS, Names
 from safety_regions.report.numbers import UNDEFINED, cell, shorten
 
 COLUMNS = ["model", "method", "stage", "a", "b", "iou", "covariate", "value"]
@@ -53,23 +54,28 @@ def pair_rows(
     return pd.concat(tables, ignore_index=True)[COLUMNS] if tables else pd.DataFrame(columns=COLUMNS)
 
 
-def write_confounds(pairs: pd.DataFrame, tests: pd.DataFrame, config: dict[str, Any], output: Path) -> None:
+def write_confounds(
+    pairs: pd.DataFrame, tests: pd.DataFrame, config: dict[str, Any], output: Path, names: Names = IDS
+) -> None:
     """Write confounds_pairs.pdf, .png and .csv.
 
     `pairs`: one row per model, method, stage, pair (a, b) of safety sets and covariate, with iou and the covariate's
     value. `tests`: the rows of confounds.csv: rho and p_value for each model, method, stage and covariate.
     """
     drawn = pairs[COLUMNS]
-    save(draw_confounds(drawn, tests, config), drawn, output, "confounds_pairs")
+    save(draw_confounds(names.table(drawn), names.table(tests), names.config(config)), drawn, output, "confounds_pairs")
 
 
 @paper_style
 def draw_confounds(pairs: pd.DataFrame, tests: pd.DataFrame, config: dict[str, Any]) -> Figure:
     """One panel per method and covariate: a point per pair of sets and model; above it rank correlation and p value.
 
-    Beyond `MOST_ACROSS` covariates the others stand in a block below, with a row per method again.
+    Beyond `MOST_ACROSS` covariates the others stand in a block below, with a row per method again. Methods by which all
+    pairs have one IoU are left out.
     """
-    methods, covariates = list(dict.fromkeys(pairs["method"])), _varying(pairs)
+    varying = pairs.groupby("method", sort=False)["iou"].nunique()
+    methods, still = ([str(name) for name in varying.index[is_so]] for is_so in (varying > 1, varying <= 1))
+    covariates = _varying(pairs)
     n_blocks = max(math.ceil(len(covariates) / MOST_ACROSS), 1)
     across = max(math.ceil(len(covariates) / n_blocks), 1)
     figure = new_figure(TWO_COLUMNS, 0.5 + n_blocks * (0.45 + 1.05 * max(len(methods), 1)))
@@ -85,7 +91,8 @@ def draw_confounds(pairs: pd.DataFrame, tests: pd.DataFrame, config: dict[str, A
     for stage in STAGES:
         first.plot([], [], color=COLOURS[stage], linestyle="none", label=TITLES[stage], **MARKERS[stage])
     figure.legend(*first.get_legend_handles_labels(), loc="outside upper left", ncols=2, borderaxespad=0.3)
-    add_footer(figure, f"{run_footer(config)}; a point per pair of safety sets{_models(pairs)}")
+    left_out = f"; left out, since all IoU are one: {', '.join(still)}" if still else ""
+    add_footer(figure, f"{run_footer(config)}; a point per pair of safety sets{_models(pairs)}{left_out}")
     return figure
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from safety_regions.claims.constrained import ALIGNED, NOTHING, REWOUND
 from safety_regions.report.constrained import in_words, last, over_seeds
 from safety_regions.report.figures.style import TWO_COLUMNS, add_footer, new_figure, paper_style, save
+from safety_regions.report.names import IDS, Names
 from safety_regions.report.numbers import shorten
 from safety_regions.table_files import write_csv
 
@@ -30,7 +31,7 @@ PANEL = 1.55
 """Height in inches."""
 
 
-def write_constrained(rates: pd.DataFrame, moved: pd.DataFrame, output: Path) -> None:
+def write_constrained(rates: pd.DataFrame, moved: pd.DataFrame, output: Path, names: Names = IDS) -> None:
     """Write constrain.pdf, .png and .csv, the same of rewound where weights were put back, and the tables themselves,
     constrain_seeds.csv and constrain_moved.csv.
 
@@ -38,10 +39,10 @@ def write_constrained(rates: pd.DataFrame, moved: pd.DataFrame, output: Path) ->
     """
     drawn = over_seeds(rates)
     on_the_way = drawn[~drawn["condition"].str.startswith(REWOUND)]
-    save(draw_courses(on_the_way), on_the_way, output, "constrain")
+    save(draw_courses(names.table(on_the_way)), on_the_way, output, "constrain")
     if drawn["condition"].str.startswith(REWOUND).any():
         after = _after(drawn)
-        save(draw_rewound(after), after, output, "rewound")
+        save(draw_rewound(names.table(after)), after, output, "rewound")
     write_csv(rates, output / "constrain_seeds.csv")
     write_csv(moved, output / "constrain_moved.csv")
 

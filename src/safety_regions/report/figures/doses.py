@@ -10,20 +10,21 @@ from matplotlib.figure import Figure
 
 from safety_regions.report.figures.evaluate import LABELS, MARKS, set_ratio_axis
 from safety_regions.report.figures.style import TWO_COLUMNS, add_footer, new_figure, paper_style, save
+from safety_regions.report.names import IDS, Names
 from safety_regions.report.numbers import percent
 
 PANELS = {"refusal_rate": "Refused", "degenerate_rate": "Degenerate", "answer_rate": "Answered"}
 KEYS = ["model", "method", "condition", "dose"]
 
 
-def write_doses(table: pd.DataFrame, output: Path) -> None:
+def write_doses(table: pd.DataFrame, output: Path, names: Names = IDS) -> None:
     """Write `<model>.doses.pdf`, .png and .csv of every model.
 
     `table` has the columns `model` and `method` and those of each evaluate.csv, one below another.
     """
     for model, of_model in table.groupby("model", sort=False):
         drawn = doses_table(of_model)
-        save(draw_doses(drawn, of_model), drawn, output, f"{model}.doses")
+        save(draw_doses(names.table(drawn), names.table(of_model)), drawn, output, f"{model}.doses")
 
 
 def doses_table(table: pd.DataFrame) -> pd.DataFrame:

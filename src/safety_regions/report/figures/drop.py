@@ -21,39 +21,52 @@ from safety_regions.report.figures.style import (
     paper_style,
     save,
 )
+from safety_regions.report.names import IDS, Names
 from safety_regions.report.numbers import UNDEFINED, percent, shorten
 
-N_COLUMNS = 4
 
-
-def write_drop(rows: pd.DataFrame, config: dict[str, Any], output: Path) -> None:
+def write_drop(rows: pd.DataFrame, config: dict[str, Any], output: Path, names: Names = IDS) -> None:
     """Write drop.pdf, .png and .csv: the rows of `safety_regions.claims.drop_curve`."""
-    save(draw_drop(rows, config), rows, output, "drop")
+    save(draw_drop(names.table(rows), names.config(config)), rows, output, "drop")
 
 
 @paper_style
 def draw_drop(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
-    """One panel per model and method: the drop over a logarithmic p with its interval, and the placebo's; the grey
-    lines are the p of the headline and the drop that counts as one.
+    """A row of panels for each model, a column for each method: the drop over a logarithmic p with its interval, and
+    the placebo's; the grey lines are the p of the headline and the drop that counts as one. A method whose drop is
+    nowhere defined has no column.
     """
-    panels = list(table[["model", "method"]].drop_duplicates().itertuples(index=False, name=None))
-    n_rows = max(1, -(-len(panels) // N_COLUMNS))
-    figure = new_figure(TWO_COLUMNS, 1.2 + 1.5 * n_rows)
-    axes = figure.subplots(n_rows, N_COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
-    for axis, (model, method) in zip(axes, panels, strict=False):
-        _draw_panel(axis, table[(table["model"] == model) & (table["method"] == method)], config)
-        axis.set_title(f"{shorten(model, 26)}\n{method}")
-    for axis in axes[len(panels) :]:
-        axis.set_axis_off()
-    if panels:
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2, borderaxespad=0.3)
+    defined = table[table["drop"].notna()]
+    models, methods = (
+        [name for name in dict.fromkeys(table[column]) if name in set(defined[column])]
+        for column in ("model", "method")
+    )
+    figure = new_figure(TWO_COLUMNS, 1.2 + 1.35 * max(len(models), 1))
+    shape = (max(len(models), 1), max(len(methods), 1))
+    axes = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False)
+    for row, model in zip(axes, models, strict=False):
+        row[0].set_ylabel(shorten(model, 26))
+        for axis, method in zip(row, methods, strict=False):
+            _draw_panel(axis, table[(table["model"] == model) & (table["method"] == method)], config)
+    for axis, method in zip(axes[0], methods, strict=False):
+        axis.set_title(method)
+    if not methods:
+        axes[0][0].text(0.5, 0.5, UNDEFINED, transform=axes[0][0].transAxes, ha="center", va="center")
+    else:
+        figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper left", ncols=2, borderaxespad=0.3)
     figure.supylabel("Drop of the IoU", fontsize=8)
     add_footer(
         figure,
         f"{run_footer(config)}; over p, the fraction of the utility regions; band: 95% interval; placebo: without as "
-        f"much of a third safety set; grey: p, and the drop that counts as one; {UNDEFINED}: not defined",
+        f"much of a third safety set; grey: p, and the drop that counts as one; {UNDEFINED}: not defined"
+        f"{_left_out(table, methods)}",
     )
     return figure
+
+
+def _left_out(table: pd.DataFrame, methods: list[str]) -> str:
+    names = [name for name in dict.fromkeys(table["method"]) if name not in methods]
+    return f"; left out, since nowhere defined: {', '.join(names)}" if names else ""
 
 
 def _draw_panel(axis: Axes, rows: pd.DataFrame, config: dict[str, Any]) -> None:

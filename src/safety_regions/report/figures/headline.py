@@ -19,6 +19,7 @@ from safety_regions.report.figures.style import (
     paper_style,
     save,
 )
+from safety_regions.report.names import IDS, Names
 from safety_regions.report.numbers import UNDEFINED, percent, shorten
 
 PANELS = {"": "pairs of safety sets (mean)", "nway_": "all {n} safety sets together"}
@@ -33,13 +34,13 @@ def headline_columns() -> list[str]:
     ]
 
 
-def write_headline(table: pd.DataFrame, config: dict[str, Any], output: Path) -> None:
+def write_headline(table: pd.DataFrame, config: dict[str, Any], output: Path, names: Names = IDS) -> None:
     """Write headline.pdf, .png and .csv; `table` has one row per model and method with `headline_columns`.
 
     `config` is the run's configuration, of which the footer tells sample count, fractions and scope.
     """
     drawn = table[headline_columns()]
-    save(draw_headline(drawn, config), drawn, output, "headline")
+    save(draw_headline(names.table(drawn), names.config(config)), drawn, output, "headline")
 
 
 @paper_style

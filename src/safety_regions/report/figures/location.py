@@ -47,20 +47,24 @@ def _in_layers(rows: pd.DataFrame) -> bool:
 
 @paper_style
 def draw_location(table: pd.DataFrame, context: FigureContext) -> Figure:
-    """Draw `location_table` as two heat maps with one colour scale, layer 0 at the bottom."""
-    layers = int(table["layer"].nunique())
-    figure = new_figure(ONE_COLUMN + 1.2, float(np.clip(layers * 0.2, 1.0, 4.8)) + 1.15)
-    axes = figure.subplots(1, 2, sharey=True)
+    """Draw `location_table` as heat maps with one colour scale, layer 0 at the bottom: before and after refinement, or
+    after it alone where the scope makes all densities before it the same.
+    """
+    layers, in_layers = int(table["layer"].nunique()), _in_layers(table)
+    even = context.scope in ("matrix", "row") and not in_layers
+    stages = STAGES[1:] if even else STAGES
+    figure = new_figure(ONE_COLUMN + 1.2 * (len(stages) - 1), float(np.clip(layers * 0.2, 1.0, 4.8)) + 1.15)
+    axes = figure.subplots(1, len(stages), sharey=True, squeeze=False)[0]
     top = max(1.0, float(table["relative_density"].max()))
-    for axis, stage in zip(axes, STAGES, strict=True):
+    for axis, stage in zip(axes, stages, strict=True):
         image = _draw_stage(axis, table[table["stage"] == stage], top)
-        even = stage == "raw" and context.scope in ("matrix", "row") and not _in_layers(table)
-        axis.set_title(TITLES[stage] + (f"\nconstant: scope is {context.scope}" if even else ""))
+        axis.set_title(TITLES[stage])
     axes[0].set_ylabel("Layer")
-    bar = figure.colorbar(image, ax=axes, aspect=25, pad=0.02)
+    bar = figure.colorbar(image, ax=list(axes), aspect=25, pad=0.02)
     bar.set_label("Share of the sets" if _in_layers(table) else "Density relative to q")
     bar.outline.set_visible(False)
-    add_footer(figure, f"{footer(context)}; mean over {len(context.safety)} safety sets")
+    before = f"; before refinement 1 everywhere, since the scope is {context.scope}" if even else ""
+    add_footer(figure, f"{footer(context)}; mean over {len(context.safety)} safety sets{before}")
     return figure
 
 
@@ -76,7 +80,7 @@ def _draw_stage(axis: Axes, rows: pd.DataFrame, top: float) -> AxesImage:
             axis.text(
                 column, row, text, ha="center", va="center", fontsize=5.2, color=colours[row, column], in_layout=False
             )
-    axis.set_xticks(range(len(modules)), modules)
+    axis.set_xticks(range(len(modules)), [""] if modules == ["layer"] else modules)
     axis.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)

@@ -23,6 +23,7 @@ from safety_regions.report.figures.style import (
     paper_style,
     save,
 )
+from safety_regions.report.names import IDS, Names
 from safety_regions.report.numbers import shorten
 
 KEYS = ["model", "method", "stage"]
@@ -31,11 +32,13 @@ HALVES = {"two halves of one set, own responses": "ceiling", "halves of other se
 """Lines from halves of the prompts, and their columns."""
 
 
-def write_responses(responses: pd.DataFrame, estimates: pd.DataFrame, config: dict[str, Any], output: Path) -> None:
+def write_responses(
+    responses: pd.DataFrame, estimates: pd.DataFrame, config: dict[str, Any], output: Path, names: Names = IDS
+) -> None:
     """Write responses.pdf, .png and .csv: the rows of `responses` (model, method, stage, comparison, iou, floor,
     n_pairs), with ceiling and between of estimates.csv beside each."""
     drawn = responses_table(responses, estimates)
-    save(draw_responses(drawn, config), drawn, output, "responses")
+    save(draw_responses(names.table(drawn), names.config(config)), drawn, output, "responses")
 
 
 def responses_table(responses: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFrame:

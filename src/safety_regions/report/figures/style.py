@@ -72,10 +72,11 @@ def new_figure(width: float, height: float, layout: Literal["constrained", "comp
 
 
 def add_footer(figure: Figure, text: str) -> None:
-    """Small grey lines along the bottom, wrapped to the figure's width."""
+    """Small grey lines along the bottom, each wrapped to the figure's width."""
     # A character of DejaVu Sans at 5.5 points is about 0.0405 inches wide on average.
-    lines = textwrap.fill(text, int(figure.get_figwidth() / 0.0405))
-    figure.supxlabel(lines, x=0.01, ha="left", fontsize=5.5, color="0.35")
+    width = int(figure.get_figwidth() / 0.0405)
+    lines = [textwrap.fill(line, width) for line in text.splitlines()]
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=5.5, color="0.35")
 
 
 @paper_style

@@ -1,8 +1,7 @@
 """The study's claims against models and methods: which hold, which do not, and by how much."""
 
 import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from safety_regions.claims.catalogue import CATALOGUE, OURS, STUDY
 from safety_regions.claims.verdict import FAILS, HOLDS, MARKS, NOT_APPLICABLE, NOT_RUN, UNDECIDED, Verdict, by_claim
 from safety_regions.report.figures.headline import run_footer
 from safety_regions.report.figures.style import TWO_COLUMNS, add_footer, new_figure, paper_style, save
+from safety_regions.report.names import IDS, Names
 from safety_regions.report.numbers import UNDEFINED, shorten
 
 COLUMNS = [
@@ -27,12 +28,17 @@ FILLS = {HOLDS: "#0072B2", FAILS: "#F5C9A8", UNDECIDED: "#ECECEC", NOT_RUN: "whi
 INK = {HOLDS: "white", FAILS: "black", UNDECIDED: "black", NOT_RUN: "0.4", NOT_APPLICABLE: "0.4"}
 MOST_IN_TWO_LINES = 4
 """Columns up to which effect and interval stand in one line; with more the interval has a line of its own."""
-MOST_WITH_WORDS = 6
-"""Columns up to which a cell is wide enough for words and numbers; with more it has its mark alone."""
+MOST_ACROSS = 6
+"""Models and methods up to which each has a column; of more each has a line, and the claims are the columns."""
 STATEMENT_WIDTH = 2.25
 """Inches."""
 LEADING = 0.13
 """Inches from line to line in a cell."""
+HEADING = 0.24
+"""Inches of a heading between cells."""
+SHORTS = {claim.id: claim.short for claim in CATALOGUE}
+GROUPS = {STUDY: "The study's claims", OURS: "Claims of ours beside them"}
+"""By source, in the order in which they stand."""
 Row = dict[Any, Any]
 """A row of `verdict_table`."""
 Lines = list[tuple[str, float]]
@@ -41,54 +47,10 @@ Cell = tuple[int, float, float]
 """A column, and where in inches the cell begins and ends below the top."""
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How much a cell says, and what that asks of the figure."""
-
-    lines: Callable[[Row], Lines]
-    """What stands in the cell of a row."""
-    least_height: float
-    """Of a cell, in inches."""
-    margins: float
-    """Inches above and below all cells."""
-    name_size: float
-    """Of a method's name above its column, in points."""
-    name_rotation: int
-    model_distance: float
-    """From the cells up to the name of a model, in points."""
-    brackets: str
-    """What stands in brackets, in words."""
-
-
-def layout_for(n_columns: int) -> Layout:
-    """Mark, word, effect and interval in two lines or three, or where the columns are many the mark alone."""
-    if n_columns > MOST_WITH_WORDS:
-        size = min(6.5, 260 / n_columns)
-        return Layout(
-            lines=lambda row: [(MARKS[row["verdict"]], size)],
-            least_height=0.2,
-            margins=1.8,
-            name_size=size,
-            name_rotation=90,
-            model_distance=5 + 6.5 * size,
-            brackets="in brackets what decides",
-        )
-    in_two = n_columns <= MOST_IN_TWO_LINES
-    return Layout(
-        lines=_in_two_lines if in_two else _in_three_lines,
-        least_height=0.36 if in_two else 0.46,
-        margins=1.0,
-        name_size=6.5,
-        name_rotation=0,
-        model_distance=14.0,
-        brackets="effect and its 95% interval, as named in brackets",
-    )
-
-
-def write_verdicts(verdicts: Sequence[Verdict], config: dict[str, Any], output: Path) -> None:
+def write_verdicts(verdicts: Sequence[Verdict], config: dict[str, Any], output: Path, names: Names = IDS) -> None:
     """Write verdicts.pdf, .png and .csv."""
     table = verdict_table(verdicts)
-    save(draw_verdicts(table, config), table, output, "verdicts")
+    save(draw_verdicts(names.table(table), names.config(config)), table, output, "verdicts")
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
@@ -121,28 +83,104 @@ def without_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=WITHOUT)
 
 
-@paper_style
 def draw_verdicts(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
-    """A matrix of claims and methods (models above them): mark, word, effect and its interval; many columns: marks
-    alone.
+    """A matrix of claims and of models with methods, the study's claims apart from ours: in each cell mark, effect and
+    its 95% interval.
     """
-    claims = list(dict.fromkeys(table["claim"]))
+    n_across = len(table[["model", "method"]].drop_duplicates())
+    return (_draw_claim_by_claim if n_across <= MOST_ACROSS else _draw_line_by_line)(table, config)
+
+
+@paper_style
+def _draw_claim_by_claim(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
+    """A line for each claim, a column for each model and method."""
     columns = list(dict.fromkeys(zip(table["model"], table["method"], strict=True)))
-    layout = layout_for(len(columns))
-    statements = [_statement(table[table["claim"] == claim]) for claim in claims]
-    heights = [max(layout.least_height, 0.06 + 0.115 * (text.count("\n") + 1)) for text in statements]
-    figure = new_figure(TWO_COLUMNS, max(sum(heights), 0.4) + layout.margins)
+    write = _in_two_lines if len(columns) <= MOST_IN_TWO_LINES else _in_three_lines
+    least = 0.36 if len(columns) <= MOST_IN_TWO_LINES else 0.46
+    groups = _grouped(table)
+    statements = {claim: _statement(table[table["claim"] == claim]) for claims in groups.values() for claim in claims}
+    height = {claim: max(least, 0.06 + 0.115 * (text.count("\n") + 1)) for claim, text in statements.items()}
+    tops, below = {}, 0.0
+    for name, claims in groups.items():
+        tops[name], below = below, below + HEADING
+        for claim in claims:
+            tops[claim], below = below, below + height[claim]
+    figure = new_figure(TWO_COLUMNS, max(below, 0.4) + 1.0)
     axis = figure.subplots()
-    edges = np.cumsum([0, *heights])
     axis.set_xlim(0, max(len(columns), 4))
-    axis.set_ylim(edges[-1] if len(heights) else 1, 0)
+    axis.set_ylim(below or 1, 0)
     for row in table.to_dict("records"):
-        line = claims.index(row["claim"])
-        cell = (columns.index((row["model"], row["method"])), edges[line], edges[line + 1])
-        _fill_cell(axis, cell, FILLS[row["verdict"]])
-        _write_cell(axis, cell, layout.lines(row), INK[row["verdict"]])
-    axis.set_yticks((edges[:-1] + edges[1:]) / 2, statements, fontsize=6.2, linespacing=1.15)
-    _name_columns(axis, columns, layout)
+        top, place = tops[row["claim"]], columns.index((row["model"], row["method"]))
+        _write_cell(axis, (place, top, top + height[row["claim"]]), row, write(row))
+    for name in groups:
+        _write_heading(axis, tops[name] + HEADING / 2, name)
+    middles = [tops[claim] + height[claim] / 2 for claim in statements]
+    axis.set_yticks(middles, list(statements.values()), fontsize=6.2, linespacing=1.15)
+    _name_columns(axis, columns)
+    _finish(figure, axis)
+    add_footer(figure, f"{run_footer(config)}; effect and its 95% interval, as named in brackets")
+    return figure
+
+
+@paper_style
+def _draw_line_by_line(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
+    """A line for each model and method, a column for each claim; what the claims say stands below."""
+    groups = _grouped(table)
+    claims = [claim for of_group in groups.values() for claim in of_group]
+    height, tops, below, models = 0.27, {}, 0.0, []
+    for model, of_model in table.groupby("model", sort=False):
+        models.append((below, str(model)))
+        below += HEADING
+        for method in of_model["method"].unique():
+            tops[model, method], below = below, below + height
+    figure = new_figure(TWO_COLUMNS, below + 1.15 + 0.17 * len(claims))
+    axis = figure.subplots()
+    axis.set_xlim(0, max(len(claims), 1))
+    axis.set_ylim(below or 1, 0)
+    for row in table.to_dict("records"):
+        top = tops[row["model"], row["method"]]
+        _write_cell(axis, (claims.index(row["claim"]), top, top + height), row, _in_small(row))
+    for top, model in models:
+        _write_heading(axis, top + HEADING / 2, shorten(model, 40))
+    axis.set_yticks([top + height / 2 for top in tops.values()], [method for _, method in tops], fontsize=6.5)
+    axis.xaxis.tick_top()
+    names = ["\n".join(textwrap.wrap(SHORTS.get(claim) or claim, 11)) for claim in claims]
+    axis.set_xticks(np.arange(len(claims)) + 0.5, names, fontsize=5.8, linespacing=1.1)
+    first = 0
+    for name, of_group in groups.items():
+        style: dict[str, Any] = {"fontsize": 6.8, "ha": "left" if len(of_group) > 2 else "center", "fontweight": "bold"}
+        axis.annotate(
+            "\n".join(textwrap.wrap(name, 12 * len(of_group))),
+            (first + (0.04 if len(of_group) > 2 else len(of_group) / 2), 1),
+            (0, 30),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            **style,
+        )
+        if first:
+            axis.axvline(first, color="0.2", linewidth=0.8)
+        first += len(of_group)
+    _finish(figure, axis)
+    told = [_said(table[table["claim"] == claim].iloc[0]) for claim in claims]
+    add_footer(figure, "\n".join([f"{run_footer(config)}; in a cell the effect, below it its 95% interval", *told]))
+    return figure
+
+
+def _grouped(table: pd.DataFrame) -> dict[str, list[str]]:
+    """The claims by who says so, as `GROUPS` has them; those of others under their source."""
+    sources = dict(zip(table["claim"], table["source"], strict=True))
+    order = [*GROUPS, *dict.fromkeys(sources.values())]
+    groups: dict[str, list[str]] = {}
+    for claim, source in sorted(sources.items(), key=lambda item: order.index(item[1])):
+        groups.setdefault(GROUPS.get(source, source), []).append(claim)
+    return groups
+
+
+def _said(row: pd.Series) -> str:
+    return f"{SHORTS.get(row['claim']) or row['claim']}: {row['statement']} Effect: {row['what']}."
+
+
+def _finish(figure: Figure, axis: Axes) -> None:
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
     keys = [
@@ -150,8 +188,10 @@ def draw_verdicts(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
         for decision, mark in MARKS.items()
     ]
     figure.legend(handles=keys, loc="outside upper left", ncols=len(keys), borderaxespad=0.3)
-    add_footer(figure, f"{run_footer(config)}; {layout.brackets}")
-    return figure
+
+
+def _write_heading(axis: Axes, height: float, text: str) -> None:
+    axis.text(0.02, height, text, fontsize=6.8, fontweight="bold", va="center", in_layout=False)
 
 
 def _statement(rows: pd.DataFrame) -> str:
@@ -162,28 +202,17 @@ def _statement(rows: pd.DataFrame) -> str:
     return "\n".join([*textwrap.wrap(statement, width, break_on_hyphens=False), *textwrap.wrap(f"[{what}]", width)])
 
 
-def _fill_cell(axis: Axes, cell: Cell, color: str) -> None:
+def _write_cell(axis: Axes, cell: Cell, row: Row, lines: Lines) -> None:
+    """Lines of text on the colour of the verdict, one below the other about the middle; the first is bold."""
     column, top, bottom = cell
-    axis.add_patch(
-        Rectangle((column + 0.02, top + 0.015), 0.96, bottom - top - 0.03, facecolor=color, edgecolor="none")
-    )
-
-
-def _write_cell(axis: Axes, cell: Cell, lines: Lines, ink: str) -> None:
-    """Lines of text, one below the other about the middle; of several the first is bold."""
-    column, top, bottom = cell
-    middle = (top + bottom) / 2 - LEADING * (len(lines) - 1) / 2
+    ground = {"facecolor": FILLS[row["verdict"]], "edgecolor": "none"}
+    axis.add_patch(Rectangle((column + 0.02, top + 0.015), 0.96, bottom - top - 0.03, **ground))
+    leading = min(LEADING, (bottom - top) / 2.4)
+    middle = (top + bottom) / 2 - leading * (len(lines) - 1) / 2
     for number, (text, size) in enumerate(lines):
+        style: dict[str, Any] = {"fontsize": size, "fontweight": "normal" if number else "bold", "in_layout": False}
         axis.text(
-            column + 0.5,
-            middle + LEADING * number,
-            text,
-            fontsize=size,
-            fontweight="bold" if len(lines) > 1 and number == 0 else "normal",
-            ha="center",
-            va="center",
-            color=ink,
-            in_layout=False,
+            column + 0.5, middle + leading * number, text, ha="center", va="center", color=INK[row["verdict"]], **style
         )
 
 
@@ -195,6 +224,12 @@ def _in_two_lines(row: Row) -> Lines:
 def _in_three_lines(row: Row) -> Lines:
     value, interval = effect(row["effect"], row["low"], row["high"])
     return [(text, 5.3) for text in (_word(row), value, interval) if text]
+
+
+def _in_small(row: Row) -> Lines:
+    """In few characters: mark and effect, and the ends of the interval."""
+    value, low, high = (_shorter(row[name]) for name in ("effect", "low", "high"))
+    return [(f"{MARKS[row['verdict']]} {value}".strip(), 6.0), *([(f"{low}, {high}", 4.9)] if low and high else [])]
 
 
 def _word(row: Row) -> str:
@@ -213,12 +248,19 @@ def _short(value: float) -> str:
     return f"−{text[1:]}" if text.startswith("-") and float(text) else text.removeprefix("-")
 
 
-def _name_columns(axis: Axes, columns: list[tuple[str, str]], layout: Layout) -> None:
+def _shorter(value: float) -> str:
+    """`−.12`; nothing if there is no number."""
+    if not np.isfinite(value):
+        return ""
+    return _short(value).replace("0.", ".", 1) if abs(value) < 0.995 else _short(value)
+
+
+def _name_columns(axis: Axes, columns: list[tuple[str, str]]) -> None:
     """Methods above their columns, and above those the model that they share."""
     axis.xaxis.tick_top()
     names = [method for _, method in columns]
     places = np.arange(len(columns)) + 0.5
-    axis.set_xticks(places, names, rotation=layout.name_rotation, fontsize=layout.name_size)
+    axis.set_xticks(places, names, fontsize=6.5)
     models = [model for model, _ in columns]
     # Inches of a column, by about 0.055 inches of a character.
     fitting = 4.5 / max(len(columns), 1) / 0.055
@@ -229,7 +271,7 @@ def _name_columns(axis: Axes, columns: list[tuple[str, str]], layout: Layout) ->
         axis.annotate(
             shorten(model, 24),
             (first + n * (0.2 if slanted else 0.5), 1),
-            (0, layout.model_distance),
+            (0, 14),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
             fontsize=6.8,

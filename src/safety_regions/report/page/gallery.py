@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safety_regions.report.inputs import Part
+from safety_regions.report.names import IDS, Names
 from safety_regions.report.page.captions import CAPTIONS, caption
 
 ENDINGS = ("pdf", "png", "csv")
@@ -34,6 +35,8 @@ class Shown:
     files: tuple[str, ...]
     """Its files beside the page: a PDF, and a PNG and a CSV if there are any."""
     maker: Maker
+    about: str
+    """Model and method as people write them, or nothing."""
 
     @property
     def title(self) -> str:
@@ -43,18 +46,13 @@ class Shown:
     def caption(self) -> str:
         return caption(self.kind)[1]
 
-    @property
-    def about(self) -> str:
-        """Model and method, or nothing."""
-        return ", ".join(filter(None, [self.model, self.method]))
-
     def file(self, ending: str) -> str | None:
         """Its file of a kind, if there is one."""
         name = f"{self.name}.{ending}"
         return name if name in self.files else None
 
 
-def list_figures(folder: Path, parts: Sequence[Part], report: Maker) -> list[Shown]:
+def list_figures(folder: Path, parts: Sequence[Part], report: Maker, names: Names = IDS) -> list[Shown]:
     """Every figure of which a PDF lies in the report's folder: of the whole run first, then by model and method as in
     `parts`.
 
@@ -66,17 +64,17 @@ def list_figures(folder: Path, parts: Sequence[Part], report: Maker) -> list[Sho
         if part.path.is_dir()
         for file in sorted(part.path.glob("*.pdf"))
     }
-    names = [path.stem for path in sorted(folder.glob("*.pdf")) if path.stem != APPENDIX]
+    drawn = [path.stem for path in sorted(folder.glob("*.pdf")) if path.stem != APPENDIX]
     order = list(dict.fromkeys(part.about for part in parts))
-    figures = [_figure(folder, name, makers.get(name, report)) for name in names]
+    figures = [_figure(folder, name, makers.get(name, report), names) for name in drawn]
     return sorted(figures, key=lambda figure: _place(figure, order))
 
 
-def _figure(folder: Path, name: str, maker: Maker) -> Shown:
+def _figure(folder: Path, name: str, maker: Maker, names: Names) -> Shown:
     *about, kind = name.split(".")
     model, method = [*about, "", ""][:2]
     files = tuple(f"{name}.{ending}" for ending in ENDINGS if (folder / f"{name}.{ending}").exists())
-    return Shown(name, model, method, kind, files, maker)
+    return Shown(name, model, method, kind, files, maker, names.about(model, method))
 
 
 def _place(figure: Shown, order: list[str]) -> tuple[bool, int, str, int, str]:
