@@ -19,6 +19,11 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list
     return [_markdown_row(header), "|" + "---|" * len(header), *map(_markdown_row, rows)]
 
 
+def and_list(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
 def first(rows: Sequence[Sequence[object]], rest: str) -> list[Sequence[object]]:
     """The first rows of many, and one that says how many more there are, and where all of them are listed."""
     if len(rows) <= SHOWN:

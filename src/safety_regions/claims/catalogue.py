@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 STUDY = "the study's abstract"
 OURS = "ours"
+SOURCES = {STUDY: "The study's claims", OURS: "Claims of ours beside them"}
+"""What claims of each source are called together, in the order in which they are shown."""
 
 
 @dataclass(frozen=True)

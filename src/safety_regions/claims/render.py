@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from safety_regions.claims.catalogue import CATALOGUE
+from safety_regions.claims.catalogue import CATALOGUE, SOURCES
 from safety_regions.claims.verdict import FAILS, HOLDS, MARKS, Verdict, by_claim
 from safety_regions.files import readable_json
 from safety_regions.text import markdown_table
@@ -44,14 +44,19 @@ def _number(value: float) -> float | None:
 
 
 def to_markdown(verdicts: Sequence[Verdict]) -> str:
-    """A row per model and method, a column per claim, with the effect; then what each claim says, and every reason."""
+    """A row per model and method, a column per claim, with the effect, the study's claims apart from ours; then what
+    each claim says, and every reason.
+    """
     cells = {(verdict.model, verdict.method, verdict.claim): _cell(verdict) for verdict in verdicts}
     regions = dict.fromkeys((verdict.model, verdict.method) for verdict in verdicts)
-    rows = [[*region, *(cells.get((*region, claim), "") for claim in CATALOGUE)] for region in regions]
-    lines = [
-        *markdown_table(["model", "method", *(claim.short for claim in CATALOGUE)], rows),
-        "",
+    lines: list[str] = []
+    for source, name in SOURCES.items():
+        claims = [claim for claim in CATALOGUE if claim.source == source]
+        rows = [[*region, *(cells.get((*region, claim), "") for claim in claims)] for region in regions]
+        lines += [f"### {name}", "", *markdown_table(["model", "method", *(claim.short for claim in claims)], rows), ""]
+    lines += [
         "The number is the effect; holds and does not hold mean that its whole interval is on one side of the line. "
+        "Undecided: the numbers do not tell. "
         "Not run: what would decide it was not computed; not applicable: the claim says nothing of that method.",
         "",
         after_many(verdicts),

@@ -1,5 +1,6 @@
 """A table by its columns, and how the page (HTML) and the summary (Markdown) write the values of each kind."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -56,11 +57,27 @@ class Bar(NamedTuple):
     high: float
 
 
+class Strip(NamedTuple):
+    """An IoU before and after refinement, and its chance floor before."""
+
+    before: WithInterval
+    after: WithInterval
+    chance: float
+
+
+class DrawnStrip(NamedTuple):
+    """A `Strip` on a line from 0 to 1, in percent of the line; None for what is undefined."""
+
+    before: Bar | None
+    after: Bar | None
+    chance: float | None
+
+
 @dataclass(frozen=True)
 class Kind:
     """What the values of a column are, by how the page and the summary write one."""
 
-    page: Callable[[Any], str | Bar]
+    page: Callable[[Any], str | Bar | DrawnStrip]
     summary: Callable[[Any], str] = str
 
 
@@ -85,7 +102,12 @@ class Table:
     file: str = ""
     """The CSV beside the page that has all of it."""
 
-    def cells(self) -> list[list[str | Bar]]:
+    @property
+    def title(self) -> str:
+        """The beginning of the caption."""
+        return re.split(r"[.;:,] ", self.caption)[0].rstrip(".")
+
+    def cells(self) -> list[list[str | Bar | DrawnStrip]]:
         """The rows as the page has them."""
         kinds = [column.kind for column in self.columns]
         return [[kind.page(value) for kind, value in zip(kinds, row, strict=True)] for row in self.rows]
@@ -107,10 +129,22 @@ def _over_draws(number: Callable[[float], str], to: str, region: OverDraws) -> s
 
 
 def _bar(place: WithInterval) -> str | Bar:
-    if pd.isna(place.value):
-        return ""
-    ends = [place.value if pd.isna(end) else end for end in place]
-    return Bar(*(round(100 * min(max(float(end), 0.0), 1.0), 1) for end in ends))
+    return _placed(place) or ""
+
+
+def _placed(estimate: WithInterval) -> Bar | None:
+    if pd.isna(estimate.value):
+        return None
+    return Bar(*(_percent_of_line(estimate.value if pd.isna(end) else end) for end in estimate))
+
+
+def _percent_of_line(value: float) -> float:
+    return round(100 * min(max(float(value), 0.0), 1.0), 1)
+
+
+def _strip(strip: Strip) -> DrawnStrip:
+    chance = None if pd.isna(strip.chance) else _percent_of_line(strip.chance)
+    return DrawnStrip(_placed(strip.before), _placed(strip.after), chance)
 
 
 def _answer(value: bool | None) -> str:
@@ -128,6 +162,7 @@ INTERVAL = Kind(
     lambda estimate: "{} ({} to {})".format(*map(three_decimals, estimate)),
 )
 PLACE = Kind(_bar)
+STRIP = Kind(_strip)
 SHARE = Kind(
     lambda share: "" if pd.isna(share) else percent(share),
     lambda share: "" if pd.isna(share) else three_decimals(share),

@@ -1,6 +1,6 @@
 """Models, sets and methods by the names that people write, for whatever is read; in files they go by their ids."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,10 +56,16 @@ class Names:
 
     def table(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table whose columns of ids have titles; where it compares methods (`a` and `b` are), theirs."""
-        told = dict.fromkeys(OF_MODELS, self.model) | dict.fromkeys(OF_METHODS, self.method)
-        told |= {column: lambda id: ALL_UTILITY if id == UNION else self.method(self.set(id)) for column in OF_SETS}
+        told: dict[str, Callable[[Any], Any]] = dict.fromkeys(OF_MODELS, self.model)
+        told |= dict.fromkeys(OF_METHODS, self.method) | dict.fromkeys(OF_SETS, self._compared)
         changed = {column: table[column].map(told[column], na_action="ignore") for column in told if column in table}
         return table.assign(**changed)
+
+    def _compared(self, value: Any) -> Any:
+        """Of what stands in a column of sets: a set, a method, or a number beside them."""
+        if not isinstance(value, str):
+            return value
+        return ALL_UTILITY if value == UNION else self.method(self.set(value))
 
     def about(self, model: str, method: str) -> str:
         """Model and method, or what there is of them."""

@@ -12,8 +12,15 @@ UNDEFINED = "–"
 
 
 def digits4(values: Iterable[float]) -> list[float | None]:
-    """The values with four significant digits; None for those that are undefined."""
-    return [float(f"{value:.4g}") if math.isfinite(value) else None for value in values]
+    """The values with four significant digits, or as many more as it takes for `short` to write the same of them; None
+    for those that are undefined.
+    """
+    return [_shortened(value) if math.isfinite(value) else None for value in values]
+
+
+def _shortened(value: float) -> float:
+    rounded = (float(f"{value:.{digits}g}") for digits in range(4, 17))
+    return next((number for number in rounded if short(number) == short(value)), value)
 
 
 def short(value: float | None) -> str:

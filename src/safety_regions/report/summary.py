@@ -1,10 +1,13 @@
 """The page that opens a report: what was asked, what was found, and what stands in which file."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from safety_regions.claims.render import to_markdown
+from safety_regions.claims.verdict import Verdict
+from safety_regions.report.answers import answers
 from safety_regions.report.claim_tables import MARKED, estimates_table, stability_table, utilities_table
 from safety_regions.report.columns import REFINEMENT, Table
 from safety_regions.report.inputs import Facts
@@ -82,12 +85,16 @@ EVALUATION = (
 
 
 def summary(
-    config: dict, numbers: ReportTables, responses: dict[str, Facts], claims: str, lacking: dict[str, Lacking]
+    config: dict,
+    numbers: ReportTables,
+    responses: dict[str, Facts],
+    verdicts: Sequence[Verdict],
+    lacking: dict[str, Lacking],
 ) -> str:
-    """The page in Markdown: the claims, overlap within each method, across methods, what regions are worth, and what
-    was refused.
+    """The page in Markdown: the answer, the claims, overlap within each method, across methods, what regions are worth,
+    and what was refused.
 
-    `responses`: by model, the facts of each set's responses. `claims`: the verdicts in Markdown. `lacking`: by model
+    `responses`: by model, the facts of each set's responses. `lacking`: by model
     and method, the regions that hold fewer elements than their fraction asks for.
     """
     datasets, thresholds = config["datasets"], config["thresholds"]
@@ -106,9 +113,13 @@ def summary(
         f"{len(datasets['utility'])} utility sets, {datasets['n_samples']} prompts each (seed {datasets['seed']}), "
         f"responses: {config['responses']['policy']}, scope: {thresholds['scope']}.",
         "",
+        "## The answer",
+        "",
+        *(f"- **{answer.question}** {' '.join(answer.sentences)}" for answer in answers(config, numbers, verdicts)),
+        "",
         "## What holds",
         "",
-        claims.rstrip(),
+        to_markdown(verdicts).rstrip(),
         "",
         *_section("Fine-tuned under a constraint", CONSTRAINT, constrained_table, numbers.constrained),
         *_section("How stable the verdicts are", STABLE, stability_table, numbers.stability),

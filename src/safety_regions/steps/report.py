@@ -13,7 +13,6 @@ from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import DIGITS, RESULTS
 from safety_regions.claims.assessment import Assessment, assess
 from safety_regions.claims.confounds import pair_covariates
-from safety_regions.claims.render import to_markdown
 from safety_regions.claims.rows import at
 from safety_regions.config.model_method import ModelMethod
 from safety_regions.errors import UserError
@@ -92,7 +91,7 @@ def _write_readings(
         names.about(*ModelMethod.parse(about)): {names.set(name): numbers for name, numbers in sets.items()}
         for about, sets in gathered.lacking.items()
     }
-    write_text(output / "summary.md", summary(config, shown, responses, to_markdown(verdicts), lacking))
+    write_text(output / "summary.md", summary(config, shown, responses, verdicts, lacking))
     figures = list_figures(output, gathered.parts, report, names)
     write_appendix(config, figures, output)
     write_page(config, shown, verdicts, figures, report, output / "report.html")

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from safety_regions.claims.catalogue import CATALOGUE, OURS, STUDY
+from safety_regions.claims.catalogue import CATALOGUE, SOURCES
 from safety_regions.claims.verdict import FAILS, HOLDS, MARKS, NOT_APPLICABLE, NOT_RUN, UNDECIDED, Verdict, by_claim
 from safety_regions.report.figures.headline import run_footer
 from safety_regions.report.figures.style import TWO_COLUMNS, add_footer, new_figure, paper_style, save
@@ -37,8 +37,6 @@ LEADING = 0.13
 HEADING = 0.24
 """Inches of a heading between cells."""
 SHORTS = {claim.id: claim.short for claim in CATALOGUE}
-GROUPS = {STUDY: "The study's claims", OURS: "Claims of ours beside them"}
-"""By source, in the order in which they stand."""
 Row = dict[Any, Any]
 """A row of `verdict_table`."""
 Lines = list[tuple[str, float]]
@@ -167,12 +165,12 @@ def _draw_line_by_line(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
 
 
 def _grouped(table: pd.DataFrame) -> dict[str, list[str]]:
-    """The claims by who says so, as `GROUPS` has them; those of others under their source."""
+    """The claims by who says so, the study first; those of others under their source."""
     sources = dict(zip(table["claim"], table["source"], strict=True))
-    order = [*GROUPS, *dict.fromkeys(sources.values())]
+    order = [*SOURCES, *dict.fromkeys(sources.values())]
     groups: dict[str, list[str]] = {}
     for claim, source in sorted(sources.items(), key=lambda item: order.index(item[1])):
-        groups.setdefault(GROUPS.get(source, source), []).append(claim)
+        groups.setdefault(SOURCES.get(str(source), str(source)), []).append(claim)
     return groups
 
 
@@ -205,7 +203,7 @@ def _statement(rows: pd.DataFrame) -> str:
 def _write_cell(axis: Axes, cell: Cell, row: Row, lines: Lines) -> None:
     """Lines of text on the colour of the verdict, one below the other about the middle; the first is bold."""
     column, top, bottom = cell
-    ground = {"facecolor": FILLS[row["verdict"]], "edgecolor": "none"}
+    ground: dict[str, Any] = {"facecolor": FILLS[row["verdict"]], "edgecolor": "none"}
     axis.add_patch(Rectangle((column + 0.02, top + 0.015), 0.96, bottom - top - 0.03, **ground))
     leading = min(LEADING, (bottom - top) / 2.4)
     middle = (top + bottom) / 2 - leading * (len(lines) - 1) / 2

@@ -12,7 +12,9 @@ from safety_regions.report.numbers import digits4
 
 MEASURES = ("iou", "floor_iou", "overlap_coefficient")
 Block = list[list[float | None]]
-"""One list per measure, with a value for each pair (i, j), i < j, of the sets in order; None: undefined."""
+"""One list per measure, with a value for each pair (i, j), i < j, of the sets in order, and last the mean of each
+measure over the pairs in which it is defined; None: undefined."""
+EMPTY: Block = [[] for _ in MEASURES] + [[None for _ in MEASURES]]
 
 
 def selection(config: dict[str, Any], pairs: pd.DataFrame) -> dict[str, Any]:
@@ -20,8 +22,8 @@ def selection(config: dict[str, Any], pairs: pd.DataFrame) -> dict[str, Any]:
 
     `pairs` is iou.csv: raw rows for each q, refined rows for each q and one or more p. Of the result,
     `regions[model][method]` has `raw`: a block for each q, and `refined`: for each q a mapping from the place of p in
-    `grid` to a block. Values have four significant digits; a measure that the table lacks is undefined. `free`: there
-    are refined rows with p other than q, so p is chosen by itself.
+    `grid` to a block. Values are rounded by `report.numbers.digits4`; a measure that the table lacks is undefined.
+    `free`: there are refined rows with p other than q, so p is chosen by itself.
     """
     grid = sorted({float(q) for q in pairs["q"]})
     compared = dict.fromkeys([*pairs["a"].astype(str), *pairs["b"].astype(str)])
@@ -59,7 +61,10 @@ def _block(rows: pd.DataFrame, place: dict[frozenset[str], int]) -> Block:
     index = [place[frozenset(pair)] for pair in zip(rows["a"], rows["b"], strict=True)]
     values = np.full((len(MEASURES), len(place)), np.nan)
     values[:, index] = rows.reindex(columns=MEASURES).to_numpy(float).T
-    return [digits4(measure) for measure in values.tolist()]
+    # Of the values as they are: a mean of rounded ones may differ in its last digit from that in a figure.
+    defined = [measure[np.isfinite(measure)] for measure in values]
+    mean = [float(measure.mean()) if len(measure) else np.nan for measure in defined]
+    return [digits4(measure) for measure in [*values.tolist(), mean]]
 
 
 def _nearest(grid: list[float], fraction: float) -> int:
@@ -76,7 +81,7 @@ def at_start(data: dict[str, Any]) -> dict[str, Any]:
     region = data["regions"][model][method]
 
     def refined(q: int) -> Block:
-        return region["refined"][q].get(str(data["p"] if data["free"] else q), [[] for _ in MEASURES])
+        return region["refined"][q].get(str(data["p"] if data["free"] else q), EMPTY)
 
     blocks = {"raw": region["raw"][data["q"]], "refined": refined(data["q"])}
     by_q = [(means(region["raw"][q]), means(refined(q))) for q in range(len(data["grid"]))]
@@ -85,8 +90,7 @@ def at_start(data: dict[str, Any]) -> dict[str, Any]:
 
 def means(block: Block) -> list[float | None]:
     """Mean of each measure over the pairs in which it is defined; None if there are none."""
-    defined = [[value for value in measure if value is not None] for measure in block]
-    return [sum(values) / len(values) if values else None for values in defined]
+    return block[len(MEASURES)]
 
 
 def matrix(block: Block, n_sets: int, measure: int = 0) -> list[list[tuple[int, float | None] | None]]:

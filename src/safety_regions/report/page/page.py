@@ -1,5 +1,5 @@
-"""report.html: verdicts, IoU of every pair of sets with selectors, estimates, evaluation and figures in one file
-without a network.
+"""report.html: the answer, verdicts, IoU of every pair of sets with selectors, estimates, evaluation and figures in one
+file without a network.
 """
 
 import base64
@@ -14,15 +14,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from safety_regions.claims.verdict import Verdict
 from safety_regions.files import write_text
 from safety_regions.report import numbers
+from safety_regions.report.answers import answers, glance_table
 from safety_regions.report.page import heat_map
 from safety_regions.report.page.explorer_data import at_start, matrix, means, selection
 from safety_regions.report.page.gallery import Maker, Shown
-from safety_regions.report.page.verdicts import claim_articles
+from safety_regions.report.page.verdicts import claim_groups
 from safety_regions.report.tables import ReportTables, page_tables
 
 EMBEDDED_BYTES = 600_000
 """Pictures of the whole run travel in the page as long as they are no more than this in all; the others lie beside
 it."""
+LONG = 12
+"""A table of more rows is folded up."""
 LINKED = (".csv", ".json", ".md", ".pdf", ".yaml")
 """Endings of the files beside the page that it lists."""
 
@@ -47,7 +50,10 @@ def write_page(
         .get_template("page.html")
         .render(
             config=config,
-            articles=claim_articles(verdicts),
+            articles=claim_groups(verdicts),
+            answers=answers(config, tables, verdicts),
+            glance=glance_table(tables.estimates, verdicts),
+            long=LONG,
             tables=page_tables(tables),
             data=data,
             start=at_start(data) if data else None,

@@ -4,7 +4,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const by = (id) => document.getElementById(id);
   const STAGES = ["raw", "refined"];
-  const IOU = 0, FLOOR = 1, COEFFICIENT = 2;
+  const IOU = 0, FLOOR = 1, COEFFICIENT = 2, MEANS = 3;
 
   function start() {
     for (const element of document.querySelectorAll(".scripted")) element.hidden = false;
@@ -53,14 +53,14 @@
     for (const stage of STAGES) {
       const block = blockAt(choice, stage, choice.q);
       by(`box-${stage}`).hidden = choice.stage !== "both" && choice.stage !== stage;
-      by(`mean-${stage}`).textContent = `mean ${short(mean(block[IOU]))}, chance ${short(mean(block[FLOOR]))}`;
+      by(`mean-${stage}`).textContent = `mean ${short(block[MEANS][IOU])}, chance ${short(block[MEANS][FLOOR])}`;
       fill(by(`matrix-${stage}`), measured(block, choice.measure), block);
     }
     by("status").textContent = `${choice.method} on ${choice.model}, q = ${percent(data.grid[choice.q])}, ` +
       `p = ${percent(data.grid[choice.p])}: ${by("measure").selectedOptions[0].text}`;
     const points = data.grid.map((q, at) => STAGES.map((stage) => {
       const block = blockAt(choice, stage, at);
-      return { iou: mean(block[IOU]), floor: mean(block[FLOOR]) };
+      return { iou: block[MEANS][IOU], floor: block[MEANS][FLOOR] };
     }));
     fillCurveTable(points);
     drawCurve(points, choice.q);
@@ -76,7 +76,7 @@
 
   function blockAt(choice, stage, q) {
     const region = data.regions[choice.model][choice.method];
-    return (stage === "raw" ? region.raw[q] : region.refined[q][data.free ? choice.p : q]) || [[], [], []];
+    return (stage === "raw" ? region.raw[q] : region.refined[q][data.free ? choice.p : q]) || [[], [], [], [null, null, null]];
   }
 
   function measured(block, measure) {
@@ -155,11 +155,6 @@
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
     if (text) element.textContent = text;
     parent.append(element);
-  }
-
-  function mean(values) {
-    const defined = values.filter((value) => value !== null);
-    return defined.length ? defined.reduce((sum, value) => sum + value, 0) / defined.length : null;
   }
 
   // The same words and colours as numbers.py; of two nearest two-digit numbers the even one, as there.

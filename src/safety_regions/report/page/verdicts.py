@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from safety_regions.claims.catalogue import Claim
+from safety_regions.claims.catalogue import SOURCES, Claim
 from safety_regions.claims.verdict import FAILS, HOLDS, MARKS, NOT_APPLICABLE, NOT_RUN, UNDECIDED, Verdict, by_claim
 from safety_regions.report.numbers import with_interval, words
+from safety_regions.text import and_list
 
 LEADS = {
     HOLDS: "Holds",
@@ -90,6 +91,16 @@ def claim_articles(verdicts: Sequence[Verdict]) -> list[ClaimArticle]:
     return [_article(claim, on_claim) for claim, on_claim in by_claim(verdicts).items()]
 
 
+def claim_groups(verdicts: Sequence[Verdict]) -> dict[str, list[ClaimArticle]]:
+    """The articles by who says so, the study first."""
+    groups: dict[str, list[ClaimArticle]] = {}
+    articles = claim_articles(verdicts)
+    order = [*SOURCES, *dict.fromkeys(article.claim.source for article in articles)]
+    for article in sorted(articles, key=lambda article: order.index(article.claim.source)):
+        groups.setdefault(SOURCES.get(article.claim.source, article.claim.source), []).append(article)
+    return groups
+
+
 def _article(claim: Claim, verdicts: list[Verdict]) -> ClaimArticle:
     models = list(dict.fromkeys(verdict.model for verdict in verdicts))
     methods = list(dict.fromkeys(verdict.method for verdict in verdicts))
@@ -113,14 +124,10 @@ def sentence(cells: Sequence[VerdictCell]) -> str:
     parts = []
     for decision, lead in LEADS.items():
         n = sum(cell.decision == decision for cell in cells)
-        methods = _and([method for method, common in agreed.items() if common == decision])
+        methods = and_list([method for method, common in agreed.items() if common == decision])
         if n and len(agreed) == len(decisions):
             parts.append(f"{lead} with {methods}")
         elif n:
             cases = "" if parts else f" of {len(cells)} cases"
             parts.append(f"{lead} in {n}{cases}" + (f" (with {methods}{on})" if methods else ""))
     return "; ".join([parts[0], *(part[0].lower() + part[1:] for part in parts[1:])]) + "."
-
-
-def _and(names: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -1,0 +1,192 @@
+"""What a run says to the questions that it was made for: plain sentences, and one table of what stands behind them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from safety_regions.claims.verdict import FAILS, HOLDS, NOT_APPLICABLE, NOT_RUN, UNDECIDED, Verdict
+from safety_regions.report.columns import INTERVAL, NAME, STRIP, Column, Strip, Table, WithInterval
+from safety_regions.report.names import ALL_UTILITY
+from safety_regions.report.numbers import MINUS, with_interval, words
+from safety_regions.report.tables import ReportTables
+from safety_regions.text import and_list
+
+DECIDED = (HOLDS, FAILS, UNDECIDED)
+KEYS = ["model", "method"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question of the study, and what the run says to it."""
+
+    question: str
+    sentences: list[str]
+
+
+def answers(config: dict[str, Any], tables: ReportTables, verdicts: Sequence[Verdict]) -> list[Answer]:
+    """The questions that the run has numbers for. `tables` and `verdicts` have titles for ids."""
+    found = (
+        Answer("How far do the regions of different safety sets overlap?", _overlap(config, tables, verdicts)),
+        Answer("How much of that is left without what harmless sets need?", _refinement(config, tables, verdicts)),
+        Answer("Do the regions matter for refusals?", _matters(tables, verdicts)),
+        Answer("Does freezing a region protect refusals in fine-tuning?", _freezing(tables, verdicts)),
+    )
+    return [answer for answer in found if answer.sentences]
+
+
+def _overlap(config: dict[str, Any], tables: ReportTables, verdicts: Sequence[Verdict]) -> list[str]:
+    raw = _of_stage(tables.estimates, "raw")
+    if raw.empty:
+        return []
+    n = len(config["datasets"]["safety"])
+    sentences = [
+        f"Two of the {n} safety sets have regions with an IoU of {_middle(raw, 'iou')}; "
+        f"random regions of the same sizes have {words(float(raw['floor'].median()))}."
+    ]
+    placed = raw[raw["place"].notna()]
+    if len(placed):
+        sentences.append(
+            f"On a line from chance (0) to two halves of one set (1) different sets stand at "
+            f"{_middle(placed, 'place')}, all from {words(float(placed['half_prompts'].median()))} prompts."
+        )
+    return [*sentences, *_counted(verdicts, "above_chance", "at_most_moderate", "beyond_noise")]
+
+
+def _refinement(config: dict[str, Any], tables: ReportTables, verdicts: Sequence[Verdict]) -> list[str]:
+    refined = _of_stage(tables.estimates, "refined")
+    if refined.empty:
+        return []
+    n = len(config["datasets"]["utility"])
+    taken_out = "the utility set" if n == 1 else f"the {n} utility sets"
+    sentences = [f"Without the regions of {taken_out} the IoU is {_middle(refined, 'iou')}."]
+    utilities = tables.utilities
+    if len(utilities):
+        union = utilities[utilities["utility"].isin((ALL_UTILITY, "union"))]
+        drops = union[union["drop"].notna()]
+        if len(drops):
+            sentences.append(f"That is {_middle(drops, 'drop')} of it taken away.")
+        single = utilities[~utilities.index.isin(union.index)].groupby("utility", sort=False)["drop"].median().dropna()
+        if len(single) > 1:
+            each = and_list([f"{name} {words(float(drop))}" for name, drop in single.items()])
+            sentences.append(f"One utility set alone takes away (median): {each}.")
+    placebo = (1 - refined["placebo_iou"] / _beside(tables.estimates, refined)["iou"]).dropna()
+    if len(placebo):
+        sentences.append(f"As much of a third safety set takes away {words(float(placebo.median()))} (median).")
+    return [*sentences, *_counted(verdicts, "drops_when_refined", "not_size_alone", "beyond_placebo")]
+
+
+def _matters(tables: ReportTables, verdicts: Sequence[Verdict]) -> list[str]:
+    asked = tables.evaluated["n_harmful"].max() if "n_harmful" in tables.evaluated else None
+    prompts = f" of {asked:.0f} held-out harmful prompts" if asked is not None and pd.notna(asked) else ""
+    sentences = _counted(verdicts, "matters", "about_harm")
+    furthest = _furthest(verdicts, "matters", -1)
+    if furthest:
+        sentences.append(
+            f"The share refused{prompts} differs most on {_about(furthest)}: without the region "
+            f"{_number(furthest)} beside the control that costs most."
+        )
+    return sentences
+
+
+def _freezing(tables: ReportTables, verdicts: Sequence[Verdict]) -> list[str]:
+    sentences = _counted(verdicts, "freezing_protects", "rewinding_restores")
+    furthest = _furthest(verdicts, "freezing_protects", 1)
+    if furthest:
+        seeds = tables.constrained["seed"].nunique() if "seed" in tables.constrained else 0
+        over = f" over {seeds} seeds" if seeds else ""
+        sentences.append(
+            f"The share of refusals kept{over} differs most on {_about(furthest)}: with the region frozen "
+            f"{_number(furthest)} beside the control that keeps most."
+        )
+    return sentences
+
+
+def _of_stage(estimates: pd.DataFrame, stage: str) -> pd.DataFrame:
+    return estimates[(estimates["stage"] == stage) & estimates["iou"].notna()] if len(estimates) else estimates
+
+
+def _beside(estimates: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """The raw rows of the same models and methods, under the index of `rows`."""
+    raw = estimates[estimates["stage"] == "raw"].set_index(KEYS)
+    return raw.reindex(pd.MultiIndex.from_frame(rows[KEYS])).set_index(rows.index)
+
+
+def _middle(rows: pd.DataFrame, column: str) -> str:
+    """A number with its interval; of several models and methods the median and the range."""
+    values = rows[column].dropna()
+    if len(values) == 1:
+        of = rows.loc[values.index[0]]
+        return with_interval(of[column], of[f"{column}_low"], of[f"{column}_high"])
+    ends = " to ".join(words(float(end)) for end in (values.min(), values.max()))
+    return f"{words(float(values.median()))} (median of {len(values)} models with methods; {ends})"
+
+
+def _counted(verdicts: Sequence[Verdict], *claims: str) -> list[str]:
+    """A sentence per claim that was asked anywhere: what was decided how often, and how often it was not asked."""
+    sentences = []
+    for id in claims:
+        of = [verdict for verdict in verdicts if verdict.claim.id == id]
+        n = {d: sum(verdict.outcome.decision == d for verdict in of) for d in (*DECIDED, NOT_RUN, NOT_APPLICABLE)}
+        asked = sum(n[decision] for decision in DECIDED)
+        if not asked:
+            continue
+        parts = {HOLDS: "holds in", FAILS: "does not in", UNDECIDED: "is undecided in"}
+        told = and_list([f"{said} {n[decision]}" for decision, said in parts.items() if n[decision]])
+        rest = [f"{decision} in {n[decision]}" for decision in (NOT_RUN, NOT_APPLICABLE) if n[decision]]
+        beside = f" ({', '.join(rest)})" if rest else ""
+        claim = of[0].claim.statement.rstrip(".")
+        sentences.append(f"“{claim}”: {told} of {asked} cases{beside}.")
+    return sentences
+
+
+def _furthest(verdicts: Sequence[Verdict], claim: str, sign: int) -> Verdict | None:
+    """The verdict whose effect is farthest in a direction, if there is any."""
+    measured = [v for v in verdicts if v.claim.id == claim and pd.notna(v.outcome.effect)]
+    return max(measured, key=lambda verdict: sign * verdict.outcome.effect, default=None)
+
+
+def _about(verdict: Verdict) -> str:
+    return f"{verdict.model} by {verdict.method}"
+
+
+def _number(verdict: Verdict) -> str:
+    outcome = verdict.outcome.rounded()
+    text = with_interval(outcome.effect, outcome.low, outcome.high)
+    return text if text.startswith(MINUS) else f"+{text}"
+
+
+def glance_table(estimates: pd.DataFrame, verdicts: Sequence[Verdict]) -> Table:
+    """A line for each model and method: IoU before and after refinement as a drawing and as numbers, the share that
+    refinement takes away, and the place between chance and two halves of one set.
+    """
+    drops = {(v.model, v.method): v.outcome for v in verdicts if v.claim.id == "drops_when_refined"}
+    rows = []
+    for (model, method), of in estimates.groupby(KEYS, sort=False):
+        stages = dict(zip(of["stage"], of.to_dict("records"), strict=True))
+        raw, refined = (_estimate(stages.get(stage, {}), "iou") for stage in ("raw", "refined"))
+        floor = float(stages.get("raw", {}).get("floor", float("nan")))
+        drop = drops.get((model, method))
+        share = WithInterval(drop.effect, drop.low, drop.high) if drop else WithInterval(*[float("nan")] * 3)
+        place = _estimate(stages.get("raw", {}), "place")
+        rows.append([model, method, Strip(raw, refined, floor), raw, refined, share, place, of["n_sets"].max()])
+    columns = (
+        Column(NAME, "model", "model"),
+        Column(NAME, "method", "method"),
+        Column(STRIP, "from 0 to 1: ● before, □ after, | chance"),
+        Column(INTERVAL, "IoU before", "IoU before"),
+        Column(INTERVAL, "IoU after", "IoU after"),
+        Column(INTERVAL, "share taken away", "taken away"),
+        Column(INTERVAL, "place from chance (0) to two halves of one set (1)", "place"),
+        Column(NAME, "sets", "sets"),
+    )
+    caption = (
+        "IoU of two safety sets' regions before and after the utility regions are taken out, mean over pairs of sets. "
+        "In brackets 95% intervals over the sets."
+    )
+    return Table("glance", caption, columns, rows, 2, "estimates.csv")
+
+
+def _estimate(row: dict[Any, Any], name: str) -> WithInterval:
+    return WithInterval(*(float(row.get(f"{name}{end}", float("nan"))) for end in ("", "_low", "_high")))
