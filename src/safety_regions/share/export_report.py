@@ -16,19 +16,15 @@ def export_report(plan: Plan) -> list[Path]:
     """Copy the run's report to `figures/<run>/` and its receipt beside it, and return these files; none if it is not in
     place.
 
-    PNGs of single models and methods are left out: their PDFs say the same. What the report copied before had and this
-    one has not is removed; other files there are left alone, and named on stderr. Raises `UserError` if the report does
+    What the report copied before had and this one has not is removed; other files there are left alone, and named on
+    stderr. Raises `UserError` if the report does
     not agree with its receipt, or if a file to be replaced was changed by hand.
     """
     (report,) = plan.targets
     if not report.exists():
         return []
     folder, source = FIGURES / plan.run.name, Path(report.path)
-    checked = receipts.check(source, report.digest).files
-    single = tuple(f"{model}.{method}." for model, method in plan.regions)
-    wanted = {
-        name: sha256 for name, sha256 in checked.items() if not (name.endswith(".png") and name.startswith(single))
-    }
+    wanted = receipts.check(source, report.digest).files
     found, known = _found(folder), _exported_before(folder)
     _refuse_edited(folder, found, wanted, known)
     for name in wanted:

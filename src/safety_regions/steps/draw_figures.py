@@ -18,7 +18,7 @@ from safety_regions.report.figures.surface import draw_surface, surface_table
 from safety_regions.report.names import Names
 from safety_regions.steps.entry import Entry
 
-VERSIONS = ("matplotlib", "numpy", "pandas")
+VERSIONS = ("matplotlib", "numpy", "pandas", "pillow")
 FIGURES: dict[str, tuple[tuple[str, ...], Callable[..., Any], Callable[..., Any]]] = {
     "iou_matrix": (("pairs",), iou_matrix_table, draw_iou_matrix),
     "iou_threshold": (("pairs",), iou_threshold_table, draw_iou_threshold),

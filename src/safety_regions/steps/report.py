@@ -74,7 +74,9 @@ def write_report(recipe: ReportRecipe, parts: Paths, output: Path) -> None:
     # Where a report of this recipe lies, wherever this one is written.
     report = Maker(f"{RESULTS}/report/{config['name']}.{digest[:DIGITS]}", digest)
     _write_readings(gathered, tables, assessment, names, report, output)
-    receipts.write(output, recipe.as_json(), {}, versions=("matplotlib", "numpy", "pandas", "scipy", "jinja2", "pypdf"))
+    receipts.write(
+        output, recipe.as_json(), {}, versions=("matplotlib", "numpy", "pandas", "pillow", "scipy", "jinja2", "pypdf")
+    )
 
 
 def _write_readings(

@@ -1,6 +1,7 @@
 """What all figures share: size, colours, words for numbers, the footer, and files with the same bytes on every run."""
 
 import functools
+import io
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from PIL import Image
 
 from safety_regions.claims.rows import at
 from safety_regions.errors import UserError
@@ -38,11 +40,9 @@ FLOOR_DASHES = {"raw": (0, (4, 2)), "refined": (0, (1.2, 1.4))}
 # blocks.
 SHARES = ListedColormap(matplotlib.colormaps["magma_r"](np.linspace(0, 0.86, 256)), name="shares")
 
-# Without these entries matplotlib writes the time and its version into the files.
-METADATA: dict[str, dict[str, None]] = {
-    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
-    "png": {"Software": None},
-}
+# Without these entries matplotlib writes the time and its version into a PDF.
+METADATA: dict[str, None] = {"CreationDate": None, "Producer": None, "Creator": None}
+COLOURS_OF_A_PICTURE = 128
 
 
 def footer(context: FigureContext, *, q: bool = True, p: bool = True) -> str:
@@ -81,12 +81,24 @@ def add_footer(figure: Figure, text: str) -> None:
 
 @paper_style
 def save(figure: Figure, table: pd.DataFrame, folder: Path, name: str) -> None:
-    """Write NAME.pdf, NAME.png (300 dpi) and NAME.csv, the numbers drawn; undefined numbers are empty cells."""
+    """Write NAME.pdf, NAME.png (300 dpi, 128 colours) and NAME.csv, the numbers drawn; undefined numbers are empty
+    cells.
+    """
     _lay_out(figure)
-    for format, metadata in METADATA.items():
-        with atomic_path(folder / f"{name}.{format}") as temporary:
-            figure.savefig(temporary, format=format, metadata=metadata)
+    with atomic_path(folder / f"{name}.pdf") as temporary:
+        figure.savefig(temporary, format="pdf", metadata=METADATA)
+    with atomic_path(folder / f"{name}.png") as temporary:
+        _write_png(figure, temporary)
     write_csv(table, folder / f"{name}.csv")
+
+
+def _write_png(figure: Figure, path: Path) -> None:
+    """With a palette the file is a quarter as large, and pictures of a whole run fit into its page."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", pil_kwargs={"compress_level": 1})
+    with Image.open(drawn) as picture:
+        few = picture.convert("RGB").quantize(COLOURS_OF_A_PICTURE, dither=Image.Dither.NONE)
+        few.save(path, format="png", dpi=picture.info["dpi"])
 
 
 def _lay_out(figure: Figure) -> None:

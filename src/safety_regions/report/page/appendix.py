@@ -124,7 +124,7 @@ def _read(path: Path) -> PageObject:
 def _sheets(config: dict[str, Any], pages: Sequence[Sequence[Placed]]) -> io.BytesIO:
     """A PDF of the title page and, for each page, its captions and number."""
     content = io.BytesIO()
-    with PdfPages(content, metadata=METADATA["pdf"]) as pdf:
+    with PdfPages(content, metadata=METADATA) as pdf:
         pdf.savefig(_title(config, sum(len(page) for page in pages)))
         for number, page in enumerate(pages, 2):
             sheet = _sheet()

@@ -21,7 +21,7 @@ from safety_regions.report.page.gallery import Maker, Shown
 from safety_regions.report.page.verdicts import claim_groups
 from safety_regions.report.tables import ReportTables, page_tables
 
-EMBEDDED_BYTES = 600_000
+EMBEDDED_BYTES = 1_500_000
 """Pictures of the whole run travel in the page as long as they are no more than this in all; the others lie beside
 it."""
 LONG = 12
