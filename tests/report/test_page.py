@@ -81,13 +81,14 @@ def test_json_holds_every_value_of_the_table_with_four_digits_and_nothing_else(f
         for measure, values in zip(MEASURES, block, strict=True):
             assert [values[pair]] == digits4([getattr(row, measure)])
             found += 1
+        assert len(block) == len(MEASURES) + 1
     blocks = [
         b
         for of in data["regions"].values()
         for r in of.values()
         for b in [*r["raw"], *(b for at in r["refined"] for b in at.values())]
     ]
-    assert found == sum(len(values) for block in blocks for values in block)
+    assert found == sum(len(values) for block in blocks for values in block[: len(MEASURES)])
     assert data["free"] == free and data["grid"] == GRID and data["sets"] == SETS
     assert LACKING[1] not in data["regions"][LACKING[0]]
 
@@ -186,6 +187,26 @@ def test_a_run_as_large_as_the_demo_stays_below_two_megabytes(tmp_path):
     pairs = pd.DataFrame(rows, columns=["model", "method", "stage", "q", "p", "a", "b"])
     pairs[list(MEASURES)] = rng.random((len(pairs), 3))
     assert len(make_page(tmp_path, tables=ReportTables(pairs), figures=[]).text) < 1_000_000
+
+
+@given(st.floats(0, 1))
+def test_a_number_of_the_json_is_written_as_the_number_that_it_was(value):
+    (rounded,) = digits4([value])
+    assert short(rounded) == short(value) and rounded == pytest.approx(value, rel=1e-3)
+
+
+def test_means_are_of_the_numbers_and_not_of_rounded_ones():
+    """0.12345 and 0.12355 would be 0.1234 and 0.1236, of which the mean is another."""
+    pairs = pd.DataFrame(
+        [
+            ("m", "snip", "raw", 0.05, np.nan, a, b, iou, 0.0, 0.0)
+            for a, b, iou in (("x", "y", 0.12345), ("x", "z", 0.12555))
+        ],
+        columns=["model", "method", "stage", "q", "p", "a", "b", *MEASURES],
+    )
+    data = selection({"datasets": {"safety": ["x", "y", "z"]}, "thresholds": {"q": 0.05, "p": 0.05}}, pairs)
+    block = at_start(data)["blocks"]["raw"]
+    assert short(means(block)[0]) == short((0.12345 + 0.12555) / 2) and means(block)[0] == digits4([0.1245])[0]
 
 
 @given(st.floats(0, 1))
