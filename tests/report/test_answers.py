@@ -57,25 +57,24 @@ def test_each_question_that_was_asked_has_its_numbers():
         "On a line from chance (0) to two halves of one set (1) different sets stand at 0.625 (median of 2 models with "
         "methods; 0.500 to 0.750), all from 16 prompts.",
     ]
-    assert overlap.sentences[2].endswith(": holds in 1 and does not in 1 of 2 cases.")
-    assert refinement.sentences[:4] == [
+    (above,) = overlap.decided
+    assert above.endswith(": holds in 1 and does not hold in 1 of 2 cases.")
+    assert refinement.sentences == [
         "Without the regions of the 2 utility sets the IoU is 0.250 [0.150, 0.350].",
         "That is 0.500 [0.400, 0.600] of it taken away.",
         "One utility set alone takes away (median): u 0.250 and v 0.375.",
         "As much of a third safety set takes away 0.400 (median).",
     ]
     assert matters.sentences == [
-        f"“{CLAIMS['matters'].statement.rstrip('.')}”: is undecided in 1 of 1 cases (not run in 1).",
+        "Not decided in 1 of 1 cases (not run in 1).",
         "The share refused of 24 held-out harmful prompts differs most on M by SNIP: without the region "
         "−0.250 [−0.500, 0.125] beside the control that costs most.",
     ]
 
 
 def test_a_run_without_numbers_answers_nothing():
-    assert (
-        answers(CONFIG, ReportTables(), []) == []
-        and glance_table(pd.DataFrame(columns=["model", "method"]), []).rows == []
-    )
+    assert answers(CONFIG, ReportTables(), []) == []
+    assert glance_table(pd.DataFrame(), []).rows == []
 
 
 def test_the_table_of_all_draws_before_and_after_and_has_their_numbers():

@@ -13,7 +13,6 @@ from safety_regions.report.numbers import MINUS, with_interval, words
 from safety_regions.report.tables import ReportTables
 from safety_regions.text import and_list
 
-DECIDED = (HOLDS, FAILS, UNDECIDED)
 KEYS = ["model", "method"]
 
 
@@ -23,20 +22,39 @@ class Answer:
 
     question: str
     sentences: list[str]
+    """The first is the answer itself."""
+    decided: list[str]
+    """The claims that it rests on, and how often each holds."""
 
 
 def answers(config: dict[str, Any], tables: ReportTables, verdicts: Sequence[Verdict]) -> list[Answer]:
     """The questions that the run has numbers for. `tables` and `verdicts` have titles for ids."""
     found = (
-        Answer("How far do the regions of different safety sets overlap?", _overlap(config, tables, verdicts)),
-        Answer("How much of that is left without what harmless sets need?", _refinement(config, tables, verdicts)),
-        Answer("Do the regions matter for refusals?", _matters(tables, verdicts)),
-        Answer("Does freezing a region protect refusals in fine-tuning?", _freezing(tables, verdicts)),
+        Answer(
+            "How far do the regions of different safety sets overlap?",
+            _overlap(config, tables),
+            _counted(verdicts, "above_chance", "at_most_moderate", "beyond_noise", "nothing_common"),
+        ),
+        Answer(
+            "How much of that is left without what harmless sets need?",
+            _refinement(config, tables),
+            _counted(verdicts, "drops_when_refined", "not_size_alone", "beyond_placebo"),
+        ),
+        Answer(
+            "Do the regions matter for refusals?",
+            _matters(tables, verdicts),
+            _counted(verdicts, "matters", "about_harm"),
+        ),
+        Answer(
+            "Does freezing a region protect refusals in fine-tuning?",
+            _freezing(tables, verdicts),
+            _counted(verdicts, "freezing_protects", "rewinding_restores", "region_moves"),
+        ),
     )
     return [answer for answer in found if answer.sentences]
 
 
-def _overlap(config: dict[str, Any], tables: ReportTables, verdicts: Sequence[Verdict]) -> list[str]:
+def _overlap(config: dict[str, Any], tables: ReportTables) -> list[str]:
     raw = _of_stage(tables.estimates, "raw")
     if raw.empty:
         return []
@@ -51,10 +69,10 @@ def _overlap(config: dict[str, Any], tables: ReportTables, verdicts: Sequence[Ve
             f"On a line from chance (0) to two halves of one set (1) different sets stand at "
             f"{_middle(placed, 'place')}, all from {words(float(placed['half_prompts'].median()))} prompts."
         )
-    return [*sentences, *_counted(verdicts, "above_chance", "at_most_moderate", "beyond_noise")]
+    return sentences
 
 
-def _refinement(config: dict[str, Any], tables: ReportTables, verdicts: Sequence[Verdict]) -> list[str]:
+def _refinement(config: dict[str, Any], tables: ReportTables) -> list[str]:
     refined = _of_stage(tables.estimates, "refined")
     if refined.empty:
         return []
@@ -74,13 +92,13 @@ def _refinement(config: dict[str, Any], tables: ReportTables, verdicts: Sequence
     placebo = (1 - refined["placebo_iou"] / _beside(tables.estimates, refined)["iou"]).dropna()
     if len(placebo):
         sentences.append(f"As much of a third safety set takes away {words(float(placebo.median()))} (median).")
-    return [*sentences, *_counted(verdicts, "drops_when_refined", "not_size_alone", "beyond_placebo")]
+    return sentences
 
 
 def _matters(tables: ReportTables, verdicts: Sequence[Verdict]) -> list[str]:
     asked = tables.evaluated["n_harmful"].max() if "n_harmful" in tables.evaluated else None
     prompts = f" of {asked:.0f} held-out harmful prompts" if asked is not None and pd.notna(asked) else ""
-    sentences = _counted(verdicts, "matters", "about_harm")
+    sentences = _yes_or_no(verdicts, "matters")
     furthest = _furthest(verdicts, "matters", -1)
     if furthest:
         sentences.append(
@@ -91,7 +109,7 @@ def _matters(tables: ReportTables, verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def _freezing(tables: ReportTables, verdicts: Sequence[Verdict]) -> list[str]:
-    sentences = _counted(verdicts, "freezing_protects", "rewinding_restores")
+    sentences = _yes_or_no(verdicts, "freezing_protects")
     furthest = _furthest(verdicts, "freezing_protects", 1)
     if furthest:
         seeds = tables.constrained["seed"].nunique() if "seed" in tables.constrained else 0
@@ -123,22 +141,29 @@ def _middle(rows: pd.DataFrame, column: str) -> str:
     return f"{words(float(values.median()))} (median of {len(values)} models with methods; {ends})"
 
 
+def _yes_or_no(verdicts: Sequence[Verdict], claim: str) -> list[str]:
+    """A sentence that answers by the verdicts on a claim; none where it was asked nowhere."""
+    told = _told(verdicts, claim, {HOLDS: "yes in", FAILS: "no in", UNDECIDED: "not decided in"})
+    return [f"{told[:1].upper()}{told[1:]}."] if told else []
+
+
 def _counted(verdicts: Sequence[Verdict], *claims: str) -> list[str]:
     """A sentence per claim that was asked anywhere: what was decided how often, and how often it was not asked."""
-    sentences = []
-    for id in claims:
-        of = [verdict for verdict in verdicts if verdict.claim.id == id]
-        n = {d: sum(verdict.outcome.decision == d for verdict in of) for d in (*DECIDED, NOT_RUN, NOT_APPLICABLE)}
-        asked = sum(n[decision] for decision in DECIDED)
-        if not asked:
-            continue
-        parts = {HOLDS: "holds in", FAILS: "does not in", UNDECIDED: "is undecided in"}
-        told = and_list([f"{said} {n[decision]}" for decision, said in parts.items() if n[decision]])
-        rest = [f"{decision} in {n[decision]}" for decision in (NOT_RUN, NOT_APPLICABLE) if n[decision]]
-        beside = f" ({', '.join(rest)})" if rest else ""
-        claim = of[0].claim.statement.rstrip(".")
-        sentences.append(f"“{claim}”: {told} of {asked} cases{beside}.")
-    return sentences
+    parts = {HOLDS: "holds in", FAILS: "does not hold in", UNDECIDED: "is undecided in"}
+    told = {claim: _told(verdicts, claim, parts) for claim in claims}
+    statements = {verdict.claim.id: verdict.claim.statement.rstrip(".") for verdict in verdicts}
+    return [f"“{statements[claim]}”: {words}." for claim, words in told.items() if words]
+
+
+def _told(verdicts: Sequence[Verdict], claim: str, parts: dict[str, str]) -> str:
+    """How often each was decided, in these words; nothing where nothing was asked."""
+    of = [verdict.outcome.decision for verdict in verdicts if verdict.claim.id == claim]
+    n_asked = sum(decision in parts for decision in of)
+    if not n_asked:
+        return ""
+    told = and_list([f"{said} {of.count(decision)}" for decision, said in parts.items() if decision in of])
+    rest = [f"{decision} in {of.count(decision)}" for decision in (NOT_RUN, NOT_APPLICABLE) if decision in of]
+    return f"{told} of {n_asked} cases" + (f" ({', '.join(rest)})" if rest else "")
 
 
 def _furthest(verdicts: Sequence[Verdict], claim: str, sign: int) -> Verdict | None:
@@ -163,7 +188,7 @@ def glance_table(estimates: pd.DataFrame, verdicts: Sequence[Verdict]) -> Table:
     """
     drops = {(v.model, v.method): v.outcome for v in verdicts if v.claim.id == "drops_when_refined"}
     rows = []
-    for (model, method), of in estimates.groupby(KEYS, sort=False):
+    for (model, method), of in estimates.groupby(KEYS, sort=False) if len(estimates) else ():
         stages = dict(zip(of["stage"], of.to_dict("records"), strict=True))
         raw, refined = (_estimate(stages.get(stage, {}), "iou") for stage in ("raw", "refined"))
         floor = float(stages.get("raw", {}).get("floor", float("nan")))

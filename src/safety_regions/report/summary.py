@@ -115,7 +115,10 @@ def summary(
         "",
         "## The answer",
         "",
-        *(f"- **{answer.question}** {' '.join(answer.sentences)}" for answer in answers(config, numbers, verdicts)),
+        *(
+            f"- **{answer.question}** {' '.join([*answer.sentences, *answer.decided])}"
+            for answer in answers(config, numbers, verdicts)
+        ),
         "",
         "## What holds",
         "",
