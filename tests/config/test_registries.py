@@ -342,3 +342,20 @@ def test_of_the_utility_sets_only_those_with_responses_are_used_for_them(folder)
 def test_only_safety_sets_can_be_taken_out(folder):
     Path("run.yaml").write_text(RUN + "evaluate: {sets: [chores]}\n")
     assert "evaluate has sets that datasets.safety has not: chores" in complaint()
+
+
+@pytest.mark.parametrize(("first", "second"), [("Same", "Same"), ("worse", None), (None, "bad")])
+def test_two_sets_of_a_run_with_one_title_are_a_mistake(folder, first, second):
+    titles = {"bad": first, "worse": second}
+    lines = DATASETS.splitlines(keepends=True)
+    for number, (name, title) in enumerate(titles.items()):
+        if title:
+            lines[number] = lines[number].replace(f"{name}: {{", f"{name}: {{title: {title}, ", 1)
+    Path("datasets.yaml").write_text("".join(lines))
+    told = complaint()
+    assert ".title" in told and "goes by in figures" in told
+
+
+def test_a_title_of_a_set_that_the_run_does_not_name_may_be_anothers(folder):
+    append("datasets", f"x: {{title: bad, source: {{kind: synthetic, name: bad}}, {REST}}}\n")
+    assert load().datasets["x"].title == "bad"

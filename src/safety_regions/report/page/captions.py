@@ -3,7 +3,8 @@
 CAPTIONS: dict[str, tuple[str, str]] = {
     "verdicts": (
         "The claims",
-        "The study's claims by model and method: whether each holds, with the size of the effect and its 95% interval.",
+        "The study's claims, and ours beside them, by model and method: whether each holds, with the size of the effect "
+        "and its 95% interval.",
     ),
     "constrain": (
         "Refusals while a benign task is learned",
@@ -41,8 +42,7 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "evaluate": (
         "Models without their regions",
         "Harmful prompts refused or with a degenerate answer, harmless prompts refused, and perplexity, of the model "
-        "without a region, "
-        "and without what is taken out instead of the refined one.",
+        "without a region, and without what is taken out instead of the refined one; with 95% intervals over prompts.",
     ),
     "doses": (
         "As more is taken out",
