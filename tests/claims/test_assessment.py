@@ -74,10 +74,13 @@ def test_markdown_has_a_cell_and_a_reason_for_every_verdict(planted):
     found = assessed(planted)
     lines = to_markdown(found.verdicts).splitlines()
     cells = [line.split("|")[1:-1] for line in lines if line.startswith("|")]
-    assert {len(row) for row in cells} == {2 + len(CATALOGUE)}
-    assert [row[:2] for row in cells[2:]] == [[" m ", " snip "], [" m-1 ", " wanda "]]
+    # A table of the study's claims, and one of ours.
+    assert lines[0] == "### The study's claims" and [len(row) for row in cells] == [2 + 3] * 4 + [2 + 10] * 4
+    assert 3 + 10 == len(CATALOGUE)
+    for rows in (cells[2:4], cells[6:]):
+        assert [row[:2] for row in rows] == [[" m ", " snip "], [" m-1 ", " wanda "]]
     above = next(v for v in found.verdicts if v.claim.id == "above_chance")
-    assert cells[2][2].strip() == f"✓ holds ({above.outcome.effect:.2f})"
+    assert cells[4][2] == " above chance " and cells[6][2].strip() == f"✓ holds ({above.outcome.effect:.2f})"
     assert sum(line.startswith("- ") for line in lines) == len(found.verdicts)
     # Markdown would take a claim right below a reason for a part of that reason.
     claims = [i for i, line in enumerate(lines) if line.startswith("**")]

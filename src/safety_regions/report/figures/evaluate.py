@@ -98,10 +98,16 @@ def draw_evaluation(drawn: pd.DataFrame, table: pd.DataFrame) -> Figure:
     axes[0].set_yticks(list(names), list(names.values()))
     axes[0].set_ylim(below, -0.6)
     set_ratio_axis(axes[-1], drawn["perplexity_ratio"])
-    labels = [label for condition, label in LABELS.items() if drawn["condition"].eq(condition).any()]
     handles = dict(zip(*axes[0].get_legend_handles_labels()[::-1], strict=True))
-    shown = [handles[label] for label in labels]
-    figure.legend(shown, labels, loc="outside upper left", ncols=4, borderaxespad=0.3, columnspacing=1.2)
+    labels = [label for label in LABELS.values() if label in handles]
+    figure.legend(
+        [handles[label] for label in labels],
+        labels,
+        loc="outside upper left",
+        ncols=4,
+        borderaxespad=0.3,
+        columnspacing=1.2,
+    )
     add_footer(figure, _footer(table))
     return figure
 
