@@ -76,7 +76,7 @@ def test_markdown_has_a_cell_and_a_reason_for_every_verdict(planted):
     cells = [line.split("|")[1:-1] for line in lines if line.startswith("|")]
     # A table of the study's claims, and one of ours.
     assert lines[0] == "### The study's claims" and [len(row) for row in cells] == [2 + 3] * 4 + [2 + 10] * 4
-    assert 3 + 10 == len(CATALOGUE)
+    assert len(CATALOGUE) == 3 + 10
     for rows in (cells[2:4], cells[6:]):
         assert [row[:2] for row in rows] == [[" m ", " snip "], [" m-1 ", " wanda "]]
     above = next(v for v in found.verdicts if v.claim.id == "above_chance")

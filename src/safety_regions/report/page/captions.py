@@ -3,8 +3,8 @@
 CAPTIONS: dict[str, tuple[str, str]] = {
     "verdicts": (
         "The claims",
-        "The study's claims, and ours beside them, by model and method: whether each holds, with the size of the effect "
-        "and its 95% interval.",
+        "The study's claims, and ours beside them, by model and method: whether each holds, with the size of the "
+        "effect and its 95% interval.",
     ),
     "constrain": (
         "Refusals while a benign task is learned",
