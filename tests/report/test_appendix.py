@@ -44,7 +44,7 @@ def test_each_figure_is_there_once_on_the_page_of_its_caption(folder: Path):
 def test_bookmarks_lead_to_what_a_page_is_about(folder: Path):
     reader = PdfReader(folder / "appendix.pdf")
     marks = {mark.title: reader.get_destination_page_number(mark) for mark in reader.outline}
-    assert marks == {"All models and methods": 1, "tiny-llama, snip": 2, "tiny-qwen2, wanda": 3}
+    assert marks == {"All models and methods": 1, "tiny-llama, SNIP": 2, "tiny-qwen2, Wanda": 3}
 
 
 def test_figures_are_made_smaller_where_they_must_and_never_larger(tmp_path):
@@ -81,7 +81,7 @@ def test_figures_are_listed_by_run_model_and_method_in_the_order_of_the_parts(tm
     shown = list_figures(folder, parts, Maker("results/report/own", "123"))
     assert [figure.name for figure in shown] == [ORDER[0], ORDER[3], ORDER[1], ORDER[2]]
     assert sorted(PICTURES) == sorted(ORDER)
-    assert (shown[1].maker, shown[1].about) == (Maker(str(part), "abc"), "tiny-qwen2, wanda")
+    assert (shown[1].maker, shown[1].about) == (Maker(str(part), "abc"), "tiny-qwen2, Wanda")
     assert (shown[0].maker, shown[0].about) == (Maker("results/report/own", "123"), "")
 
 
