@@ -1,11 +1,11 @@
-"""SNIP and Wanda against slow literal transcriptions of their definitions, on small random models of each family."""
+"""SNIP and Wanda against slow literal transcriptions of their definitions, on small random models of each architecture."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from random_models import FAMILIES, random_model, random_samples
+from random_models import ARCHITECTURES, FAMILIES, random_model, random_samples, varied_model
 from torch.nn import functional
 
 from safety_regions.config.methods import options_of
@@ -75,10 +75,10 @@ def masks_of(scores):
     return dict(select(list(scores), lambda name: scores[name].float().numpy(), Cut(tuple(GRID), "matrix")))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("name", LITERAL)
-def test_scores_equal_the_literal_definition(name, family):
-    loaded, samples = random_model(family), random_samples(7)
+def test_scores_equal_the_literal_definition(name, architecture):
+    loaded, samples = varied_model(architecture), random_samples(7)
     expected = LITERAL[name](loaded, samples)
     found = scores_of(name, loaded, samples, batch_tokens=60)
     assert list(found) == list(expected)

@@ -111,7 +111,7 @@ def test_a_model_that_cannot_be_scored_is_refused_before_its_weights_come(hub, t
 @pytest.mark.parametrize(
     ("config", "hint"),
     [
-        ({"model_type": "mamba"}, "add its module names to LAYOUTS"),
+        ({"model_type": "mamba"}, "docs/add-a-model.md says how one is added"),
         ({"model_type": "t5", "is_encoder_decoder": True}, "take a model that only decodes"),
         ({"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}}, "of type 'gemma3_text'"),
     ],
