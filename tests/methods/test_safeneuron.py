@@ -15,6 +15,9 @@ from literal_neurons import (
 from measured_neurons import assert_equal, measured, random_prompts
 from random_models import ARCHITECTURES, FAMILIES, random_model, varied_model
 
+from safety_regions.config.architectures import LAYOUTS, SEPARATE
+from safety_regions.errors import UserError
+
 KV_HEADS = [2, 4]
 
 
@@ -48,6 +51,25 @@ def test_importance_is_what_zeroing_changes_in_every_architecture(architecture):
             assert_equal(found[f"{layer}.v"][row], zeroed_rows(loaded, layer, seen))
         for name, expected in zeroed_q_and_k_rows(loaded, sample).items():
             assert_equal(found[name][row], expected)
+
+
+@pytest.mark.parametrize("architecture", ["bitnet", "diffllama", "doge"])
+def test_an_architecture_that_is_refused_would_be_wrong(architecture, monkeypatch):
+    loaded, [sample] = random_model(architecture), random_prompts(1)
+    with pytest.raises(UserError, match="would be scored wrongly"):
+        measured(loaded, [sample])
+    monkeypatch.setitem(LAYOUTS, architecture, SEPARATE)
+    found, off = measured(loaded, [sample]), []
+    for layer, seen in enumerate(layer_inputs(loaded, sample)):
+        expected = zeroed_rows(loaded, layer, seen)
+        off.append(float((found[f"{layer}.v"][0] - expected).abs().max() / expected.max()))
+    assert max(off) > 0.01
+
+
+def test_attention_sinks_are_refused(monkeypatch):
+    monkeypatch.setitem(LAYOUTS, "flint", SEPARATE)
+    with pytest.raises(UserError, match="attention sinks"):
+        measured(random_model("flint"), random_prompts(1))
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, "nemotron", "starcoder2"])

@@ -152,7 +152,7 @@ def hold_norms_behind(attention, run):
         if (norm := getattr(attention, name, None)) is None:
             continue
         divided = []
-        hook = norm.register_forward_hook(lambda m, x, y, divided=divided: divided.append(y / m.weight / x[0]))  # noqa: B023
+        hook = norm.register_forward_hook(lambda m, x, y, divided=divided: divided.append(y / m.weight / x[0]))
         run()
         hook.remove()
         norm.register_forward_hook(lambda m, x, y, by=divided[0]: x[0] * by * m.weight)

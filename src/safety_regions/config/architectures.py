@@ -97,12 +97,12 @@ WRONG: dict[str, str] = {
     "diffllama": "its attention is the difference of two softmaxes, and a value feeds both halves of its heads",
     "doge": "its values decide what is attended to",
     "flint": "attention sinks take a part of every row's probability",
-    "gemma3n_text": "its feed-forward keeps the channels above a quantile of all of them, and layers share keys and values",
+    "gemma3n_text": "its feed-forward keeps channels above a quantile of all, and layers share keys and values",
     "gemma4_text": "its values pass a norm, and layers share keys and values",
     "gpt_oss": "attention sinks take a part of every row's probability",
     "llama4_text": "positions attend within chunks alone, and most of its feed-forward is experts",
 }
-"""Model types whose blocks look like those of `LAYOUTS`, or whose attention does, and what makes scores of them wrong."""
+"""Model types whose blocks or attention look like those of `LAYOUTS`, and what makes scores of them wrong."""
 
 
 def refuse_unknown(config: dict[str, Any], where: str) -> None:
@@ -131,6 +131,4 @@ def refuse_unknown(config: dict[str, Any], where: str) -> None:
             hint = f"it is a wrapper: its text model alone is of type {own!r}"
         else:
             hint = "docs/add-a-model.md says how one is added to src/safety_regions/config/architectures.py"
-    raise UserError(
-        f"architecture {found}", where=where, expected=f"one of: {', '.join(sorted(LAYOUTS))}", hint=hint
-    )
+    raise UserError(f"architecture {found}", where=where, expected=f"one of: {', '.join(sorted(LAYOUTS))}", hint=hint)

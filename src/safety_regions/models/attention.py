@@ -2,7 +2,8 @@
 
 transformers looks up the attention function under the model's `attn_implementation` in every layer. While a model is
 listened to, that name leads to a function of ours, which shows the listener what it was given and then calls the one it
-stands for: the model computes what it always does, bit for bit. `attention_change` is what SafeNeuron asks of it.
+stands for: the model computes what it always does, bit for bit. Likewise with `apply_rotary_pos_emb`, the function
+beside an architecture's layers, which a layer calls if it rotates. `attention_change` is what SafeNeuron asks of it.
 """
 
 import sys
@@ -38,8 +39,8 @@ class Heads:
     rotary: Rotary | None = None
     """How queries and keys were rotated; None where nobody asks."""
     gains: tuple[Float[Tensor, " dim"] | float, Float[Tensor, " dim"] | float] = (1.0, 1.0)
-    """Of queries and of keys: what each channel was multiplied with behind the rotary embedding, by the weight of a norm
-    (HunYuan)."""
+    """Of queries and of keys: what each channel was multiplied with behind the rotary embedding, by the weight of a
+    norm (HunYuan)."""
 
     def some(self, heads: slice) -> "Heads":
         """Some of the query heads."""

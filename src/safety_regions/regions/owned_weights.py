@@ -2,7 +2,8 @@
 
 What an element owns: a weight, itself; a neuron `<layer>.q` or `<layer>.k`, its row of W_q or W_k; `<layer>.v`, its row
 of W_v and the columns of W_o that it feeds, one for every query head of its group; `<layer>.ffn`, its rows of W_gate
-(where there is one) and W_up and its column of W_down; a layer, all its matrices. Weights of an adapter own no weights of the model.
+(where there is one) and W_up and its column of W_down; a layer, all its matrices. Weights of an adapter own no weights
+of the model.
 
 A region may leave kinds of matrices out, in all layers: what those would own is in none of its masks.
 """
