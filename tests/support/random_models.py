@@ -52,7 +52,6 @@ ARCHITECTURES: dict[str, dict] = {
         "embedding_multiplier": 3.0,
         "logits_scaling": 2.0,
     },
-    "granite_swa": {"sliding_window": 5},
     "helium": {"attention_bias": True},
     "hunyuan_v1_dense": {},
     "hyperclovax": {},

@@ -45,7 +45,6 @@ LAYOUTS: dict[str, ModuleKinds] = {
     "glm": ATTENTION | GATE_UP,
     "glm4": ATTENTION | GATE_UP,
     "granite": SEPARATE,
-    "granite_swa": SEPARATE,
     "helium": SEPARATE,
     "hunyuan_v1_dense": SEPARATE,
     "hyperclovax": SEPARATE,
@@ -79,7 +78,6 @@ TIED = {
     "gemma",
     "gemma2",
     "gemma3_text",
-    "granite_swa",
     "smollm3",
     "starcoder2",
     "vaultgemma",
@@ -94,13 +92,15 @@ def kinds_of(model_type: str) -> list[str]:
 
 WRONG: dict[str, str] = {
     "bitnet": "a norm over all channels stands between its attention and W_o: no value neuron can be taken out alone",
-    "diffllama": "its attention is the difference of two softmaxes, and a value feeds both halves of its heads",
+    "diffllama": "its attention is the difference of two softmaxes, and a norm stands between it and W_o",
     "doge": "its values decide what is attended to",
     "flint": "attention sinks take a part of every row's probability",
     "gemma3n_text": "its feed-forward keeps channels above a quantile of all, and layers share keys and values",
     "gemma4_text": "its values pass a norm, and layers share keys and values",
     "gpt_oss": "attention sinks take a part of every row's probability",
+    "granite_swa": "attention sinks take a part of every row's probability",
     "llama4_text": "positions attend within chunks alone, and most of its feed-forward is experts",
+    "persimmon": "its fused matrix holds q, k and v head by head, not one after the other",
 }
 """Model types whose blocks or attention look like those of `LAYOUTS`, and what makes scores of them wrong."""
 
