@@ -140,7 +140,7 @@ def listening(model: Any, listener: Listener) -> Iterator[None]:
         return own(module, query, key, value, attention_mask, **options)
 
     with ExitStack() as stack:
-        home.apply_rotary_pos_emb = note
+        home.apply_rotary_pos_emb = note  # type: ignore[attr-defined]
         stack.callback(setattr, home, "apply_rotary_pos_emb", rotate)
         ALL_ATTENTION_FUNCTIONS[name] = attend
         stack.callback(ALL_ATTENTION_FUNCTIONS.__delitem__, name)
