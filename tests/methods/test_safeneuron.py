@@ -53,7 +53,7 @@ def test_importance_is_what_zeroing_changes_in_every_architecture(architecture):
             assert_equal(found[name][row], expected)
 
 
-@pytest.mark.parametrize("architecture", ["bitnet", "diffllama", "doge"])
+@pytest.mark.parametrize("architecture", ["bitnet", "diffllama"])
 def test_an_architecture_that_is_refused_would_be_wrong(architecture, monkeypatch):
     loaded, [sample] = random_model(architecture), random_prompts(1)
     with pytest.raises(UserError, match="would be scored wrongly"):
