@@ -33,6 +33,20 @@ def held(levels: list[int], granularity: str = "weight") -> sr.Region:
     return sr.Region(hold_region([("0.q", matrix)], cut=Cut(GRID, "matrix"), granularity=granularity))
 
 
+def test_a_model_without_a_gate_is_identified_compared_and_ablated():
+    loaded = random_model("phi")
+    regions = {
+        (name, n): sr.identify(loaded.model, loaded.tokenizer, PAIRS[:n], name, fractions=GRID)
+        for name in ("snip", "safeneuron")
+        for n in (1, 2)
+    }
+    for name, n_matrices in (("snip", 12), ("safeneuron", 8)):
+        a, b = (regions[name, n].at(0.2) for n in (1, 2))
+        assert len(a.names) == n_matrices and 0 < sr.iou(a, b) < 1
+        with sr.ablate(loaded.model, sr.refine(a, [b])) as n_weights:
+            assert n_weights > 0
+
+
 @pytest.mark.parametrize("name", ["snip", "wanda", "safeneuron"])
 def test_a_region_is_what_the_method_scores_highest(name):
     loaded = random_model("llama")

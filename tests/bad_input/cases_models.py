@@ -214,7 +214,9 @@ for _what, _change, _says, _names in AT_LOADING:
     bad("models", _what, says=_says, names=_names)(lambda change=_change: loading(change))
 
 
-@bad("models", "an architecture that is not known here", says="architecture 'gpt_neox' is not known", names="LAYOUTS")
+@bad(
+    "models", "an architecture that is not known here", says="architecture 'gpt_neox' is not known", names="add-a-model"
+)
 def architecture():
     loaded = random_model("gpt_neox")
     return lambda: projections(loaded.model)
@@ -224,7 +226,7 @@ def architecture():
     "models",
     "code in the model's folder that would have to run",
     says="architecture 'own' is not known",
-    names="one of: llama, mistral,",
+    names="one of: apertus, arcee,",
 )
 def code():
     written(configured(model_type="own", auto_map={"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}))

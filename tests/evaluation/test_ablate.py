@@ -60,7 +60,7 @@ def test_weights_come_back_bit_for_bit_after_an_exception(dtype):
     assert same_bits(loaded.model, before)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, "nemotron", "phi"])
 @pytest.mark.parametrize(("neurons", "halves"), [("v", ("v", "o")), ("ffn", ("up", "down"))])
 def test_a_neuron_owns_the_columns_that_it_feeds(family, neurons, halves):
     """What it writes is read nowhere else: without its row, or without its columns, the model computes the same."""

@@ -17,7 +17,7 @@ def weight(p):
     return p.module.weight.detach()[p.start : p.stop].numpy()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, "phi"])
 def test_a_neuron_is_as_large_as_the_weights_that_expand_says_it_owns(family):
     loaded = random_model(family)
     layout, matrices = layout_of(loaded.model), projections(loaded.model)

@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from random_models import FAMILIES, random_model, random_samples
+from random_models import ARCHITECTURES, FAMILIES, random_model, random_samples, varied_model
 
 from safety_regions.config.methods import SafeLayer
 from safety_regions.errors import UserError
@@ -30,16 +30,17 @@ def literal_states(loaded, samples):
     states = torch.empty(len(samples), len(loaded.model.model.layers), loaded.model.config.hidden_size)
     for k in range(states.shape[1]):
         cut = copy.deepcopy(loaded.model.model)
-        cut.layers, cut.norm = cut.layers[: k + 1], torch.nn.Identity()
+        cut.layers = cut.layers[: k + 1]
+        setattr(cut, "norm" if hasattr(cut, "norm") else "final_layernorm", torch.nn.Identity())
         cut.config.num_hidden_layers = k + 1
         for row, sample in enumerate(samples):
             states[row, k] = cut(torch.tensor([sample.input_ids[: sample.n_prompt]])).last_hidden_state[0, -1]
     return states
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_states_are_the_layers_outputs_at_the_last_prompt_token(family):
-    loaded, samples = random_model(family, num_hidden_layers=3), random_samples(7)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_states_are_the_layers_outputs_at_the_last_prompt_token(architecture):
+    loaded, samples = varied_model(architecture), random_samples(7)
     found = last_token_states(loaded, samples, batch_tokens=60)
     torch.testing.assert_close(found, literal_states(loaded, samples), rtol=1e-5, atol=1e-5)
 
@@ -79,15 +80,16 @@ def multiplied(loaded, first, last, alpha, scale_o):
     return model
 
 
-@pytest.mark.parametrize("scale_o", [True, False])
-@pytest.mark.parametrize("family", FAMILIES)
-def test_scaled_layers_act_like_multiplied_weights(family, scale_o):
-    loaded, ids = random_model(family, num_hidden_layers=3), torch.tensor([random_samples(1, shortest=9)[0].input_ids])
+@pytest.mark.parametrize(
+    ("architecture", "scale_o"), [*((of, True) for of in ARCHITECTURES), ("phi3", False), ("phi", False)]
+)
+def test_scaled_layers_act_like_multiplied_weights(architecture, scale_o):
+    loaded, ids = varied_model(architecture), torch.tensor([random_samples(1, shortest=9)[0].input_ids])
     for module in {p.module for p in projections(loaded.model) if p.module.bias is not None}:
         module.bias.normal_()
     for alpha, close in ((0.5, 0.0), (1.3, 1e-4)):
-        expected = multiplied(loaded, 1, 2, alpha, scale_o)(ids).logits
-        with scaled_layers(loaded.model, 1, 2, alpha, scale_o=scale_o):
+        expected = multiplied(loaded, 1, 1, alpha, scale_o)(ids).logits
+        with scaled_layers(loaded.model, 1, 1, alpha, scale_o=scale_o):
             found = loaded.model(ids).logits
         # Halving is exact in binary, so there the two agree to the last bit.
         torch.testing.assert_close(found, expected, rtol=close, atol=close * float(expected.abs().max()))

@@ -13,7 +13,10 @@ from literal_neurons import (
     zeroed_rows,
 )
 from measured_neurons import assert_equal, measured, random_prompts
-from random_models import FAMILIES, random_model
+from random_models import ARCHITECTURES, FAMILIES, random_model, varied_model
+
+from safety_regions.config.architectures import LAYOUTS, SEPARATE
+from safety_regions.errors import UserError
 
 KV_HEADS = [2, 4]
 
@@ -37,16 +40,39 @@ def test_value_importance_is_the_largest_change_by_one_query_head(family, kv_hea
         assert_equal(found[f"{layer}.v"][0], per_head.amax(dim=1).flatten())
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_ffn_importance_is_what_zeroing_the_column_changes(family):
-    loaded, samples = random_model(family), random_prompts(2)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_importance_is_what_zeroing_changes_in_every_architecture(architecture):
+    """Norms of queries and keys are held: a channel behind the norm leaves, and what the norm divides by stays."""
+    loaded, samples = varied_model(architecture), random_prompts(2)
     found = measured(loaded, samples)
     for row, sample in enumerate(samples):
         for layer, seen in enumerate(layer_inputs(loaded, sample)):
-            assert_equal(found[f"{layer}.ffn"][row], zeroed_columns(seen))
+            assert_equal(found[f"{layer}.ffn"][row], zeroed_columns(loaded, layer, seen))
+            assert_equal(found[f"{layer}.v"][row], zeroed_rows(loaded, layer, seen))
+        for name, expected in zeroed_q_and_k_rows(loaded, sample).items():
+            assert_equal(found[name][row], expected)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("architecture", ["bitnet", "diffllama"])
+def test_an_architecture_that_is_refused_would_be_wrong(architecture, monkeypatch):
+    loaded, [sample] = random_model(architecture), random_prompts(1)
+    with pytest.raises(UserError, match="would be scored wrongly"):
+        measured(loaded, [sample])
+    monkeypatch.setitem(LAYOUTS, architecture, SEPARATE)
+    found, off = measured(loaded, [sample]), []
+    for layer, seen in enumerate(layer_inputs(loaded, sample)):
+        expected = zeroed_rows(loaded, layer, seen)
+        off.append(float((found[f"{layer}.v"][0] - expected).abs().max() / expected.max()))
+    assert max(off) > 0.01
+
+
+def test_attention_sinks_are_refused(monkeypatch):
+    monkeypatch.setitem(LAYOUTS, "flint", SEPARATE)
+    with pytest.raises(UserError, match="attention sinks"):
+        measured(random_model("flint"), random_prompts(1))
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "nemotron", "starcoder2"])
 def test_ffn_importance_of_the_published_code_is_the_sum_of_absolute_up(family):
     loaded, samples = random_model(family), random_prompts(2)
     found = measured(loaded, samples, ffn="up")
@@ -67,7 +93,7 @@ def test_only_tokens_that_are_asked_for_count(tokens):
         for name, expected in zeroed_q_and_k_rows(loaded, sample, tokens=tokens).items():
             assert_equal(found[name][row], expected)
         for layer, seen in enumerate(layer_inputs(loaded, sample, tokens)):
-            assert_equal(found[f"{layer}.ffn"][row], zeroed_columns(seen))
+            assert_equal(found[f"{layer}.ffn"][row], zeroed_columns(loaded, layer, seen))
             assert_equal(found[f"{layer}.v"][row], zeroed_rows(loaded, layer, seen))
     assert not any(torch.allclose(found[name], other[name], rtol=1e-2) for name in found)
 
@@ -94,17 +120,6 @@ def test_query_and_key_importance_is_what_zeroing_the_row_changes(family, more, 
             off = float((rotated[name][row] - expected).abs().max() / expected.max())
             # Nothing is rotated in every second layer of SmolLM 3 here, and a channel is then a row.
             assert off < 1e-5 if (family, name[0]) == ("smollm3", "1") else off > 0.01
-
-
-@pytest.mark.parametrize("shared_heads", ["joint", "max"])
-@pytest.mark.parametrize("family", ["qwen3", "olmo2"])
-def test_norms_of_queries_and_keys_are_held_as_they_are(family, shared_heads):
-    """A channel behind the norm leaves, and what the norm divides by stays."""
-    loaded, samples = random_model(family), random_prompts(2)
-    found = measured(loaded, samples, shared_heads=shared_heads)
-    for row, sample in enumerate(samples):
-        for name, expected in zeroed_q_and_k_rows(loaded, sample, shared_heads).items():
-            assert_equal(found[name][row], expected)
 
 
 @pytest.mark.parametrize("shared_heads, scale_delta", [("max", True), ("joint", False)])

@@ -1,14 +1,15 @@
-"""SNIP and Wanda against slow literal transcriptions of their definitions, on small random models of each family."""
+"""SNIP and Wanda against slow literal transcriptions of their definitions, on small models of each architecture."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from random_models import FAMILIES, random_model, random_samples
+from random_models import ARCHITECTURES, FAMILIES, random_model, random_samples, varied_model
 from torch.nn import functional
 
 from safety_regions.config.methods import options_of
+from safety_regions.errors import UserError
 from safety_regions.methods.interface import method
 from safety_regions.methods.snip import _adding
 from safety_regions.models.architecture import projections
@@ -75,10 +76,10 @@ def masks_of(scores):
     return dict(select(list(scores), lambda name: scores[name].float().numpy(), Cut(tuple(GRID), "matrix")))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("name", LITERAL)
-def test_scores_equal_the_literal_definition(name, family):
-    loaded, samples = random_model(family), random_samples(7)
+def test_scores_equal_the_literal_definition(name, architecture):
+    loaded, samples = varied_model(architecture), random_samples(7)
     expected = LITERAL[name](loaded, samples)
     found = scores_of(name, loaded, samples, batch_tokens=60)
     assert list(found) == list(expected)
@@ -148,6 +149,13 @@ def random_copy_in_float32(loaded):
     copy = random_model("llama")
     copy.model.load_state_dict({k: v.float() for k, v in loaded.model.state_dict().items()})
     return copy
+
+
+def test_a_layer_without_one_of_the_projections_is_named():
+    loaded = random_model("llama")
+    del loaded.model.model.layers[1].mlp.gate_proj
+    with pytest.raises(UserError, match=r"layer 1 has no mlp\.gate_proj"):
+        projections(loaded.model)
 
 
 def test_fused_matrices_are_the_rows_of_their_parts():

@@ -5,12 +5,13 @@ import pytest
 import torch
 from literal_neurons import DIM, layer_inputs
 from measured_neurons import assert_equal, random_prompts
-from random_models import FAMILIES, random_model
+from random_models import ARCHITECTURES, random_model, varied_model
 
 from safety_regions.config.methods import Ssah
 from safety_regions.errors import UserError
 from safety_regions.methods import ssah
 from safety_regions.methods.interface import Method
+from safety_regions.models.architecture import projections
 from safety_regions.models.tokens import Sample
 from safety_regions.regions.select import Cut
 
@@ -22,10 +23,10 @@ def literal(loaded, samples, tokens):
     seen = {}
     for sample in samples:
         hooks = []
-        for layer, block in enumerate(loaded.model.model.layers):
-            for kind, module in (("v", block.self_attn.o_proj), ("ffn", block.mlp.down_proj)):
-                keep = seen.setdefault((layer, kind), (module.weight, []))[1]
-                hooks.append(module.register_forward_pre_hook(lambda _, x, keep=keep: keep.append(x[0][0].double())))
+        for p in projections(loaded.model):
+            if kind := {"o": "v", "down": "ffn"}.get(p.kind):
+                keep = seen.setdefault((p.layer, kind), (p.module.weight, []))[1]
+                hooks.append(p.module.register_forward_pre_hook(lambda _, x, keep=keep: keep.append(x[0][0].double())))
         rows = layer_inputs(loaded, sample, tokens)[0]["rows"]
         for hook in hooks:
             hook.remove()
@@ -34,10 +35,11 @@ def literal(loaded, samples, tokens):
     return seen
 
 
-@pytest.mark.parametrize("tokens", ["content", "prompt"])
-@pytest.mark.parametrize("family", FAMILIES)
-def test_scores_are_the_variance_times_the_squared_norm(family, tokens):
-    loaded, samples = random_model(family), random_prompts(4)
+@pytest.mark.parametrize(
+    ("architecture", "tokens"), [*((of, "content") for of in ARCHITECTURES), ("llama", "prompt"), ("phi3", "prompt")]
+)
+def test_scores_are_the_variance_times_the_squared_norm(architecture, tokens):
+    loaded, samples = varied_model(architecture), random_prompts(4)
     options = Ssah(tokens=tokens)
     found = ssah.measure(loaded, samples, options, batch_tokens=60)
     levels = dict(ssah.levels(loaded, found, options, CUT))

@@ -9,6 +9,7 @@ from random_models import FAMILIES, random_model, random_samples
 
 from safety_regions.errors import UserError
 from safety_regions.models.attention import listening
+from safety_regions.models.rotary import angles_of
 
 
 @pytest.mark.parametrize("sizes", [{}, {"attn_logit_softcapping": 1.5, "sliding_window": 5}])
@@ -43,6 +44,12 @@ def test_measuring_leaves_the_model_as_it_was(family):
     assert torch.equal(before, loaded.model(ids).logits)
     assert all(torch.equal(weights[k], v) for k, v in loaded.model.state_dict().items())
     assert (hooks_of(loaded.model), loaded.model.config._attn_implementation) == (hooks, implementation)
+
+
+def test_a_rotation_that_is_not_of_pairs_is_an_error():
+    cos, sin = torch.ones(1, 3, 4), torch.zeros(1, 3, 4)
+    with pytest.raises(UserError, match="not of pairs"):
+        angles_of(lambda q, k, cos, sin: (q * cos + q.roll(1, -1) * sin, k), cos, sin)
 
 
 def test_attention_that_cannot_be_listened_to_is_an_error(monkeypatch):

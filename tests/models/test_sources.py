@@ -111,7 +111,7 @@ def test_a_model_that_cannot_be_scored_is_refused_before_its_weights_come(hub, t
 @pytest.mark.parametrize(
     ("config", "hint"),
     [
-        ({"model_type": "mamba"}, "add its module names to LAYOUTS"),
+        ({"model_type": "mamba"}, "docs/add-a-model.md says how one is added"),
         ({"model_type": "t5", "is_encoder_decoder": True}, "take a model that only decodes"),
         ({"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}}, "of type 'gemma3_text'"),
     ],
@@ -120,6 +120,20 @@ def test_an_architecture_that_is_not_known_is_told_by_its_configuration(config, 
     with pytest.raises(UserError, match="is not known") as error:
         refuse_unknown(config, "config.json")
     assert hint in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"model_type": "bitnet"}, "'bitnet' would be scored wrongly: a norm over all channels"),
+        ({"model_type": "gemma3n", "text_config": {"model_type": "gemma3n_text"}}, "scored wrongly: its feed-forward"),
+        ({"model_type": "gemma3_text", "use_bidirectional_attention": True}, "positions attend to later ones"),
+    ],
+)
+def test_an_architecture_that_would_be_scored_wrongly_is_refused_with_the_reason(config, reason):
+    with pytest.raises(UserError) as error:
+        refuse_unknown(config, "config.json")
+    assert reason in str(error.value)
 
 
 def test_a_gated_model_comes_with_a_token_that_is_never_shown(hub, tmp_path):

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from random_models import FAMILIES, random_model
+from random_models import ARCHITECTURES, varied_model
 from some_recipes import some_recipe
+from transformers import AutoConfig
 
 from safety_regions.artifacts.artifact import Artifact
+from safety_regions.config.architectures import TIED
 from safety_regions.config.models import ModelSpec
 from safety_regions.config.registries import Registries
 from safety_regions.models.architecture import projections
@@ -66,15 +68,21 @@ def test_a_shape_from_the_count_alone_is_no_smaller_than_the_real_one(name: str)
     assert guessed.layers * guessed.largest < 3 * real.layers * real.largest
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_counts_agree_with_transformers(family: str) -> None:
-    model = random_model(family).model
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_counts_agree_with_transformers(architecture: str) -> None:
+    model = varied_model(architecture).model
     size = size_from_config(model.config.to_dict(), "float32")
-    matrices = {p.data_ptr(): p.numel() for p in model.parameters() if p.dim() == 2}
+    named = {name: p for name, p in model.named_parameters() if p.dim() == 2 and "norm" not in name}
+    matrices = {p.data_ptr(): p.numel() for p in named.values()}
     norms = (2 * size.layers + 1) * size.hidden
     assert size.parameters - norms == sum(matrices.values())
     assert size.scored == sum(rows * columns for rows, columns in (p.shape for p in projections(model)))
     assert size.keys == next(p.shape[0] for p in projections(model) if p.kind == "k")
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_embeddings_are_the_output_matrix_where_transformers_says_so(architecture: str) -> None:
+    assert AutoConfig.for_model(architecture).tie_word_embeddings == (architecture in TIED)
 
 
 def test_the_text_part_of_a_larger_configuration_counts() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from random_masks import header_for
-from random_models import FAMILIES, random_model
+from random_models import ARCHITECTURES, random_model, varied_model
 
 from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
@@ -25,10 +25,11 @@ from safety_regions.steps.entry import Entry
 GRID = (0.1, 0.3)
 SAFETY, UTILITY = ["a", "b"], ["u", "v"]
 QUESTION = Question(SAFETY, UTILITY, q=0.3, p=0.1)
+NO_GATE = tuple(kind for kind in KINDS if kind != "gate")
 METHODS = {"snip": "weight", "wanda": "weight", "safeneuron": "neuron", "safelayer": "layer"}
 
 
-def layout_with(hidden=6, heads=4, kv_heads=2, head_dim=3, ffn=5, layers=3):
+def layout_with(hidden=6, heads=4, kv_heads=2, head_dim=3, ffn=5, layers=3, kinds=KINDS):
     shapes = {
         "q": (heads * head_dim, hidden),
         "k": (kv_heads * head_dim, hidden),
@@ -38,10 +39,14 @@ def layout_with(hidden=6, heads=4, kv_heads=2, head_dim=3, ffn=5, layers=3):
         "up": (ffn, hidden),
         "down": (hidden, ffn),
     }
-    return Layout({f"{n}.{kind}": shapes[kind] for n in range(layers) for kind in KINDS}, heads, kv_heads, head_dim)
+    return Layout({f"{n}.{kind}": shapes[kind] for n in range(layers) for kind in kinds}, heads, kv_heads, head_dim)
 
 
 LAYOUT = layout_with()
+
+
+def kinds_of(layout):
+    return [name.removeprefix("0.") for name in layout.shapes if name.startswith("0.")]
 
 
 def literally_owned(granularity, elements, layout):
@@ -53,11 +58,12 @@ def literally_owned(granularity, elements, layout):
         if granularity == "weight":
             weights.add((own, row, column))
         elif granularity == "layer":
-            for of in KINDS:
+            for of in kinds_of(layout):
                 rows, columns = layout.shapes[f"{layer}.{of}"]
                 weights |= {(f"{layer}.{of}", i, j) for i in range(rows) for j in range(columns)}
         elif kind == "ffn":
-            weights |= {(f"{layer}.{of}", column, j) for of in ("gate", "up") for j in range(hidden)}
+            inner = [of for of in ("gate", "up") if of in kinds_of(layout)]
+            weights |= {(f"{layer}.{of}", column, j) for of in inner for j in range(hidden)}
             weights |= {(f"{layer}.down", i, column) for i in range(hidden)}
         else:
             weights |= {(own, column, j) for j in range(hidden)}
@@ -91,8 +97,10 @@ def write(path, levels, granularity, digest="0" * 64):
 
 @pytest.mark.parametrize("heads", [(4, 4), (4, 2), (4, 1)])
 @pytest.mark.parametrize("granularity", ["weight", "neuron", "layer"])
-def test_expansion_equals_the_loops(granularity, heads):
-    layout = layout_with(heads=heads[0], kv_heads=heads[1])
+@pytest.mark.parametrize("kinds", [KINDS, NO_GATE], ids=["gate", "no gate"])
+def test_expansion_equals_the_loops(granularity, heads, kinds):
+    layout = layout_with(heads=heads[0], kv_heads=heads[1], kinds=kinds)
+    assert layout.n_layers == 3
     levels = random_levels(granularity, layout, seed=heads[1])
     header, found = header_for(granularity, own_shapes(granularity, layout)), set()
     for name, shape in layout.shapes.items():
@@ -102,19 +110,17 @@ def test_expansion_equals_the_loops(granularity, heads):
     assert found == literally_owned(granularity, elements_of(levels, 0.3), layout) != set()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_layout_of_a_model_has_its_heads_and_shapes(family):
-    layout = layout_of(random_model(family).model)
+WITHOUT_GATE = ["apertus", "arcee", "jais2", "nemotron", "phi", "starcoder2"]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_layout_of_a_model_has_its_heads_and_shapes(architecture):
+    layout = layout_of(varied_model(architecture).model)
     assert (layout.n_heads, layout.n_kv_heads, layout.head_dim, layout.n_layers) == (4, 2, 8, 2)
-    assert [layout.shapes[f"1.{kind}"] for kind in KINDS] == [
-        (32, 32),
-        (16, 32),
-        (16, 32),
-        (32, 32),
-        (48, 32),
-        (48, 32),
-        (32, 48),
-    ]
+    shapes = {"q": (32, 32), "k": (16, 32), "v": (16, 32), "o": (32, 32)}
+    shapes |= {} if architecture in WITHOUT_GATE else {"gate": (48, 32)}
+    shapes |= {"up": (48, 32), "down": (32, 48)}
+    assert list(layout.shapes.items())[len(shapes) :] == [(f"1.{kind}", shape) for kind, shape in shapes.items()]
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ DIM = 8
 
 
 def layer_inputs(loaded, sample, tokens="content"):
-    """What the attention and the MLP of each layer are given for a sample's prompt: their keyword arguments, and x; and
-    the rows at which a change counts.
+    """What the attention and the MLP of each layer are given for a sample's prompt: keyword arguments with the mask in
+    full, and x; and the rows at which a change counts.
     """
     counted = sample.content if tokens == "content" else range(sample.n_prompt)
     found = []
@@ -25,32 +25,33 @@ def layer_inputs(loaded, sample, tokens="content"):
         found.append(seen)
 
         def keep(_, args, kwargs, seen=seen):
-            seen.update(hidden=kwargs["hidden_states"], angles=kwargs["position_embeddings"])
+            seen.update(given=dict(kwargs), hidden=(args or [kwargs["hidden_states"]])[0])
 
         hooks.append(block.self_attn.register_forward_pre_hook(keep, with_kwargs=True))
         hooks.append(block.mlp.register_forward_pre_hook(lambda _, args, seen=seen: seen.update(x=args[0])))
-    loaded.model(torch.tensor([sample.input_ids[: sample.n_prompt]]))
+    usual = loaded.model.config._attn_implementation
+    # The only one that is always given all of the mask.
+    loaded.model.set_attn_implementation("eager")
+    loaded.model(torch.tensor([sample.input_ids[: sample.n_prompt]]), use_cache=False)
+    loaded.model.set_attn_implementation(usual)
     for hook in hooks:
         hook.remove()
     return found
 
 
-def literal_mask(loaded, layer, n):
-    """[t, s] by loops: not to the right, and within the window of a layer that has one."""
-    attention = loaded.model.model.layers[layer].self_attn
-    in_every_layer = loaded.model.config.model_type in ("mistral", "phi3")
-    window = loaded.model.config.sliding_window if in_every_layer else getattr(attention, "sliding_window", None)
-    return torch.tensor([[s <= t and (window is None or s > t - window) for s in range(n)] for t in range(n)])
+def attends(seen):
+    """[t, s]: whether position t attends to s, as the model says."""
+    mask = seen["given"]["attention_mask"][0, 0]
+    return mask if mask.dtype == torch.bool else mask == 0
 
 
-def attended(loaded, layer, seen, attention):
+def attended(seen, attention):
     """Output and probabilities [head, row, pos] of an attention module in float64, for the inputs its layer had."""
-    mask = literal_mask(loaded, layer, seen["hidden"].shape[1])
+    mask = attends(seen)
     additive = torch.zeros(mask.shape, dtype=torch.float64).masked_fill(~mask, -1e300)
-    cos, sin = (x.double() for x in seen["angles"])
-    output, probabilities = attention(
-        hidden_states=seen["hidden"].double(), position_embeddings=(cos, sin), attention_mask=additive[None, None]
-    )
+    cos, sin = (x.double() for x in seen["given"]["position_embeddings"])
+    given = seen["given"] | {"position_embeddings": (cos, sin), "attention_mask": additive[None, None]}
+    output, probabilities = attention(**given | {"hidden_states": seen["hidden"].double()})
     return output[:, seen["rows"]], probabilities[0, :, seen["rows"]]
 
 
@@ -80,11 +81,32 @@ def norms_of_changes(parameters, output, dim=None):
     return torch.stack(norms)
 
 
-def rows_of(loaded, layer, seen, attention, kind):
-    """Each row of a projection with its bias, in a copy of the attention module."""
+def norms_without_channels(norm, output, dim):
+    """The same for each channel that a norm puts out; one that all heads have in common takes it from each."""
+    before, shapes = output(), []
+    hook = norm.register_forward_hook(lambda _, x, y: shapes.append(y.shape))
+    output()
+    hook.remove()
+    changes = []
+    for channel in range(shapes[0][-1]):
+        hook = norm.register_forward_hook(lambda _, x, y, at=channel: y.index_fill(-1, torch.tensor(at), 0))
+        changes.append((before - output()).norm(dim=dim))
+        hook.remove()
+    return torch.stack(changes)
+
+
+def matrix_of(loaded, layer, part, kind):
+    """The projection of this kind, and its linear module in a copy of the attention or the MLP of its layer."""
     of = of_layer(loaded, layer)[kind]
-    path = next(name for name, m in seen["block"].self_attn.named_modules() if m is of.module)
-    linear = attention.get_submodule(path)
+    block = loaded.model.model.layers[layer]
+    whole = block.mlp if type(part) is type(block.mlp) else block.self_attn
+    path = next(path for path, module in whole.named_modules() if module is of.module)
+    return of, part.get_submodule(path)
+
+
+def rows_of(loaded, layer, attention, kind):
+    """Each row of a projection with its bias, in a copy of the attention module."""
+    of, linear = matrix_of(loaded, layer, attention, kind)
     parameters = [linear.weight] if linear.bias is None else [linear.weight, linear.bias]
     return ([x[row] for x in parameters] for row in range(of.start, of.stop))
 
@@ -92,21 +114,29 @@ def rows_of(loaded, layer, seen, attention, kind):
 def zeroed_rows(loaded, layer, seen):
     """Norm of the change of the attention's output when row j of W_v (and its bias) is zero."""
     attention = doubled(seen["block"].self_attn)
-    rows = rows_of(loaded, layer, seen, attention, "v")
-    return norms_of_changes(rows, lambda: attended(loaded, layer, seen, attention)[0])
+    rows = rows_of(loaded, layer, attention, "v")
+    return norms_of_changes(rows, lambda: attended(seen, attention)[0])
+
+
+NORMS = ("{}_norm", "{}_layernorm")
+"""Names of a norm of queries, `q`, or keys in front of the rotary embedding."""
 
 
 def zeroed_q_and_k_rows(loaded, sample, shared_heads="joint", tokens="content"):
-    """Norms of the change of attention when a row of W_q or W_k (and its bias) is zero, or one weight of a norm behind
-    them: of all heads that change, or of the one that changes most.
+    """Norms of the change of attention when a row of W_q or W_k (and its bias) is zero, or a channel of a norm behind
+    them: of all heads that change, or of the one that changes most. A norm behind the rotary embedding is held.
     """
     found = {}
     for layer, seen in enumerate(layer_inputs(loaded, sample, tokens)):
         attention = doubled(seen["block"].self_attn)
+        hold_norms_behind(attention, lambda of=attention, seen=seen: attended(seen, of))
         for kind in "qk":
-            norm = getattr(attention, f"{kind}_norm", None)
-            rows = rows_of(loaded, layer, seen, attention, kind) if norm is None else ([w] for w in norm.weight)
-            change = norms_of_changes(rows, lambda of=attention: attended(loaded, layer, seen, of)[1], (1, 2))  # noqa: B023
+            norm = next((n for of in NORMS if (n := getattr(attention, of.format(kind), None)) is not None), None)
+            output = lambda of=attention, seen=seen: attended(seen, of)[1]  # noqa: E731
+            if norm is None:
+                change = norms_of_changes(rows_of(loaded, layer, attention, kind), output, (1, 2))
+            else:
+                change = norms_without_channels(norm, output, (1, 2))
             own = loaded.model.config.num_attention_heads if kind == "q" else loaded.model.config.num_key_value_heads
             if len(change) == DIM:
                 # A norm that all heads have in common: each changes by its own channel.
@@ -116,17 +146,29 @@ def zeroed_q_and_k_rows(loaded, sample, shared_heads="joint", tokens="content"):
     return found
 
 
+def hold_norms_behind(attention, run):
+    """Let norms behind the rotary embedding divide by what they divide by when the attention is whole."""
+    for name in ("query_layernorm", "key_layernorm"):
+        if (norm := getattr(attention, name, None)) is None:
+            continue
+        divided = []
+        hook = norm.register_forward_hook(lambda m, x, y, divided=divided: divided.append(y / m.weight / x[0]))
+        run()
+        hook.remove()
+        norm.register_forward_hook(lambda m, x, y, by=divided[0]: x[0] * by * m.weight)
+
+
 def zeroed_paths(loaded, layer, seen):
     """The same for one query head at a time: column (head, j) of W_o is zero; [query head, j]."""
     attention = doubled(seen["block"].self_attn)
-    columns = ([column] for column in attention.o_proj.weight.T)
-    return norms_of_changes(columns, lambda: attended(loaded, layer, seen, attention)[0]).view(-1, DIM)
+    columns = ([column] for column in matrix_of(loaded, layer, attention, "o")[1].weight.T)
+    return norms_of_changes(columns, lambda: attended(seen, attention)[0]).view(-1, DIM)
 
 
-def zeroed_columns(seen):
+def zeroed_columns(loaded, layer, seen):
     """Norm of the change of the MLP's output when column k of W_down is zero."""
     mlp = copy.deepcopy(seen["block"].mlp).double()
-    columns = ([column] for column in mlp.down_proj.weight.T)
+    columns = ([column] for column in matrix_of(loaded, layer, mlp, "down")[1].weight.T)
     return norms_of_changes(columns, lambda: mlp(seen["x"].double())[:, seen["rows"]])
 
 
@@ -135,7 +177,8 @@ def queries_and_keys(loaded, layer, seen):
     parts = of_layer(loaded, layer)
     rotate = sys.modules[type(seen["block"].self_attn).__module__].apply_rotary_pos_emb
     q, k = (parts[kind].module(seen["hidden"])[..., parts[kind].start : parts[kind].stop] for kind in ("q", "k"))
-    q, k = rotate(*(x.unflatten(2, (-1, DIM)).transpose(1, 2) for x in (q, k)), *seen["angles"])
+    angles = seen["given"]["position_embeddings"]
+    q, k = rotate(*(x.unflatten(2, (-1, DIM)).transpose(1, 2) for x in (q, k)), *angles)
     return q[0], k[0].repeat_interleave(q.shape[1] // k.shape[1], dim=0)
 
 
@@ -161,7 +204,7 @@ def literal_q_and_k(loaded, sample, scale_delta, shared_heads, tokens="content")
     for layer, seen in enumerate(layer_inputs(loaded, sample, tokens)):
         q, k = queries_and_keys(loaded, layer, seen)
         softcap = getattr(seen["block"].self_attn, "attn_logit_softcapping", None)
-        mask = literal_mask(loaded, layer, q.shape[1])
+        mask = attends(seen)
         scaling = seen["block"].self_attn.scaling
         per_head = literal_softmax_change(q, k, mask, scaling, softcap, scale_delta, seen["rows"])
         groups = per_head.view(loaded.model.config.num_key_value_heads, -1, DIM)

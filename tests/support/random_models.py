@@ -26,6 +26,60 @@ SIZES = {
     "tie_word_embeddings": True,
 }
 FAMILIES = ["llama", "qwen2", "gemma2", "mistral", "phi3"]
+ARCHITECTURES: dict[str, dict] = {
+    "llama": {},
+    "mistral": {"sliding_window": 5},
+    "qwen2": {},
+    "qwen3": {},
+    "gemma": {},
+    "gemma2": {"attn_logit_softcapping": 1.5, "sliding_window": 5},
+    "gemma3_text": {"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]},
+    "smollm3": {"no_rope_layer_interval": 2},
+    "olmo2": {},
+    "phi3": {"sliding_window": 5, "partial_rotary_factor": 0.5},
+    "apertus": {},
+    "arcee": {"mlp_bias": True},
+    "cohere": {"use_qk_norm": True, "logit_scale": 0.5},
+    "cohere2": {"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]},
+    "cwm": {"bos_token_id": 0, "sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]},
+    "ernie4_5": {"use_bias": True},
+    "exaone4": {"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]},
+    "glm": {"attention_bias": True},
+    "glm4": {"attention_bias": True},
+    "granite": {
+        "attention_multiplier": 0.2,
+        "residual_multiplier": 0.6,
+        "embedding_multiplier": 3.0,
+        "logits_scaling": 2.0,
+    },
+    "helium": {"attention_bias": True},
+    "hunyuan_v1_dense": {},
+    "hyperclovax": {},
+    "internlm3": {"qkv_bias": True, "bias": True},
+    "iquestcoder": {},
+    "jais2": {"mlp_bias": True},
+    "ministral": {"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]},
+    "ministral3": {
+        "sliding_window": 5,
+        "rope_parameters": {
+            "rope_type": "yarn",
+            "rope_theta": 1e4,
+            "factor": 4.0,
+            "original_max_position_embeddings": 4,
+            "max_position_embeddings": 256,
+            "llama_4_scaling_beta": 0.5,
+        },
+    },
+    "nemotron": {"attention_bias": True, "mlp_bias": True},
+    "olmo": {"clip_qkv": 0.5},
+    "olmo3": {"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]},
+    "phi": {"qk_layernorm": True},
+    "seed_oss": {"attention_out_bias": True},
+    "stablelm": {"qk_layernorm": True, "use_parallel_residual": True},
+    "starcoder2": {"sliding_window": 5},
+    "vaultgemma": {"attn_logit_softcapping": 1.5, "sliding_window": 5},
+}
+"""Every known architecture, with what it has and others have not."""
 TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% if m.role == 'assistant' %}<eos>{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -44,8 +98,10 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def random_model(family: str, seed: int = 0, dtype: torch.dtype = torch.float32, **sizes) -> LoadedModel:
-    """A model of this family with random weights, frozen."""
+def random_model(
+    family: str, seed: int = 0, dtype: torch.dtype = torch.float32, vectors: bool = False, **sizes
+) -> LoadedModel:
+    """A model of this family with random weights, frozen; `vectors`: those of norms, and biases, are random too."""
     torch.manual_seed(seed)
     config = AutoConfig.for_model(family, **(SIZES | sizes))
     model = AutoModelForCausalLM.from_config(config, dtype=dtype)
@@ -54,7 +110,14 @@ def random_model(family: str, seed: int = 0, dtype: torch.dtype = torch.float32,
         for name, weight in model.named_parameters():
             if weight.dim() == 2 and "embed" not in name:
                 weight.normal_(0, 0.2)
+            elif vectors and weight.dim() < 2:
+                weight.add_(torch.randn_like(weight) * 0.3)
     return LoadedModel(model.requires_grad_(False).eval(), byte_tokenizer(), None, (1,))
+
+
+def varied_model(architecture: str) -> LoadedModel:
+    """A model of this architecture that has all that makes it another than a Llama model."""
+    return random_model(architecture, vectors=True, **ARCHITECTURES[architecture])
 
 
 def random_samples(n: int, seed: int = 0, shortest: int = 4, longest: int = 20) -> list[Sample]:

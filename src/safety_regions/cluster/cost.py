@@ -94,7 +94,7 @@ def bytes_of(artifact: Artifact, size: ModelSize) -> Bytes:
 
 
 def _adapter_weights(made: Artifact, size: ModelSize) -> int:
-    """A and B of all seven matrices of each layer."""
+    """A and B of seven matrices of each layer, from above: some architectures have no gate."""
     return size.layers * _rank(made) * (9 * size.hidden + 2 * size.keys + 3 * size.intermediate)
 
 

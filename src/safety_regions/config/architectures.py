@@ -1,7 +1,7 @@
 """Which linear layers of an architecture are q, k, v, o, gate, up and down: the only place that knows module names.
 
-Read by the plan and where a model is fetched, so that a model that cannot be scored is refused before anything rests on
-it; no torch is needed.
+An architecture may have no gate; the others it has. Read by the plan and where a model is fetched, so that a model that
+cannot be scored is refused before anything rests on it; no torch is needed.
 """
 
 from typing import Any
@@ -20,12 +20,10 @@ SEPARATE: ModuleKinds = {
     "mlp.up_proj": ("up",),
     "mlp.down_proj": ("down",),
 }
-FUSED: ModuleKinds = {
-    "self_attn.qkv_proj": ("q", "k", "v"),
-    "self_attn.o_proj": ("o",),
-    "mlp.gate_up_proj": ("gate", "up"),
-    "mlp.down_proj": ("down",),
-}
+QKV: ModuleKinds = {"self_attn.qkv_proj": ("q", "k", "v"), "self_attn.o_proj": ("o",)}
+GATE_UP: ModuleKinds = {"mlp.gate_up_proj": ("gate", "up"), "mlp.down_proj": ("down",)}
+ATTENTION: ModuleKinds = {path: kinds for path, kinds in SEPARATE.items() if path.startswith("self_attn.")}
+NO_GATE: ModuleKinds = ATTENTION | {"mlp.up_proj": ("up",), "mlp.down_proj": ("down",)}
 LAYOUTS: dict[str, ModuleKinds] = {
     "llama": SEPARATE,
     "mistral": SEPARATE,
@@ -36,22 +34,101 @@ LAYOUTS: dict[str, ModuleKinds] = {
     "gemma3_text": SEPARATE,
     "smollm3": SEPARATE,
     "olmo2": SEPARATE,
-    "phi3": FUSED,
+    "phi3": QKV | GATE_UP,
+    "apertus": NO_GATE,
+    "arcee": NO_GATE,
+    "cohere": SEPARATE,
+    "cohere2": SEPARATE,
+    "cwm": SEPARATE,
+    "ernie4_5": SEPARATE,
+    "exaone4": SEPARATE,
+    "glm": ATTENTION | GATE_UP,
+    "glm4": ATTENTION | GATE_UP,
+    "granite": SEPARATE,
+    "helium": SEPARATE,
+    "hunyuan_v1_dense": SEPARATE,
+    "hyperclovax": SEPARATE,
+    "internlm3": SEPARATE,
+    "iquestcoder": SEPARATE,
+    "jais2": NO_GATE,
+    "ministral": SEPARATE,
+    "ministral3": SEPARATE,
+    "nemotron": NO_GATE,
+    "olmo": SEPARATE,
+    "olmo3": SEPARATE,
+    "phi": {
+        "self_attn.q_proj": ("q",),
+        "self_attn.k_proj": ("k",),
+        "self_attn.v_proj": ("v",),
+        "self_attn.dense": ("o",),
+        "mlp.fc1": ("up",),
+        "mlp.fc2": ("down",),
+    },
+    "seed_oss": SEPARATE,
+    "stablelm": SEPARATE,
+    "starcoder2": ATTENTION | {"mlp.c_fc": ("up",), "mlp.c_proj": ("down",)},
+    "vaultgemma": SEPARATE,
 }
 """Model type (config.json) -> linear modules of one block, with the projections each holds from its first row on."""
 
+TIED = {
+    "cohere",
+    "cohere2",
+    "ernie4_5",
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "smollm3",
+    "starcoder2",
+    "vaultgemma",
+}
+"""Model types whose output matrix is their embeddings where config.json does not say."""
+
+
+def kinds_of(model_type: str) -> list[str]:
+    """The projections of a block of this model type; of one that is not known, those of a Llama model."""
+    return [kind for kinds in LAYOUTS.get(model_type, SEPARATE).values() for kind in kinds]
+
+
+WRONG: dict[str, str] = {
+    "bitnet": "a norm over all channels stands between its attention and W_o: no value neuron can be taken out alone",
+    "diffllama": "its attention is the difference of two softmaxes, and a norm stands between it and W_o",
+    "doge": "its values decide what is attended to",
+    "flint": "attention sinks take a part of every row's probability",
+    "gemma3n_text": "its feed-forward keeps channels above a quantile of all, and layers share keys and values",
+    "gemma4_text": "its values pass a norm, and layers share keys and values",
+    "gpt_oss": "attention sinks take a part of every row's probability",
+    "granite_swa": "attention sinks take a part of every row's probability",
+    "llama4_text": "positions attend within chunks alone, and most of its feed-forward is experts",
+    "persimmon": "its fused matrix holds q, k and v head by head, not one after the other",
+}
+"""Model types whose blocks or attention look like those of `LAYOUTS`, and what makes scores of them wrong."""
+
 
 def refuse_unknown(config: dict[str, Any], where: str) -> None:
-    """Raise `UserError` for a model whose architecture is not in `LAYOUTS`, by the content of its config.json."""
-    model_type = config.get("model_type")
+    """Raise `UserError` for a model that cannot be scored, by the content of its config.json.
+
+    That is one whose architecture is not in `LAYOUTS`, or whose positions attend to later ones.
+    """
+    model_type, text = config.get("model_type"), config.get("text_config")
+    own = text.get("model_type") if isinstance(text, dict) else model_type
     if model_type in LAYOUTS:
+        if config.get("use_bidirectional_attention"):
+            raise UserError(
+                "use_bidirectional_attention: positions attend to later ones",
+                where=where,
+                expected="a model that continues a text",
+                hint="this one makes embeddings: take the model that it was made from",
+            )
         return
-    if config.get("is_encoder_decoder"):
-        hint = "its answers are not a continuation of the prompt: take a model that only decodes"
-    elif isinstance(config.get("text_config"), dict):
-        hint = f"it is a wrapper: its text model alone is of type {config['text_config'].get('model_type')!r}"
+    if own in WRONG:
+        found, hint = f"{model_type!r} would be scored wrongly: {WRONG[own]}", "take a model of another architecture"
     else:
-        hint = "add its module names to LAYOUTS in src/safety_regions/config/architectures.py"
-    raise UserError(
-        f"architecture {model_type!r} is not known", where=where, expected=f"one of: {', '.join(LAYOUTS)}", hint=hint
-    )
+        found = f"{model_type!r} is not known"
+        if config.get("is_encoder_decoder"):
+            hint = "its answers are not a continuation of the prompt: take a model that only decodes"
+        elif own != model_type:
+            hint = f"it is a wrapper: its text model alone is of type {own!r}"
+        else:
+            hint = "docs/add-a-model.md says how one is added to src/safety_regions/config/architectures.py"
+    raise UserError(f"architecture {found}", where=where, expected=f"one of: {', '.join(sorted(LAYOUTS))}", hint=hint)

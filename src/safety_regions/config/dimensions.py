@@ -10,7 +10,7 @@ class ModelSize:
     parameters: int
     """All weights; embeddings that are the output matrix too count once."""
     scored: int
-    """Weights of the matrices q, k, v, o, gate, up and down of all layers."""
+    """Weights of the scored matrices (`config.architectures`) of all layers."""
     layers: int
     hidden: int
     intermediate: int

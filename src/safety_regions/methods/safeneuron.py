@@ -7,12 +7,14 @@ text (`tokens: content`), or over all of the prompt (`tokens: prompt`), whose ch
     q    ||softmax((Q K^T - D_j) / sqrt(d)) - softmax(Q K^T / sqrt(d))||_F, D_j what row j of W_q gives to Q K^T
     k    the same of a row of W_k, over all query heads that share the key head
     v    what o_proj puts out less without row j of W_v, likewise: ||(A V)_j||_2 ||W_o[:, j]||_2 for one query head
-    ffn  ||h_k||_2 ||W_down[:, k]||_2, h = act(gate(x)) * up(x), exact; `up`: sum over t of |up(x)_k| (published code)
+    ffn  ||h_k||_2 ||W_down[:, k]||_2, h = act(gate(x)) * up(x), exact; `up`: sum over t of |up(x)_k| (published code);
+         without a gate h = act(up(x))
 
 A row of W_q or W_k feeds two channels of the dot product, those that the rotary embedding turns into each other, so D_j
 has two terms (`qk: row`). The paper's D_j = q_j k_j^T is channel j of the dot product, after the embedding (`qk:
 rotated`), and the same for q and k of one head. `row` is exact, norms of queries and keys aside (Qwen 3, Gemma 3, OLMo
-2), which are held as they are. Key and value heads that query heads share are taken out of all of them at once
+2), which are held as they are: a channel behind the norm leaves, or in front of the rotary embedding where the norm
+stands behind that (HunYuan). Key and value heads that query heads share are taken out of all of them at once
 (`shared_heads: joint`), or count by the one that changes most (`max`).
 
 Scaling, sliding window and soft cap are the model's own. The softmax is causal. v and ffn are measured where the

@@ -1,6 +1,7 @@
 """A model's scored matrices: the linear layers that `config.architectures` names.
 
-Scored are these seven projections of every block; embeddings, norms and lm_head are not. An architecture that fuses
+Scored are these projections of every block, all that there are of q, k, v, o, gate, up and down; embeddings, norms and
+lm_head are not. An architecture that fuses
 several projections into one matrix gives each its block of output rows.
 """
 
@@ -36,7 +37,8 @@ class Projection:
 def projections(model: Any) -> list[Projection]:
     """All scored matrices of a causal language model, in layer order and, within a layer, in the order of `KINDS`.
 
-    Raises `UserError` for an architecture that `LAYOUTS` does not know, and for a module that is not a plain linear.
+    Raises `UserError` for an architecture that `LAYOUTS` does not know, and for a module that is missing or not a plain
+    linear.
     """
     model_type = model.config.model_type
     refuse_unknown(model.config.to_dict(), model.config.name_or_path)
@@ -50,7 +52,15 @@ def projections(model: Any) -> list[Projection]:
 
 
 def _of_module(model: Any, layer: int, block: nn.Module, path: str, kinds: tuple[str, ...]) -> Iterator[Projection]:
-    module = block.get_submodule(path)
+    try:
+        module = block.get_submodule(path)
+    except AttributeError:
+        raise UserError(
+            f"layer {layer} has no {path}",
+            where=model.config.name_or_path,
+            expected=f"the modules that LAYOUTS says of {model.config.model_type}, in every layer",
+            hint="layers of different kinds (experts, state spaces) cannot be scored",
+        ) from None
     if not isinstance(module, nn.Linear):
         raise UserError(
             f"layer {layer}'s {path} is a {type(module).__name__}",

@@ -2,7 +2,8 @@
 
 transformers looks up the attention function under the model's `attn_implementation` in every layer. While a model is
 listened to, that name leads to a function of ours, which shows the listener what it was given and then calls the one it
-stands for: the model computes what it always does, bit for bit. `attention_change` is what SafeNeuron asks of it.
+stands for: the model computes what it always does, bit for bit. Likewise with `apply_rotary_pos_emb`, the function
+beside an architecture's layers, which a layer calls if it rotates. `attention_change` is what SafeNeuron asks of it.
 """
 
 import sys
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from safety_regions.errors import UserError
-from safety_regions.models.rotary import Rotary, rotary, unrotated
+from safety_regions.models.rotary import Angles, Rotary, angles_of, unrotated
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class Heads:
     """How many positions, its own the last of them, a position attends to at most; None: all up to its own."""
     rotary: Rotary | None = None
     """How queries and keys were rotated; None where nobody asks."""
+    gains: tuple[Float[Tensor, " dim"] | float, Float[Tensor, " dim"] | float] = (1.0, 1.0)
+    """Of queries and of keys: what each channel was multiplied with behind the rotary embedding, by the weight of a
+    norm (HunYuan)."""
 
     def some(self, heads: slice) -> "Heads":
         """Some of the query heads."""
@@ -60,10 +64,6 @@ class Heads:
         return scores.masked_fill(hidden, -torch.inf).log_softmax(dim=-1)
 
 
-Angles = tuple[Float[Tensor, "#batch pos rotated"], Float[Tensor, "#batch pos rotated"]]
-"""Cosines and sines of a rotary embedding, of each sample or of all."""
-
-
 @dataclass(frozen=True)
 class Attention:
     """One layer's attention over a batch, as the model computes it: queries of all heads, keys of the heads that have
@@ -75,20 +75,16 @@ class Attention:
     scaling: float
     softcap: float | None
     window: int | None
-    angles: Angles | None
-    """None: the layer rotates nothing."""
+    angles: Angles
+    gains: tuple[Float[Tensor, " dim"] | float, Float[Tensor, " dim"] | float]
+    """As in `Heads`."""
 
     def prompt(self, row: int, n_tokens: int) -> Heads:
         """The first tokens of one sample of the batch."""
         query, key = (x[row, :, :n_tokens].float() for x in (self.query, self.key))
         key = key.repeat_interleave(len(query) // len(key), dim=0)
-        dim = query.shape[-1]
-        if self.angles is None:
-            turned = unrotated(n_tokens, dim, query.device)
-        else:
-            cos, sin = (x.expand(len(self.query), -1, -1)[row, :n_tokens] for x in self.angles)
-            turned = rotary(cos, sin, dim)
-        return Heads(query, key, self.scaling, self.softcap, self.window, turned)
+        turned = self.angles.of_row(row, n_tokens, query.shape[-1])
+        return Heads(query, key, self.scaling, self.softcap, self.window, turned, self.gains)
 
 
 Listener = Callable[[int, Attention], None]
@@ -101,45 +97,64 @@ def listening(model: Any, listener: Listener) -> Iterator[None]:
 
     Raises `UserError` for a model whose attention cannot be listened to.
     """
-    if not model._can_set_attn_implementation():
+    home = sys.modules[type(model.model.layers[0].self_attn).__module__]
+    rotate = getattr(home, "apply_rotary_pos_emb", None)
+    if rotate is None or not model._can_set_attn_implementation():
         raise UserError(
             "the attention of this model cannot be listened to",
             where=type(model).__name__,
-            expected="attention by transformers' AttentionInterface",
+            expected="attention by transformers' AttentionInterface, and apply_rotary_pos_emb beside it",
         )
     name = model.config._attn_implementation
     original = ALL_ATTENTION_FUNCTIONS.get(name)
-    angles: dict[nn.Module, Angles] = {}
+    # Of the layer that is at work: it rotates, if it does, before it attends.
+    rotation: list[tuple[Tensor, Tensor]] = []
 
-    def note(module: nn.Module, args: tuple, options: dict[str, Any]) -> None:
-        cos, sin = options["position_embeddings"]
-        angles[module] = (cos, sin)
+    def note(query: Tensor, key: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+        rotation.append((cos.detach(), sin.detach()))
+        return rotate(query, key, cos, sin)
 
     def attend(
         module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
     ) -> tuple[Tensor, Tensor | None]:
+        if options.get("s_aux") is not None:
+            raise UserError(
+                "attention sinks, which take a part of every row's probability",
+                where=type(model).__name__,
+                expected="a softmax over the positions alone",
+                hint="leave SafeNeuron out for this model",
+            )
         seen = Attention(
             query.detach(),
             key.detach(),
             options["scaling"],
             options.get("softcap"),
             options.get("sliding_window"),
-            _angles(angles.pop(module), query.device) if getattr(module, "use_rope", True) else None,
+            angles_of(rotate, *rotation.pop()) if rotation else unrotated(query.shape[2], query.device),
+            _gains(module),
         )
         with torch.no_grad():
             listener(module.layer_idx, seen)  # type: ignore[arg-type]
         # Eager attention is registered nowhere: each architecture has its own, beside its layers.
-        own = original or sys.modules[type(module).__module__].eager_attention_forward
+        own = original or home.eager_attention_forward
         return own(module, query, key, value, attention_mask, **options)
 
     with ExitStack() as stack:
-        for layer in model.model.layers:
-            stack.callback(layer.self_attn.register_forward_pre_hook(note, with_kwargs=True).remove)
+        home.apply_rotary_pos_emb = note  # type: ignore[attr-defined]
+        stack.callback(setattr, home, "apply_rotary_pos_emb", rotate)
         ALL_ATTENTION_FUNCTIONS[name] = attend
         stack.callback(ALL_ATTENTION_FUNCTIONS.__delitem__, name)
         yield
 
 
-def _angles(of: Angles, device: torch.device) -> Angles:
-    cos, sin = (x.detach().to(device) for x in of)
-    return cos, sin
+def _gains(module: nn.Module) -> tuple[Tensor | float, Tensor | float]:
+    """Weights of norms behind the rotary embedding. Raises `UserError` for one that hides a channel."""
+    norms = [getattr(module, f"{of}_layernorm", None) for of in ("query", "key")]
+    weights = [1.0 if norm is None else norm.weight.detach().float() for norm in norms]
+    if not all(torch.as_tensor(weight).all() for weight in weights):
+        raise UserError(
+            f"layer {module.layer_idx}'s norm of queries or keys has a weight of zero",
+            expected="weights that let a channel be known from what is behind the norm",
+            hint="leave SafeNeuron out for this model",
+        )
+    return weights[0], weights[1]

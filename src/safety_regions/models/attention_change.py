@@ -72,16 +72,16 @@ def of_query_row(heads: Heads) -> Removal:
 
     Exact where no norm stands between; a norm of queries is held as it is.
     """
-    turn = _rotary(heads)
-    own = turn.undone(heads.query)
-    return Removal((own * turn.cos, own * turn.sin), (heads.key, turn.partner(heads.key)))
+    turn, (gain, _) = _rotary(heads), heads.gains
+    own, key = turn.undone(heads.query / gain), heads.key * gain
+    return Removal((own * turn.cos, own * turn.sin), (key, turn.partner(key)))
 
 
 def of_key_row(heads: Heads) -> Removal:
     """Row j of W_k, likewise, for each query head that reads the key."""
-    turn = _rotary(heads)
-    own = turn.undone(heads.key)
-    return Removal((heads.query, turn.partner(heads.query)), (own * turn.cos, own * turn.sin))
+    turn, (_, gain) = _rotary(heads), heads.gains
+    own, query = turn.undone(heads.key / gain), heads.query * gain
+    return Removal((query, turn.partner(query)), (own * turn.cos, own * turn.sin))
 
 
 def _rotary(heads: Heads) -> Rotary:

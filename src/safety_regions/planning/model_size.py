@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from safety_regions.artifacts.artifact import Artifact
+from safety_regions.config.architectures import TIED, kinds_of
 from safety_regions.config.dimensions import ModelSize
 from safety_regions.config.models import TinyModel
 from safety_regions.config.registries import Registries
@@ -14,7 +15,7 @@ UNKNOWN = 8_000_000_000
 
 
 def size_from_config(config: dict, dtype: str) -> ModelSize:
-    """The size of a model of the Llama, Qwen, Gemma or Mistral kind from the content of its config.json.
+    """The size of a model from the content of its config.json; of one of no known architecture, as if of Llama's.
 
     Biases and norms inside or behind the blocks' two are left out: together below a ten-thousandth. Raises `KeyError`
     for a configuration that lacks a dimension.
@@ -24,9 +25,10 @@ def size_from_config(config: dict, dtype: str) -> ModelSize:
     heads = config["num_attention_heads"]
     width = config.get("head_dim") or hidden // heads
     keys = (config.get("num_key_value_heads") or heads) * width
-    scored = layers * hidden * (2 * heads * width + 2 * keys + 3 * inner)
-    # Gemma's output matrix is its embeddings by default, and its config.json leaves that out.
-    tied = config.get("tie_word_embeddings", str(config.get("model_type", "")).startswith("gemma"))
+    model_type = config.get("model_type", "")
+    of_ffn = sum(kind in ("gate", "up", "down") for kind in kinds_of(model_type))
+    scored = layers * hidden * (2 * heads * width + 2 * keys + of_ffn * inner)
+    tied = config.get("tie_word_embeddings", model_type in TIED)
     vocabulary = config["vocab_size"]
     parameters = scored + vocabulary * hidden * (1 if tied else 2) + (2 * layers + 1) * hidden
     return ModelSize(parameters, scored, layers, hidden, inner, keys, vocabulary, BYTES[dtype])

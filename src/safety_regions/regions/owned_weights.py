@@ -2,7 +2,8 @@
 
 What an element owns: a weight, itself; a neuron `<layer>.q` or `<layer>.k`, its row of W_q or W_k; `<layer>.v`, its row
 of W_v and the columns of W_o that it feeds, one for every query head of its group; `<layer>.ffn`, its rows of W_gate
-and W_up and its column of W_down; a layer, all seven matrices. Weights of an adapter own no weights of the model.
+(where there is one) and W_up and its column of W_down; a layer, all its matrices. Weights of an adapter own no weights
+of the model.
 
 A region may leave kinds of matrices out, in all layers: what those would own is in none of its masks.
 """
@@ -35,7 +36,7 @@ class Layout:
     @property
     def n_layers(self) -> int:
         """Number of layers."""
-        return len(self.shapes) // len(KINDS)
+        return len({name.split(".")[0] for name in self.shapes})
 
 
 def make_layout(shapes: dict[str, tuple[int, int]], n_heads: int) -> Layout:
@@ -50,7 +51,7 @@ def own_shapes(granularity: str, layout: Layout) -> dict[str, tuple[int, int]]:
         return layout.shapes
     if granularity == "layer":
         return {f"{layer}.layer": (1, 1) for layer in range(layout.n_layers)}
-    rows = {"q": "q", "k": "k", "v": "v", "ffn": "gate"}
+    rows = {"q": "q", "k": "k", "v": "v", "ffn": "up"}
     return {
         f"{layer}.{kind}": (1, layout.shapes[f"{layer}.{rows[kind]}"][0])
         for layer in range(layout.n_layers)

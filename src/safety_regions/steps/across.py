@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 from safety_regions.artifacts import receipts
+from safety_regions.config.architectures import kinds_of
 from safety_regions.errors import UserError
 from safety_regions.overlap.across_methods import Question, compare
 from safety_regions.planning.recipes.tables import AcrossRecipe
 from safety_regions.regions.format import kind_of, open_region
-from safety_regions.regions.owned_weights import KINDS, Layout, make_layout
+from safety_regions.regions.owned_weights import Layout, make_layout
 from safety_regions.steps.entry import Entry
 from safety_regions.table_files import write_csv
 
@@ -24,7 +25,7 @@ def across(entry: Entry[AcrossRecipe]) -> None:
         method: {name: entry.region(f"{method}/{name}") for name in of_sets}
         for method, of_sets in recipe.regions.items()
     }
-    layout = read_layout(entry.inputs["model"], recipe.model, _known_shapes(regions))
+    layout = read_layout(entry.inputs["model"], recipe.model, _shapes_of(regions))
     table = compare(regions, layout, Question(recipe.safety, recipe.utility, recipe.q, recipe.p))
     write_csv(table, entry.path / "across.csv")
     entry.done({"methods": sorted(regions)}, versions=("numpy", "pandas"))
@@ -33,13 +34,14 @@ def across(entry: Entry[AcrossRecipe]) -> None:
 def read_layout(folder: Path, digest: str, shapes: dict[str, tuple[int, int]] | None = None) -> Layout:
     """The layout of the model in a folder made by recipe `digest`, from its configuration alone: no weights are read.
 
-    `shapes`: those of its scored matrices, where they are known.
+    `shapes`: those of matrices that are known. Where they are all that are scored the model is not built.
     """
     receipt = receipts.read(folder)
     if receipt.digest != digest:
         raise UserError(f"made by recipe {receipt.digest[:12]}", where=str(folder), expected=f"recipe {digest[:12]}")
-    n_heads = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("num_attention_heads")
-    if shapes is not None and n_heads is not None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    n_heads = config.get("num_attention_heads")
+    if shapes and n_heads is not None and {kind_of(name) for name in shapes} == {*kinds_of(config["model_type"])}:
         return make_layout(shapes, n_heads)
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -51,11 +53,11 @@ def read_layout(folder: Path, digest: str, shapes: dict[str, tuple[int, int]] | 
         return layout_of(AutoModelForCausalLM.from_config(config))
 
 
-def _known_shapes(regions: dict[str, dict[str, Path]]) -> dict[str, tuple[int, int]] | None:
-    """The shapes of the model's scored matrices, if there is a region of single weights of all of them."""
+def _shapes_of(regions: dict[str, dict[str, Path]]) -> dict[str, tuple[int, int]]:
+    """The shapes of the matrices that regions of single weights have: of the method with the most of them."""
+    found: dict[str, tuple[int, int]] = {}
     for sets in regions.values():
         with open_region(next(iter(sets.values()))) as region:
-            shapes = region.header.shapes
-            if region.header.granularity == "weight" and {kind_of(name) for name in shapes} == set(KINDS):
-                return shapes
-    return None
+            if region.header.granularity == "weight" and len(region.header.shapes) > len(found):
+                found = region.header.shapes
+    return found

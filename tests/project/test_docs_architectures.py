@@ -1,0 +1,37 @@
+"""README and docs/add-a-model.md name the architectures that there are."""
+
+import re
+from pathlib import Path
+
+from random_models import ARCHITECTURES
+
+from safety_regions.config.architectures import LAYOUTS, WRONG, kinds_of
+
+ROOT = Path(__file__).resolve().parents[2]
+SECTION = (ROOT / "docs/add-a-model.md").read_text(encoding="utf-8").split("## Architectures")[1].split("\n## ")[0]
+
+
+def named(text: str) -> list[str]:
+    return [name for name in re.findall(r"`(\w+)`", text) if name != "model_type"]
+
+
+def test_the_page_lists_every_architecture_with_what_its_blocks_have() -> None:
+    rows = dict(re.findall(r"^\| (.*) \| (`.*`) \|$", SECTION, re.M))
+    assert sorted(name for row in rows.values() for name in named(row)) == sorted(LAYOUTS)
+    assert named(rows["without a gate"]) == sorted(name for name in LAYOUTS if "gate" not in kinds_of(name))
+    fused = sorted(name for name, layout in LAYOUTS.items() if any(len(kinds) > 1 for kinds in layout.values()))
+    assert named(rows["some of them fused"]) == fused
+
+
+def test_the_page_names_those_that_would_be_wrong() -> None:
+    (sentence,) = (line for line in SECTION.splitlines() if "scored wrongly" in line)
+    assert named(sentence) == sorted(WRONG)
+    assert not {*WRONG} & {*LAYOUTS}
+
+
+def test_the_readme_says_how_many_there_are() -> None:
+    assert f"of [{len(LAYOUTS)} decoder architectures]" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_architecture_is_tested() -> None:
+    assert {*ARCHITECTURES} == {*LAYOUTS}
