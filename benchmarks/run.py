@@ -13,7 +13,7 @@ from safety_regions.planning.from_files import plan_of_files
 
 HERE = Path(__file__).parent
 KEYS = {
-    "snip_over_backward": 1.05,
+    "snip_over_backward": 1.4,
     "wanda_over_forward": 1.05,
     "together_over_snip": 1.3,
     "reference_over_snip": 20,
