@@ -24,6 +24,7 @@ from safety_regions.planning import environment, rule_inputs
 from safety_regions.planning.make import make_plan
 from safety_regions.planning.placeholders import placeholder_warning
 from safety_regions.share.pointers import not_pulled
+from safety_regions.text import section_for_terminal
 
 
 @contextlib.contextmanager
@@ -55,6 +56,8 @@ def planned():
         return make_plan(run, registries, INVOCATION.words)
 
 
+# The section of summary.md that says in short what was found.
+ANSWER = "The answer"
 INVOCATION = Invocation(workflow)
 PLAN = planned()
 MACHINE = PLAN.run.machine
@@ -204,10 +207,13 @@ def gpus(step):
 
 
 def show_report():
-    """Print the summary of this run, if the run got that far."""
+    """Print what this run found, in a few sentences, and where all of it is to be read: as the last thing, behind what
+    snakemake says of itself."""
     for target in PLAN.targets:
         if target.exists():
-            print(Path(target.path, "summary.md").read_text(encoding="utf-8"))
+            summary = Path(target.path, "summary.md").read_text(encoding="utf-8")
+            answer = section_for_terminal(summary, ANSWER)
+            atexit.register(print, f"{answer}\nAll of it: {target.path}/report.html", flush=True)
 
 
 def tell_failures():

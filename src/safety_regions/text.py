@@ -1,8 +1,11 @@
 """Tables and numbers as plain text."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
 SHOWN = 30
+WIDTH = 100
+"""Letters of a line for a terminal."""
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -48,3 +51,10 @@ def readable_size(n_bytes: int | float) -> str:
             return f"{n_bytes:.3g} {unit}"
         n_bytes /= 1000
     return f"{n_bytes:.3g} TB"
+
+
+def section_for_terminal(markdown: str, title: str) -> str:
+    """A section of a page in Markdown, in lines that fit and without marks for bold; empty if there is none."""
+    _, found, rest = markdown.partition(f"\n## {title}\n")
+    lines = rest.partition("\n## ")[0].replace("**", "").strip().splitlines() if found else []
+    return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ", break_long_words=False) for line in lines)

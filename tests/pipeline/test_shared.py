@@ -88,7 +88,9 @@ def test_after_a_pull_no_job_of_weight_is_planned_whatever_the_times_are(clone: 
 def test_a_clone_makes_figures_and_report_from_the_tables_in_git_alone(clone: WorkingCopy, finished_run: WorkingCopy):
     """Nothing is pulled; the bytes are those of the run that was published."""
     assert set(clone.planned_jobs()) == DRAWN
-    clone.run()
+    said = clone.run().rstrip().splitlines()
+    assert said[-1] == f"All of it: {clone.plan().targets[0].path}/report.html"
+    assert any(line.startswith("- How far do the regions of different safety sets overlap?") for line in said)
     made, expected = clone.made(), finished_run.made()
     assert {name.split("/")[0] for name in made if not name.endswith((".dvc", ".receipt.json"))} == {
         "prompt_overlap",

@@ -7,6 +7,7 @@ from safety_regions.claims.verdict import FAILS, HOLDS, NOT_APPLICABLE, NOT_RUN,
 from safety_regions.report.answers import answers, glance_table
 from safety_regions.report.columns import Bar, DrawnStrip
 from safety_regions.report.tables import ReportTables
+from safety_regions.text import section_for_terminal
 
 CONFIG = {"datasets": {"safety": list("abcd"), "utility": ["u", "v"]}}
 CLAIMS = {claim.id: claim for claim in CATALOGUE}
@@ -52,10 +53,10 @@ TABLES = ReportTables(estimates=ESTIMATES, utilities=UTILITIES, evaluated=pd.Dat
 def test_each_question_that_was_asked_has_its_numbers():
     overlap, refinement, matters = answers(CONFIG, TABLES, VERDICTS)
     assert overlap.sentences[:2] == [
-        "Two of the 4 safety sets have regions with an IoU of 0.625 (median of 2 models with methods; 0.500 to 0.750); "
-        "random regions of the same sizes have 0.030.",
-        "On a line from chance (0) to two halves of one set (1) different sets stand at 0.625 (median of 2 models with "
-        "methods; 0.500 to 0.750), all from 16 prompts.",
+        "Two of the 4 safety sets have regions with an IoU of 0.625 (median over 2 pairs of model and method; 0.500 to "
+        "0.750); random regions of the same sizes have 0.030.",
+        "On a line from chance (0) to two halves of one set (1) different sets stand at 0.625 (median over 2 pairs of "
+        "model and method; 0.500 to 0.750), all from 16 prompts.",
     ]
     (above,) = overlap.decided
     assert above.endswith(": holds in 1 and does not hold in 1 of 2 cases.")
@@ -67,9 +68,28 @@ def test_each_question_that_was_asked_has_its_numbers():
     ]
     assert matters.sentences == [
         "Not decided in 1 of 1 cases (not run in 1).",
-        "The share refused of 24 held-out harmful prompts differs most on M by SNIP: without the region "
-        "−0.250 [−0.500, 0.125] beside the control that costs most.",
+        "The share refused of 24 held-out harmful prompts without the region, less that without the control that costs "
+        "most: −0.250 [−0.500, 0.125] (M by SNIP).",
     ]
+
+
+def test_of_several_effects_the_smallest_and_the_largest_are_told():
+    effects = [("SNIP", -0.25), ("Wanda", 0.125), ("NLSR", -0.5), ("SafeNeuron", NAN)]
+    verdicts = [verdict("matters", name, UNDECIDED, effect, effect - 0.125, effect + 0.125) for name, effect in effects]
+    (matters,) = answers(CONFIG, ReportTables(), verdicts)
+    assert matters.sentences[-1].endswith(
+        "costs most: −0.500 [−0.625, −0.375] (M by NLSR) to +0.125 [0.000, 0.250] (M by Wanda)."
+    )
+
+
+def test_in_a_terminal_the_answer_stands_in_lines_that_fit_without_marks():
+    page = (
+        "# Safety regions\n\n## The answer\n\n- **How far?** " + "so far " * 30 + "\n- **Why?** So.\n\n## More\n\nx\n"
+    )
+    said = section_for_terminal(page, "The answer")
+    assert said.startswith("- How far? so far") and said.endswith("\n- Why? So.") and "*" not in said
+    assert max(map(len, said.splitlines())) <= 100 and said.count("far") == 31
+    assert section_for_terminal("# Safety regions\n", "The answer") == ""
 
 
 def test_a_run_without_numbers_answers_nothing():

@@ -99,24 +99,21 @@ def _matters(tables: ReportTables, verdicts: Sequence[Verdict]) -> list[str]:
     asked = tables.evaluated["n_harmful"].max() if "n_harmful" in tables.evaluated else None
     prompts = f" of {asked:.0f} held-out harmful prompts" if asked is not None and pd.notna(asked) else ""
     sentences = _yes_or_no(verdicts, "matters")
-    furthest = _furthest(verdicts, "matters", -1)
-    if furthest:
+    if spread := _spread(verdicts, "matters"):
         sentences.append(
-            f"The share refused{prompts} differs most on {_about(furthest)}: without the region "
-            f"{_number(furthest)} beside the control that costs most."
+            f"The share refused{prompts} without the region, less that without the control that costs most: {spread}."
         )
     return sentences
 
 
 def _freezing(tables: ReportTables, verdicts: Sequence[Verdict]) -> list[str]:
     sentences = _yes_or_no(verdicts, "freezing_protects")
-    furthest = _furthest(verdicts, "freezing_protects", 1)
-    if furthest:
+    if spread := _spread(verdicts, "freezing_protects"):
         seeds = tables.constrained["seed"].nunique() if "seed" in tables.constrained else 0
         over = f" over {seeds} seeds" if seeds else ""
         sentences.append(
-            f"The share of refusals kept{over} differs most on {_about(furthest)}: with the region frozen "
-            f"{_number(furthest)} beside the control that keeps most."
+            f"The share of refusals kept{over} with the region frozen, less that with the control that keeps most: "
+            f"{spread}."
         )
     return sentences
 
@@ -138,7 +135,7 @@ def _middle(rows: pd.DataFrame, column: str) -> str:
         of = rows.loc[values.index[0]]
         return with_interval(of[column], of[f"{column}_low"], of[f"{column}_high"])
     ends = " to ".join(words(float(end)) for end in (values.min(), values.max()))
-    return f"{words(float(values.median()))} (median of {len(values)} models with methods; {ends})"
+    return f"{words(float(values.median()))} (median over {len(values)} pairs of model and method; {ends})"
 
 
 def _yes_or_no(verdicts: Sequence[Verdict], claim: str) -> list[str]:
@@ -166,10 +163,16 @@ def _told(verdicts: Sequence[Verdict], claim: str, parts: dict[str, str]) -> str
     return f"{told} of {n_asked} cases" + (f" ({', '.join(rest)})" if rest else "")
 
 
-def _furthest(verdicts: Sequence[Verdict], claim: str, sign: int) -> Verdict | None:
-    """The verdict whose effect is farthest in a direction, if there is any."""
-    measured = [v for v in verdicts if v.claim.id == claim and pd.notna(v.outcome.effect)]
-    return max(measured, key=lambda verdict: sign * verdict.outcome.effect, default=None)
+def _spread(verdicts: Sequence[Verdict], claim: str) -> str:
+    """The smallest and the largest effect of all that were measured, with their intervals: the one that stands out
+    among many says less than its interval does.
+    """
+    measured = sorted(
+        (verdict for verdict in verdicts if verdict.claim.id == claim and pd.notna(verdict.outcome.effect)),
+        key=lambda verdict: verdict.outcome.effect,
+    )
+    ends = measured[:1] if len(measured) == 1 else [*measured[:1], *measured[-1:]]
+    return " to ".join(f"{_number(verdict)} ({_about(verdict)})" for verdict in ends)
 
 
 def _about(verdict: Verdict) -> str:
