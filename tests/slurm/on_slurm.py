@@ -63,7 +63,7 @@ class OnSlurm:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=600,
+            timeout=900,
         )
 
     def run(self, *arguments: str, **machine: object) -> str:

@@ -122,6 +122,7 @@ def test_the_overlap_warns_and_tells_the_report(made, capsys):
 def test_figures_are_drawn(made, tmp_path):
     entry = made[1]
     context = asdict(context_of("m", "nlsr", 4, Q, Q, "matrix", list("abc"), ["u"]))
+    context = {key: value for key, value in context.items() if value}
     recipe = {"kind": "figures", "version": VERSIONS["figures"], "style": "s", "overlap": entry.digest}
     recipe |= {"context": context}
     draw_figures(Entry.parse(str(tmp_path / "figures"), recipe, {"overlap": str(entry.path)}, FiguresRecipe))

@@ -120,7 +120,6 @@ NOT_RUN = {
     ),
     "pip install pip-audit": "a network",
     "pip-audit --no-deps --disable-pip -r envs/lock.txt": "a network",
-    "snakemake --configfile config/small.yaml": "a network and hours",
     "snakemake --configfile config/my_run.yaml": "minutes, and the reader's own data; its dry run is run",
     "snakemake prefetch": "what is run behind `env --default-signal=INT`",
     "snakemake prefetch --configfile ...": "what is run behind `env --default-signal=INT`, of another run",
