@@ -169,3 +169,14 @@ def test_elements_behind_the_last_one_or_above_every_level_are_refused(tmp_path,
         write_region(path, levels.items(), recipe_digest="0" * 64, cut=cut)
         with pytest.raises(UserError, match="do not fit the header's counts"):
             read_all(path)
+
+
+def test_matrices_that_come_in_another_order_stand_in_the_order_asked_for_with_the_same_bytes(tmp_path):
+    random = np.random.default_rng(0)
+    levels = {name: random.integers(0, 3, (5, 13)).astype(np.uint8) for name in ("0.q", "0.k", "1.q")}
+    how = {"recipe_digest": "0" * 64, "cut": Cut((0.1, 0.2), "matrix")}
+    header = write_region(tmp_path / "in order", levels.items(), **how)
+    backwards = [(name, levels[name]) for name in reversed(levels)]
+    again = write_region(tmp_path / "backwards", backwards, order=["0.q", "0.k", "0.v", "1.q"], **how)
+    assert list(again.shapes) == list(levels) and again == header
+    assert (tmp_path / "backwards").read_bytes() == (tmp_path / "in order").read_bytes()

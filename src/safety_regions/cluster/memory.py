@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.cluster.duration import IN_FLOAT32, Device, samples_of, seconds_of
-from safety_regions.config.dimensions import ModelSize
+from safety_regions.config.dimensions import PARTS_OF_SUMS, ModelSize
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.planning.recipes.models import training_options
 from safety_regions.planning.recipes.regions import RegionRecipe
@@ -33,8 +33,6 @@ TRAINED = 128
 """Tokens of a training sample at most."""
 PAIRED = 160
 """Tokens of a prompt at most in the mean, and of a response that is the dataset's own: sets of long prompts have 92."""
-PARTS = 4
-"""`safety_regions.methods.passes.PARTS`, which needs torch to be read."""
 PAIR = 256
 """Tokens of a benign pair; means of public sets are 100 to 250."""
 TEXTS = 2048
@@ -108,7 +106,7 @@ def _gradients(size: ModelSize, artifacts: list[Artifact]) -> tuple[Bytes, Bytes
     sums = 4 * size.scored
     tokens = max(samples_of(a) * (PAIRED + (a.inputs["pairs"].recipe.max_new_tokens or PAIRED)) for a in asked)
     read = tokens * size.layers * size.hidden * size.bytes_per_weight
-    return (sums / size.layers, read) if read <= sums else (sums, sums / PARTS)
+    return (sums / size.layers, read) if read <= sums else (sums, sums / PARTS_OF_SUMS)
 
 
 def _measures_region(artifact: Artifact) -> bool:

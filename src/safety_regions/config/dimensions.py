@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+PARTS_OF_SUMS = 4
+"""Where float32 sums of gradients are kept of all layers, what layers read is kept of a group of batches, and takes one
+of so many parts of the room of these sums (`safety_regions.methods.passes`)."""
+
 
 @dataclass(frozen=True)
 class ModelSize:

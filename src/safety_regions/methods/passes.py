@@ -16,14 +16,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from safety_regions.config.dimensions import PARTS_OF_SUMS
 from safety_regions.methods.backward import Backward
 from safety_regions.models.architecture import projections
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Batch, Sample, buckets, collate
 from safety_regions.progress import progress
-
-PARTS = 4
-"""Of the room that gradients of all layers take, what is kept for a group of batches takes one."""
 
 
 @runtime_checkable
@@ -124,7 +122,7 @@ def _groups(batches: list[list[int]], samples: Sequence[Sample], n_tokens: int) 
     for places, tokens in zip(batches, padded, strict=True):
         if tokens > room:
             groups.append([])
-            room = n_tokens // PARTS
+            room = n_tokens // PARTS_OF_SUMS
         groups[-1].append(places)
         room -= tokens
     return groups

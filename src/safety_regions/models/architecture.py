@@ -1,8 +1,7 @@
 """A model's scored matrices: the linear layers that `config.architectures` names.
 
 Scored are these projections of every block, all that there are of q, k, v, o, gate, up and down; embeddings, norms and
-lm_head are not. An architecture that fuses
-several projections into one matrix gives each its block of output rows.
+lm_head are not. An architecture that fuses several projections into one matrix gives each its block of output rows.
 """
 
 from collections.abc import Iterator, Sequence

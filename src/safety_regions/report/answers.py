@@ -81,7 +81,7 @@ def _refinement(config: dict[str, Any], tables: ReportTables) -> list[str]:
     sentences = [f"Without the regions of {taken_out} the IoU is {_middle(refined, 'iou')}."]
     utilities = tables.utilities
     if len(utilities):
-        union = utilities[utilities["utility"].isin((ALL_UTILITY, "union"))]
+        union = utilities[utilities["utility"] == ALL_UTILITY]
         drops = union[union["drop"].notna()]
         if len(drops):
             sentences.append(f"That is {_middle(drops, 'drop')} of it taken away.")
@@ -110,7 +110,7 @@ def _freezing(tables: ReportTables, verdicts: Sequence[Verdict]) -> list[str]:
     sentences = _yes_or_no(verdicts, "freezing_protects")
     if spread := _spread(verdicts, "freezing_protects"):
         seeds = tables.constrained["seed"].nunique() if "seed" in tables.constrained else 0
-        over = f" over {seeds} seeds" if seeds else ""
+        over = f" over {seeds} seeds" if seeds > 1 else ""
         sentences.append(
             f"The share of refusals kept{over} with the region frozen, less that with the control that keeps most: "
             f"{spread}."

@@ -81,8 +81,7 @@ class PromptOverlapRecipe(Recipe):
 
 
 def dataset_recipe(name: str, spec: DatasetSpec) -> DatasetRecipe:
-    """The recipe of all rows of a dataset. Title, licence and citation change no row, so they are
-    no part of it.
+    """The recipe of all rows of a dataset. Title, licence and citation change no row, so they are no part of it.
 
     A local file enters with its sha256 and not with its path, an embedded set with the version of the corpus. Raises
     `UserError` if the local file is missing or there is no such embedded set.
