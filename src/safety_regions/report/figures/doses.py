@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from safety_regions.report.figures.evaluate import LABELS, MARKS, set_ratio_axis
+from safety_regions.report.figures.evaluate import LABELS, MARKS, add_legend, set_ratio_axis
 from safety_regions.report.figures.style import TWO_COLUMNS, add_footer, new_figure, paper_style, save
 from safety_regions.report.names import IDS, Names
 from safety_regions.report.numbers import percent
@@ -54,18 +54,7 @@ def draw_doses(drawn: pd.DataFrame, table: pd.DataFrame) -> Figure:
             axis.set_title(PANELS[outcome])
         if row == len(methods) - 1:
             axis.set_xlabel("Perplexity / intact")
-    handles = {
-        label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    shown = [label for label in LABELS.values() if label in handles]
-    figure.legend(
-        [handles[label] for label in shown],
-        shown,
-        loc="outside upper left",
-        ncols=4,
-        borderaxespad=0.3,
-        columnspacing=1.2,
-    )
+    add_legend(figure, axes.flat)
     add_footer(figure, _footer(table))
     return figure
 

@@ -2,6 +2,7 @@
 controls, for all models and methods.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,14 @@ def draw_evaluation(drawn: pd.DataFrame, table: pd.DataFrame) -> Figure:
     axes[0].set_yticks(list(names), list(names.values()))
     axes[0].set_ylim(below, -0.6)
     set_ratio_axis(axes[-1], drawn["perplexity_ratio"])
-    handles = dict(zip(*axes[0].get_legend_handles_labels()[::-1], strict=True))
+    add_legend(figure, axes[:1])
+    add_footer(figure, _footer(table))
+    return figure
+
+
+def add_legend(figure: Figure, axes: Iterable[Axes]) -> None:
+    """The conditions that are drawn in these panels, in the order of `LABELS`, above them."""
+    handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     labels = [label for label in LABELS.values() if label in handles]
     figure.legend(
         [handles[label] for label in labels],
@@ -108,8 +116,6 @@ def draw_evaluation(drawn: pd.DataFrame, table: pd.DataFrame) -> Figure:
         borderaxespad=0.3,
         columnspacing=1.2,
     )
-    add_footer(figure, _footer(table))
-    return figure
 
 
 def _lines(drawn: pd.DataFrame) -> tuple[dict[tuple[str, str, str], float], dict[float, str], float]:
