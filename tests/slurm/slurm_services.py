@@ -33,6 +33,9 @@ def start_munge(cluster: Commands) -> None:
 def start_database(cluster: Commands) -> None:
     """Start mariadbd and slurmdbd, and make the cluster known to them."""
     data, log = cluster.folder / "mysql", cluster.folder / "log"
+    # A database that starts removes temporary tables from its folder of them, those of another cluster's too.
+    temporary = cluster.folder / "mysql-tmp"
+    temporary.mkdir(exist_ok=True)
     if not (data / "mysql").is_dir():
         cluster.run(
             "mariadb-install-db",
@@ -41,11 +44,13 @@ def start_database(cluster: Commands) -> None:
             "--skip-test-db",
             f"--user={getuser()}",
             f"--datadir={data}",
+            f"--tmpdir={temporary}",
         )
     if alive(cluster.folder / "run/mariadbd.pid", "mariadbd") is None:
         options = {
             "user": getuser(),
             "datadir": data,
+            "tmpdir": temporary,
             "socket": cluster.folder / "run/mysql.sock",
             "pid-file": cluster.folder / "run/mariadbd.pid",
             "bind-address": "127.0.0.1",
