@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sharing import Project, git, make
+from sharing import Project, git, killed_at_its_index, make
 from some_recipes import some_recipe
 
 from safety_regions.artifacts.artifact import Artifact
@@ -113,6 +113,14 @@ def test_what_a_killed_call_left_is_finished(published):
     }
     for name in STORED:
         assert all(published.object(digest).exists() for digest in content_of(artifacts[name]).objects)
+
+
+def test_what_a_killed_dvc_left_out_of_its_index_is_pushed_too(published):
+    shutil.rmtree("../remote/files")
+    killed_at_its_index("push")
+    assert paths(publish(published.plan).pushed) == {published.artifacts[name].path for name in STORED}
+    for name in STORED:
+        assert all(published.object(digest).exists() for digest in content_of(published.artifacts[name]).objects)
 
 
 def test_a_remote_that_lost_a_file_of_a_folder_is_told(published):

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sharing import Project, make
+from sharing import Project, killed_at_its_index, make
 
 from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
@@ -56,6 +56,12 @@ def test_all_of_a_run_is_pulled_on_request_and_whole(clone):
     assert clone.artifacts["tiny"].exists() and needed(clone.plan) == [clone.artifacts["tiny"].path]
     pull(needed(clone.plan))
     assert here(clone) == {"tiny", "rows"}
+
+
+def test_what_a_killed_dvc_left_out_of_its_index_comes_too(clone):
+    killed_at_its_index("pull")
+    pull(needed(clone.plan, everything=True))
+    assert here(clone) == set(STORED)
 
 
 def test_what_was_never_published_cannot_be_named(clone):

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,20 @@ def git(*words: str) -> str:
 
 def commit() -> None:
     git("commit", "-m", "results")
+
+
+KILLED_DVC = """
+import os, sys
+from dvc.cli import main
+from dvc_data.index import DataIndex
+DataIndex.commit = lambda index: os._exit(9)
+main(sys.argv[1:])
+"""
+
+
+def killed_at_its_index(*words: str) -> None:
+    """A DVC command that is killed where it has written its index of what pointers name, all but the last of it."""
+    assert subprocess.run([sys.executable, "-c", KILLED_DVC, *words]).returncode == 9
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,16 @@ def dvc_complaint(*words: str, targets: Sequence[str]) -> str:
     return "\n            ".join(complaints)
 
 
+def forget_index() -> None:
+    """Have DVC drop its index of what pointers name; its next command builds it anew.
+
+    DVC keeps the index between commands. Killed while it writes one, it takes the part that is there for the whole, and
+    its commands pass over the rest without a word.
+    """
+    program = "from dvc.repo import Repo\nwith Repo() as repo, repo.lock: repo.drop_data_index()"
+    subprocess.run([sys.executable, "-c", program], capture_output=True)
+
+
 def _chunks(targets: Sequence[str]) -> Iterator[list[str]]:
     some: list[str] = []
     size = 0

@@ -14,7 +14,7 @@ from safety_regions.errors import UserError
 from safety_regions.planning.plan import Plan
 from safety_regions.share import git
 from safety_regions.share.content import files_of
-from safety_regions.share.dvc import dvc
+from safety_regions.share.dvc import dvc, forget_index
 from safety_regions.share.export_report import export_report
 from safety_regions.share.findings import DISAGREES, OK, Finding, inspect, refusal
 from safety_regions.share.merge_conflicts import refuse_disputed, remove_broken
@@ -132,8 +132,7 @@ def _store(findings: Sequence[Finding], storage: Storage) -> tuple[list[str], li
         dvc("add", "--no-relink", targets=[finding.path for finding in to_add])
         _refuse_changed(to_add)
     if to_push := [*new, *lacking]:
-        dvc("push", targets=[finding.path + POINTER for finding in to_push])
-        _require_pushed(to_push)
+        _push(to_push)
     return [finding.path for finding in new], [finding.path for finding in lacking]
 
 
@@ -149,9 +148,13 @@ def _refuse_changed(added: Sequence[Finding]) -> None:
             )
 
 
-def _require_pushed(pushed: Sequence[Finding]) -> None:
-    digests = {finding.path: finding.content.md5 for finding in pushed if finding.content}
-    storage = look(digests.values())
+def _push(findings: Sequence[Finding]) -> None:
+    """Have DVC push artifacts. Raises `UserError` if the remote lacks bytes of them afterwards."""
+    digests = {finding.path: finding.content.md5 for finding in findings if finding.content}
+    storage = _after_push(digests)
+    if any(map(storage.lacks, digests.values())):
+        forget_index()
+        storage = _after_push(digests)
     lacking = {path: digest for path, digest in digests.items() if storage.lacks(digest)}
     if not lacking:
         return
@@ -167,6 +170,11 @@ def _require_pushed(pushed: Sequence[Finding]) -> None:
         where=", ".join(lacking),
         hint=hint,
     )
+
+
+def _after_push(digests: dict[str, str]) -> Storage:
+    dvc("push", targets=[path + POINTER for path in digests])
+    return look(digests.values())
 
 
 def _small_files(here: Iterable[Artifact]) -> list[str]:

@@ -11,7 +11,7 @@ from safety_regions.errors import UserError
 from safety_regions.planning.plan import Plan
 from safety_regions.share import git
 from safety_regions.share.content import digests_of, remove
-from safety_regions.share.dvc import dvc_complaint
+from safety_regions.share.dvc import dvc_complaint, forget_index
 from safety_regions.share.findings import DISAGREES, NOT_PULLED, OK, Finding, inspect, refusal
 from safety_regions.share.pointers import read_pointer
 from safety_regions.share.storage import LIST, Storage, look, place
@@ -89,14 +89,10 @@ def _bring(artifacts: Sequence[str]) -> list[Finding]:
 
     Raises `UserError` if some did not come, or if there is no remote to ask.
     """
-    pointers = [path + POINTER for path in artifacts]
-    complaint = dvc_complaint("pull", targets=pointers)
-    # Asked first: it says why if there is no remote, or none within reach.
-    storage = look(read_pointer(pointer).md5 for pointer in pointers) if complaint else None
-    if complaint:
-        # One lost file stops DVC before it puts anything in place: what it has fetched is put there now.
-        dvc_complaint("checkout", "--allow-missing", targets=pointers)
-    findings = inspect(artifacts)
+    complaint, storage, findings = _call_dvc(artifacts)
+    if any(finding.state != OK for finding in findings):
+        forget_index()
+        complaint, storage, findings = _call_dvc(artifacts)
     if lost := [finding for finding in findings if finding.state == NOT_PULLED]:
         raise _lost(lost, complaint, storage)
     if complaint and any(finding.state != OK for finding in findings):
@@ -104,6 +100,18 @@ def _bring(artifacts: Sequence[str]) -> list[Finding]:
             "dvc pull failed", where=complaint, hint="mend what DVC says and call this again: what is done stays done"
         )
     return findings
+
+
+def _call_dvc(artifacts: Sequence[str]) -> tuple[str, Storage | None, list[Finding]]:
+    """Have DVC pull artifacts: what it said if it failed, with what is in its remote then; and what is here."""
+    pointers = [path + POINTER for path in artifacts]
+    complaint = dvc_complaint("pull", targets=pointers)
+    # Asked first: it says why if there is no remote, or none within reach.
+    storage = look(read_pointer(pointer).md5 for pointer in pointers) if complaint else None
+    if complaint:
+        # One lost file stops DVC before it puts anything in place: what it has fetched is put there now.
+        dvc_complaint("checkout", "--allow-missing", targets=pointers)
+    return complaint, storage, inspect(artifacts)
 
 
 def _lost(lost: Sequence[Finding], complaint: str, storage: Storage | None) -> UserError:
