@@ -53,10 +53,10 @@ WRITTEN = {
     '"method":"snip","model":"$a","options":{"batch_size":2,"max_new_tokens":4,"steps":[3]},'
     '"over_refusal":[["u","$d"]],"p":0.1,"q":0.05,"rewound":["refined","harmless_refined"],"safety":[["x","$b"]],'
     '"seed":1,"utility":[["u","$c"]],"version":1}',
-    "figures": f'{{"context":{CONTEXT},"kind":"figures","overlap":"$b","style":"$a","version":4}}',
-    "layer_curves": f'{{"context":{CONTEXT},"kind":"layer_curves","regions":[["x","$b"]],"style":"$a","version":3}}',
+    "figures": f'{{"context":{CONTEXT},"kind":"figures","overlap":"$b","style":"$a","version":5}}',
+    "layer_curves": f'{{"context":{CONTEXT},"kind":"layer_curves","regions":[["x","$b"]],"style":"$a","version":4}}',
     "report": '{"config":{"name":"own"},"kind":"report","parts":{"overlap/tiny.wanda":"$a"},'
-    '"sources":[{"name":"tiny","what":"model"}],"style":"$b","version":7}',
+    '"sources":[{"name":"tiny","what":"model"}],"style":"$b","version":8}',
 }
 """The canonical JSON of `SOME`; `$a` stands for 64 times a."""
 

@@ -1,5 +1,6 @@
 """Figures show exactly their tables, state what they are about, and have the same bytes on every run."""
 
+import io
 import json
 import os
 import subprocess
@@ -10,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from figure_tables import CONFIG, GRID, KINDS, NAMES, context_of, make_context, make_headline, make_tables, words
+from fontTools.ttLib import TTFont
+from pypdf import PdfReader
 
 from safety_regions.artifacts import receipts
 from safety_regions.errors import UserError
@@ -182,3 +185,20 @@ def test_the_headline_is_written_with_the_numbers_drawn(tmp_path):
     pd.testing.assert_frame_equal(read, table, rtol=1e-8)
     assert (tmp_path / "headline.pdf").read_bytes().startswith(b"%PDF")
     assert b"CreationDate" not in (tmp_path / "headline.pdf").read_bytes()
+
+
+def test_fonts_are_embedded_whole_but_for_what_shapes_text(tmp_path):
+    """And the words can still be read from the file."""
+    write_headline(make_headline().assign(q=0.05), CONFIG, tmp_path)
+    (page,) = PdfReader(tmp_path / "headline.pdf").pages
+    assert "Before refinement After refinement" in " ".join(page.extract_text().split())
+    fonts = [font.get_object() for font in page["/Resources"]["/Font"].get_object().values()]
+    files = [
+        part.get_object()["/FontDescriptor"]["/FontFile2"].get_data()
+        for font in fonts
+        for part in font.get("/DescendantFonts", [font])
+    ]
+    assert files
+    for data in files:
+        tables = set(TTFont(io.BytesIO(data)).keys())
+        assert {"glyf", "hmtx", "cvt "} <= tables and not tables & {"GDEF", "GPOS", "GSUB", "kern"}

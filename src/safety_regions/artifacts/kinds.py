@@ -65,8 +65,8 @@ _ROWS = (
         "overlap",
         noun="comparison",
     ),
-    Kind("figures", 4, "/iou_matrix.csv", "figures", ("steps.draw_figures",), "draw_figures", "nowhere"),
-    Kind("layer_curves", 3, "/gap.csv", "curves", ("steps.draw_figures",), "draw_figures", "git", noun="curves"),
+    Kind("figures", 5, "/iou_matrix.csv", "figures", ("steps.draw_figures",), "draw_figures", "nowhere"),
+    Kind("layer_curves", 4, "/gap.csv", "curves", ("steps.draw_figures",), "draw_figures", "git", noun="curves"),
     Kind("across", 2, "/across.csv", "across", ("steps.across",), "overlap", "git", "overlap", noun="comparison"),
     Kind(
         "evaluate",
@@ -92,7 +92,7 @@ _ROWS = (
         ("device",),
         noun="fine-tuning",
     ),
-    Kind("report", 7, "/summary.md", "report", ("steps.report",), "write_report", "nowhere", alone=True),
+    Kind("report", 8, "/summary.md", "report", ("steps.report",), "write_report", "nowhere", alone=True),
 )
 KINDS = {kind.name: kind for kind in _ROWS}
 VERSIONS = {kind.name: kind.version for kind in _ROWS if kind.version is not None} | {"selection": SELECTION}

@@ -1,15 +1,17 @@
 """What all figures share: size, colours, words for numbers, the footer, and files with the same bytes on every run."""
 
+import contextlib
 import functools
 import io
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib.style
 import numpy as np
 import pandas as pd
+from fontTools.subset import Options
 from jaxtyping import Bool, Float
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -43,6 +45,7 @@ SHARES = ListedColormap(matplotlib.colormaps["magma_r"](np.linspace(0, 0.86, 256
 # Without these entries matplotlib writes the time and its version into a PDF.
 METADATA: dict[str, None] = {"CreationDate": None, "Producer": None, "Creator": None}
 COLOURS_OF_A_PICTURE = 128
+TABLES_FOR_SHAPING = ("GDEF", "GPOS", "GSUB", "kern")
 
 
 def footer(context: FigureContext, *, q: bool = True, p: bool = True) -> str:
@@ -79,13 +82,28 @@ def add_footer(figure: Figure, text: str) -> None:
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=5.5, color="0.35")
 
 
+@contextlib.contextmanager
+def plain_fonts() -> Iterator[None]:
+    """Embed fonts without the tables for shaping text: a PDF places each glyph by itself and has no use for them, and
+    most of the time of embedding goes into them.
+
+    Neither matplotlib nor fontTools has an option for it.
+    """
+    default = Options._drop_tables_default
+    Options._drop_tables_default = [*default, *TABLES_FOR_SHAPING]
+    try:
+        yield
+    finally:
+        Options._drop_tables_default = default
+
+
 @paper_style
 def save(figure: Figure, table: pd.DataFrame, folder: Path, name: str) -> None:
     """Write NAME.pdf, NAME.png (300 dpi, 128 colours) and NAME.csv, the numbers drawn; undefined numbers are empty
     cells.
     """
     _lay_out(figure)
-    with atomic_path(folder / f"{name}.pdf") as temporary:
+    with atomic_path(folder / f"{name}.pdf") as temporary, plain_fonts():
         figure.savefig(temporary, format="pdf", metadata=METADATA)
     with atomic_path(folder / f"{name}.png") as temporary:
         _write_png(figure, temporary)

@@ -15,7 +15,7 @@ from pypdf.generic import ArrayObject, DecodedStreamObject, DictionaryObject, Na
 
 from safety_regions.errors import UserError
 from safety_regions.files import atomic_path
-from safety_regions.report.figures.style import METADATA, new_figure, paper_style
+from safety_regions.report.figures.style import METADATA, new_figure, paper_style, plain_fonts
 from safety_regions.report.numbers import percent
 from safety_regions.report.page.gallery import Shown
 
@@ -124,7 +124,7 @@ def _read(path: Path) -> PageObject:
 def _sheets(config: dict[str, Any], pages: Sequence[Sequence[Placed]]) -> io.BytesIO:
     """A PDF of the title page and, for each page, its captions and number."""
     content = io.BytesIO()
-    with PdfPages(content, metadata=METADATA) as pdf:
+    with plain_fonts(), PdfPages(content, metadata=METADATA) as pdf:
         pdf.savefig(_title(config, sum(len(page) for page in pages)))
         for number, page in enumerate(pages, 2):
             sheet = _sheet()
