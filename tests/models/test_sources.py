@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
 from hub import TOKEN, Hub
 from random_models import random_model
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from safety_regions.artifacts import receipts
 from safety_regions.config.architectures import refuse_unknown
@@ -173,6 +175,24 @@ def test_a_models_own_chat_template_can_be_left_out(model_folder, tmp_path, plai
     sample = encode_pair(loaded.tokenizer, "hay", "Fine.", eos_ids=(1,), plain_template=loaded.plain_template)
     assert loaded.tokenizer.decode(sample.input_ids) == f"{read}Fine.<eos>"
     assert loaded.tokenizer.decode(sample.input_ids[sample.content.start : sample.content.stop]) == "hay"
+
+
+def test_a_model_with_a_sentencepiece_tokenizer_alone_reads_what_sentencepiece_reads(model_folder, tmp_path):
+    """As Vicuna and older Llamas have it: transformers builds its own tokenizer from the file when it loads one."""
+    folder, sentences = tmp_path / "model", tmp_path / "sentences.txt"
+    shutil.copytree(model_folder, folder)
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    sentences.write_text("\n".join(f"plain words of sentence {number}, and others" for number in range(200)))
+    SentencePieceTrainer.train(
+        input=str(sentences), model_prefix=str(folder / "tokenizer"), vocab_size=60, model_type="bpe", minloglevel=2
+    )
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "LlamaTokenizer"}')
+    recipe = local_recipe(folder, folder_digest(folder), chat_template=False)
+    prepare_model(recipe, tmp_path / "out", Inputs(local=str(folder)), "L", "C")
+    text, pieces = "plain words, and others", SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    read = load_model(tmp_path / "out").tokenizer(text, add_special_tokens=False).input_ids
+    assert read == pieces.encode(text) and pieces.unk_id() not in read
 
 
 def test_an_altered_local_model_is_refused(model_folder, tmp_path):
