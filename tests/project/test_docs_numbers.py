@@ -15,28 +15,31 @@ import pytest
 from safety_regions.claims.latent import correlation_of_iou, iou_of_correlation, share_of_floor
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN = ROOT / "figures/small"
+SMALL, STUDY = ROOT / "figures/small", ROOT / "figures/study"
 ALIGNED, STOCK, BASE = "smollm2-135m-aligned", "smollm2-135m", "gemma3-270m"
 CONTROLS = (STOCK, BASE)
 METHODS = ("snip", "wanda", "safeneuron")
+BOTH = ("qwen2_5-coder-0_5b", ALIGNED)
+NAMED = {"snip": "SNIP", "wanda": "Wanda", "safeneuron": "SafeNeuron", "nlsr": "NLSR"}
+"""Models and methods of the study: in its order, and all but SafeLayer."""
 MARKS = {"holds": "✓", "does not hold": "✗", "undecided": "?"}
 NUMBER = re.compile(r"-?(?<![\w.])\d*\.?\d+(?![\w])")
 
 
 @cache
-def table(name: str) -> pd.DataFrame:
-    return pd.read_csv(RUN / f"{name}.csv")
+def table(name: str, run: Path = SMALL) -> pd.DataFrame:
+    return pd.read_csv(run / f"{name}.csv")
 
 
-def cells(name: str, model: str, **at: object) -> pd.DataFrame:
-    rows = table(name)
+def cells(name: str, model: str, run: Path = SMALL, **at: object) -> pd.DataFrame:
+    rows = table(name, run)
     for column, value in {"model": model, **at}.items():
         rows = rows[rows[column] == value]
     return rows
 
 
-def row(name: str, model: str, method: str, **at: object) -> pd.Series:
-    (found,) = (of for _, of in cells(name, model, method=method, **at).iterrows())
+def row(name: str, model: str, method: str, run: Path = SMALL, **at: object) -> pd.Series:
+    (found,) = (of for _, of in cells(name, model, run, method=method, **at).iterrows())
     return found
 
 
@@ -45,22 +48,22 @@ def short(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}".replace("0.", ".", 1) if abs(round(value, digits)) < 1 else f"{value:.{digits}f}"
 
 
-def iou(model: str, method: str, stage: str) -> str:
-    return short(row("estimates", model, method, stage=stage)["iou"])
+def iou(model: str, method: str, stage: str, run: Path = SMALL) -> str:
+    return short(row("estimates", model, method, run, stage=stage)["iou"])
 
 
-def largest_floor() -> float:
+def largest_floor(run: Path = SMALL) -> float:
     """Before refinement, of methods whose regions are no ranges of layers."""
-    rows = table("estimates")
+    rows = table("estimates", run)
     return rows[(rows["stage"] == "raw") & (rows["method"] != "safelayer")]["floor"].max()
 
 
-def falls(model: str, method: str) -> str:
-    return f"{iou(model, method, 'raw')} -> {iou(model, method, 'refined')}"
+def falls(model: str, method: str, run: Path = SMALL) -> str:
+    return f"{iou(model, method, 'raw', run)} -> {iou(model, method, 'refined', run)}"
 
 
-def effect(claim: str, model: str, method: str) -> float:
-    return row("verdicts", model, method, claim=claim)["effect"]
+def effect(claim: str, model: str, method: str, run: Path = SMALL) -> float:
+    return row("verdicts", model, method, run, claim=claim)["effect"]
 
 
 def verdict(claim: str, method: str, *, bounds: bool = True) -> str:
@@ -96,9 +99,9 @@ def of_samples(method: str, column: str) -> str:
     return f"{100 * (unlimited(method) - known) / (1 - known):.1f}"
 
 
-def range_of(comparison: str) -> str:
+def range_of(comparison: str, run: Path = SMALL) -> str:
     """Least and most over pairs of regions, SNIP and Wanda, all models; single pairs stand in the verdicts' reasons."""
-    rows = table("verdicts")
+    rows = table("verdicts", run)
     reasons = rows[(rows["claim"] == "follows_response") & rows["method"].isin(METHODS[:2])]["reason"]
     found = reasons.str.extract(rf"(?i:{comparison}): (\d\.\d+)(?: to (\d\.\d+))?").astype(float)
     return span(found.stack().tolist())
@@ -143,37 +146,51 @@ def perplexity(method: str, condition: str) -> float:
     return row("evaluate", ALIGNED, method, condition=condition)["perplexity_ratio"]
 
 
-def refusals(method: str, condition: str) -> list[float]:
-    return cells("evaluate", ALIGNED, method=method, condition=condition)["refusal_rate"].tolist()
+def refusals(method: str, condition: str, run: Path = SMALL) -> list[float]:
+    return cells("evaluate", ALIGNED, run, method=method, condition=condition)["refusal_rate"].tolist()
+
+
+def taken_out(condition: str) -> pd.Series:
+    """Without one SNIP region, of the study."""
+    return row("evaluate", ALIGNED, "snip", STUDY, condition=condition)
+
+
+def pair_of_models(column: str, method: str, stage: str) -> str:
+    return " and ".join(short(row("estimates", model, method, STUDY, stage=stage)[column]) for model in BOTH)
+
+
+def of_both(column: str, stage: str) -> str:
+    return ", ".join(f"{name} {pair_of_models(column, method, stage)}" for method, name in NAMED.items())
 
 
 OTHER_PROMPTS, SAME_PROMPTS = "same response", "same prompts"
 Quote = Callable[[], str]
 README: list[Quote] = [
-    lambda: f"more than chance ({short(largest_floor())} or less",
-    lambda: (
-        f"SNIP {falls(ALIGNED, 'snip')}, Wanda {falls(ALIGNED, 'wanda')}, safeneuron {falls(ALIGNED, 'safeneuron')}, "
-        f"nlsr {falls(ALIGNED, 'nlsr')}"
+    lambda: f"more than chance** ({short(largest_floor(STUDY))} for",
+    lambda: of_both("iou", "raw"),
+    lambda: of_both("ceiling", "raw"),
+    lambda: "stand at {} (these".format(
+        span([row("estimates", model, method, STUDY, stage="raw")["place"] for model in BOTH for method in NAMED])
     ),
-    lambda: (
-        f"SNIP {falls(STOCK, 'snip')} and {falls(BASE, 'snip')}, Wanda {falls(STOCK, 'wanda')} and "
-        f"{falls(BASE, 'wanda')}"
+    lambda: "takes {} of the overlap".format(
+        span([effect("drops_when_refined", model, method, STUDY) for model in BOTH for method in NAMED])
     ),
-    lambda: f"lie at {placed('snip')} for SNIP, {placed('wanda')} for Wanda and {placed('safeneuron')} for safeneuron",
-    lambda: "an IoU of {}, {} and {}".format(*(short(unlimited(method), 3) for method in METHODS)),
-    lambda: "so {}, {} and {}% of what is missing".format(*(of_samples(method, "iou") for method in METHODS)),
-    lambda: (
-        f"{range_of(OTHER_PROMPTS)} with other prompts and the same response, {range_of(SAME_PROMPTS)} with the same"
+    lambda: of_both("iou", "refined"),
+    lambda: ", ".join(pair_of_models("placebo_iou", method, "refined") for method in NAMED),
+    lambda: "share {}, the same prompts with another response {}".format(
+        range_of(OTHER_PROMPTS, STUDY), range_of(SAME_PROMPTS, STUDY)
     ),
-    lambda: f"{100 * row('evaluate', ALIGNED, 'snip', condition='refined')['share_of_weights']:.1f}% of the weights",
-    lambda: "random regions of that size: {:.0f} to {:.0f}%".format(
-        *(100 * end for end in sorted(refusals("snip", "random_refined")))
+    lambda: "AdvBench, {:.1f}% of the weights, SmolLM2 refuses {:.0f}% of".format(
+        100 * taken_out("refined")["share_of_weights"], 100 * taken_out("refined")["refusal_rate"]
     ),
-    lambda: f"{perplexity('snip', 'refined'):.1f} times the perplexity",
-    lambda: (
-        f"multiplies it by {min(perplexity(method, 'raw') for method in METHODS):,.0f} and more, safelayer's by "
-        f"{perplexity('safelayer', 'raw'):.1f}"
+    lambda: "instead of {:.0f}% (random regions of that size: {:.0f} to {:.0f}%)".format(
+        100 * taken_out("intact")["refusal_rate"],
+        *(100 * end(refusals("snip", "random", STUDY)) for end in (min, max)),
     ),
+    lambda: "in {:.0f}% of its answers, at {:.1f} times the perplexity".format(
+        100 * taken_out("refined")["degenerate_rate"], taken_out("refined")["perplexity_ratio"]
+    ),
+    lambda: f"does the same: {100 * taken_out('harmless')['refusal_rate']:.0f}%",
 ]
 ROWS = {
     "above_chance": "above chance",
@@ -248,28 +265,91 @@ CLAIMS: list[Quote] = [
     ),
     lambda: f"refuses {fewer('snip')} and {fewer('wanda')} percentage points fewer",
 ]
-NAMES = ["135", "270", "3"]
-SETTINGS = ["0", "1", "100", "50", "24"]
+STUDY_ROWS = {
+    "at_most_moderate": "at most moderate",
+    "drops_when_refined": "drops when refined",
+    "nothing_common": "nothing in common",
+    "above_chance": "above chance",
+    "not_size_alone": "not by size alone",
+    "beyond_placebo": "more than a placebo",
+    "beyond_noise": "more than noise",
+}
+SHORT_MARKS = MARKS | {"not applicable": "·", "not run": "–"}
+
+
+def mark_of(claim: str, model: str, method: str) -> str:
+    of = row("verdicts", model, method, STUDY, claim=claim)
+    return SHORT_MARKS[of["verdict"]] + ("" if pd.isna(of["effect"]) else f" {short(of['effect'])}")
+
+
+def of_study(claim: str) -> Quote:
+    marks = [", ".join(mark_of(claim, model, method) for model in BOTH) for method in (*NAMED, "safelayer")]
+    return lambda: f"| {STUDY_ROWS[claim]} | {' | '.join(marks)} |"
+
+
+def one_utility_set(name: str) -> str:
+    """The least and the most that one set takes away."""
+    rows = table("utilities", STUDY)
+    drops = rows[(rows["utility"] == name) & rows["method"].isin(list(NAMED))]["drop"]
+    return span(drops.tolist())
+
+
+def shared_raw(model: str, method: str, comparison: str) -> float:
+    return row("responses", model, method, STUDY, stage="raw", comparison=comparison)["iou"]
+
+
+def neither(model: str, method: str) -> float:
+    return shared_raw(model, method, "other prompts, other responses")
+
+
+CLAIMS_OF_STUDY: list[Quote] = [
+    *(of_study(claim) for claim in STUDY_ROWS),
+    lambda: "GSM8K {}, Self-Instruct {}, its seeds {}".format(
+        *map(one_utility_set, ("gsm8k_test", "self_instruct", "self_instruct_seeds"))
+    ),
+    lambda: "(SNIP {} and {}, Wanda {} and {})".format(
+        *(short(neither(model, method), 3) for method in METHODS[:2] for model in BOTH)
+    ),
+    lambda: "the same prompts add at most {}".format(
+        short(
+            max(
+                shared_raw(model, method, "same prompts, other responses") - neither(model, method)
+                for method in METHODS[:2]
+                for model in BOTH
+            ),
+            3,
+        )
+    ),
+]
+NAMES = ["135", "270", "3", "0.5"]
+SETTINGS = ["0", "1", "100", "50", "24", "48"]
 KNOWN = {
     "README.md": {*NAMES, *SETTINGS},
     "docs/claims.md": {
         *NAMES,
         *SETTINGS,
-        *[".001", ".05", ".2", ".5", "39", "67", "8", "700", ".99", ".91", ".52", "1.00"],
+        *[".001", ".05", ".2", ".5", "39", "67", "8", "700", ".99", ".91", ".52", "1.00", "170", "480", "192", "268"],
     },
 }
 """Numbers that no table holds: of the configuration, sizes and names of models, times, thresholds, shares refused."""
 
 
-def section(page: str) -> str:
-    """What a page says of the run, in one line."""
-    text = (ROOT / page).read_text(encoding="utf-8").split("\n## On a real model\n")[1].split("\n## ")[0]
+def section(page: str, title: str) -> str:
+    """What a page says of a run, in one line."""
+    text = (ROOT / page).read_text(encoding="utf-8").split(f"\n## {title}\n")[1].split("\n## ")[0]
     return " ".join(re.sub(r"\]\([^)]*\)", "]", text).split())
 
 
-@pytest.mark.parametrize(("page", "quotes"), [("README.md", README), ("docs/claims.md", CLAIMS)])
-def test_what_is_quoted_of_the_run_stands_in_its_tables_and_nothing_else_is_quoted(page, quotes):
-    said = left = section(page)
+@pytest.mark.parametrize(
+    ("page", "title", "quotes"),
+    [
+        ("README.md", "What was found", README),
+        ("docs/claims.md", "On real models", CLAIMS_OF_STUDY),
+        ("docs/claims.md", "On models that refuse nothing", CLAIMS),
+    ],
+)
+def test_what_is_quoted_of_a_run_stands_in_its_tables_and_nothing_else_is_quoted(page, title, quotes):
+    said = left = section(page, title)
     for quote in quotes:
         words = quote()
         assert words in said, words
@@ -279,10 +359,10 @@ def test_what_is_quoted_of_the_run_stands_in_its_tables_and_nothing_else_is_quot
 
 def test_a_number_that_moves_is_noticed(monkeypatch):
     """So that the check cannot pass by comparing a page with itself."""
-    moved = table("estimates").assign(iou=table("estimates")["iou"] + 0.01)
+    moved = table("estimates", STUDY).assign(iou=table("estimates", STUDY)["iou"] + 0.01)
     table.cache_clear()
     monkeypatch.setattr(pd, "read_csv", lambda path: moved)
     try:
-        assert README[1]() not in section("README.md")
+        assert README[1]() not in section("README.md", "What was found")
     finally:
         table.cache_clear()
