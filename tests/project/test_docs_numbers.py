@@ -177,9 +177,8 @@ README: list[Quote] = [
     ),
     lambda: of_both("iou", "refined"),
     lambda: ", ".join(pair_of_models("placebo_iou", method, "refined") for method in NAMED),
-    lambda: "share {}, the same prompts with another response {}".format(
-        range_of(OTHER_PROMPTS, STUDY), range_of(SAME_PROMPTS, STUDY)
-    ),
+    lambda: f"share {range_of(OTHER_PROMPTS, STUDY)}, the same prompts",
+    lambda: f"with another response {range_of(SAME_PROMPTS, STUDY)}",
     lambda: "AdvBench, {:.1f}% of the weights, SmolLM2 refuses {:.0f}% of".format(
         100 * taken_out("refined")["share_of_weights"], 100 * taken_out("refined")["refusal_rate"]
     ),
