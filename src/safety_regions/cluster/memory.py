@@ -1,8 +1,8 @@
 """Memory that a step needs on a model of a given size: estimates from above, from which jobs are asked for.
 
 On CPUs they were compared with measured peaks of models of 0.1 to 0.6 billion parameters (benchmarks/sizing.py): 1.0 to
-2.5 times those. For `overlap` they are less than the peaks, in which region files count that are mapped into memory; the
-system drops those when it needs room. On GPUs, and for larger models, nothing was measured: there they are sums of what
+2.5 times those. For `overlap` they are less than the peaks, in which region files count that are mapped into memory; a
+system that needs room drops those. On GPUs, and for larger models, nothing was measured: there they are sums of what
 the code is known to hold.
 """
 
