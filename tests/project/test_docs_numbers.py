@@ -22,7 +22,7 @@ METHODS = ("snip", "wanda", "safeneuron")
 BOTH = ("qwen2_5-coder-0_5b", ALIGNED)
 NAMED = {"snip": "SNIP", "wanda": "Wanda", "safeneuron": "SafeNeuron", "nlsr": "NLSR"}
 """Models and methods of the study: in its order, and all but SafeLayer."""
-MARKS = {"holds": "✓", "does not hold": "✗", "undecided": "?"}
+MARKS = {"holds": "✓", "does not hold": "✗", "undecided": "?", "not applicable": "·"}
 NUMBER = re.compile(r"-?(?<![\w.])\d*\.?\d+(?![\w])")
 
 
@@ -48,18 +48,10 @@ def short(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}".replace("0.", ".", 1) if abs(round(value, digits)) < 1 else f"{value:.{digits}f}"
 
 
-def iou(model: str, method: str, stage: str, run: Path = SMALL) -> str:
-    return short(row("estimates", model, method, run, stage=stage)["iou"])
-
-
 def largest_floor(run: Path = SMALL) -> float:
     """Before refinement, of methods whose regions are no ranges of layers."""
     rows = table("estimates", run)
     return rows[(rows["stage"] == "raw") & (rows["method"] != "safelayer")]["floor"].max()
-
-
-def falls(model: str, method: str, run: Path = SMALL) -> str:
-    return f"{iou(model, method, 'raw', run)} -> {iou(model, method, 'refined', run)}"
 
 
 def effect(claim: str, model: str, method: str, run: Path = SMALL) -> float:
@@ -72,17 +64,13 @@ def verdict(claim: str, method: str, *, bounds: bool = True) -> str:
     return f"{of['verdict']}, {short(of['effect'])}{interval}"
 
 
-def mark(claim: str, model: str, method: str) -> str:
-    of = row("verdicts", model, method, claim=claim)
-    return f"{MARKS[of['verdict']]} {short(of['effect'])}"
+def mark(claim: str, model: str, method: str, run: Path = SMALL) -> str:
+    of = row("verdicts", model, method, run, claim=claim)
+    return MARKS[of["verdict"]] + ("" if pd.isna(of["effect"]) else f" {short(of['effect'])}")
 
 
 def place(method: str, end: str = "") -> float:
     return row("estimates", ALIGNED, method, stage="raw")[f"place{end}"]
-
-
-def placed(method: str) -> str:
-    return f"{short(place(method))} [{short(place(method, '_low'))}, {short(place(method, '_high'))}]"
 
 
 def unlimited(method: str) -> float:
@@ -140,10 +128,6 @@ def loses(a: str, b: str) -> tuple[str, str]:
 def fewer(method: str) -> str:
     """Percentage points by which refusals are fewer."""
     return f"{-100 * effect('matters', ALIGNED, method):.0f}"
-
-
-def perplexity(method: str, condition: str) -> float:
-    return row("evaluate", ALIGNED, method, condition=condition)["perplexity_ratio"]
 
 
 def refusals(method: str, condition: str, run: Path = SMALL) -> list[float]:
@@ -273,17 +257,14 @@ STUDY_ROWS = {
     "beyond_placebo": "more than a placebo",
     "beyond_noise": "more than noise",
 }
-SHORT_MARKS = MARKS | {"not applicable": "·", "not run": "–"}
-
-
-def mark_of(claim: str, model: str, method: str) -> str:
-    of = row("verdicts", model, method, STUDY, claim=claim)
-    return SHORT_MARKS[of["verdict"]] + ("" if pd.isna(of["effect"]) else f" {short(of['effect'])}")
 
 
 def of_study(claim: str) -> Quote:
-    marks = [", ".join(mark_of(claim, model, method) for model in BOTH) for method in (*NAMED, "safelayer")]
-    return lambda: f"| {STUDY_ROWS[claim]} | {' | '.join(marks)} |"
+    methods = (*NAMED, "safelayer")
+    return lambda: "| {} | {} |".format(
+        STUDY_ROWS[claim],
+        " | ".join(", ".join(mark(claim, model, method, STUDY) for model in BOTH) for method in methods),
+    )
 
 
 def one_utility_set(name: str) -> str:
@@ -327,7 +308,27 @@ KNOWN = {
     "docs/claims.md": {
         *NAMES,
         *SETTINGS,
-        *[".001", ".05", ".2", ".5", "39", "67", "8", "700", ".99", ".91", ".52", "1.00", "170", "480", "192", "268"],
+        *[
+            ".001",
+            ".05",
+            ".2",
+            ".5",
+            "39",
+            "67",
+            "8",
+            "700",
+            ".99",
+            ".91",
+            ".52",
+            "1.00",
+            "170",
+            "480",
+            "192",
+            "268",
+            "212",
+            "44",
+            "39",
+        ],
     },
 }
 """Numbers that no table holds: of the configuration, sizes and names of models, times, thresholds, shares refused."""

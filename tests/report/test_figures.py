@@ -187,7 +187,7 @@ def test_the_headline_is_written_with_the_numbers_drawn(tmp_path):
     assert b"CreationDate" not in (tmp_path / "headline.pdf").read_bytes()
 
 
-def test_fonts_are_embedded_whole_but_for_what_shapes_text(tmp_path):
+def test_fonts_are_embedded_without_what_shapes_text(tmp_path):
     """And the words can still be read from the file."""
     write_headline(make_headline().assign(q=0.05), CONFIG, tmp_path)
     (page,) = PdfReader(tmp_path / "headline.pdf").pages
