@@ -84,7 +84,7 @@ def prepare():
         PLAN.ask(target)
     if not INVOCATION.is_main:
         return
-    say_where_the_report_is()
+    say_where_the_results_are()
     if other_code := made_by_other_code(PLAN.made.values()):
         logger.warning(str(other_code))
     if placeholders := placeholder_warning(PLAN):
@@ -93,10 +93,14 @@ def prepare():
     refuse_what_cannot_be()
 
 
-def say_where_the_report_is():
+def say_where_the_results_are():
     """Said also when nothing is to be done: it is how one finds the figures again."""
-    for target in PLAN.targets:
-        logger.info(f"Report: {target.path}/ ({'in place' if target.exists() else 'to be made'})")
+    if PLAN.report:
+        logger.info(f"Report: {PLAN.report.path}/ ({'in place' if PLAN.report.exists() else 'to be made'})")
+        return
+    for folder in sorted({str(Path(target.path).parent) for target in PLAN.targets}):
+        of_folder = [target.exists() for target in PLAN.targets if Path(target.path).parent == Path(folder)]
+        logger.info(f"Region files: {folder}/ ({sum(of_folder)} of {len(of_folder)} in place)")
 
 
 def refuse_what_cannot_be():
@@ -134,7 +138,7 @@ def write_jobs():
 def targets(wildcards):
     """What the run is for."""
     prepare()
-    return [path for target in PLAN.targets for path in target.outputs]
+    return PLAN.files_of(PLAN.targets)
 
 
 def downloads(wildcards):
@@ -209,11 +213,10 @@ def gpus(step):
 def show_report():
     """Print what this run found, in a few sentences, and where all of it is to be read: as the last thing, behind what
     snakemake says of itself."""
-    for target in PLAN.targets:
-        if target.exists():
-            summary = Path(target.path, "summary.md").read_text(encoding="utf-8")
-            answer = section_for_terminal(summary, ANSWER)
-            atexit.register(print, f"{answer}\nAll of it: {target.path}/report.html", flush=True)
+    if PLAN.report and PLAN.report.exists():
+        summary = Path(PLAN.report.path, "summary.md").read_text(encoding="utf-8")
+        answer = section_for_terminal(summary, ANSWER)
+        atexit.register(print, f"{answer}\nAll of it: {PLAN.report.path}/report.html", flush=True)
 
 
 def tell_failures():

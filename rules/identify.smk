@@ -4,7 +4,8 @@
 # A job loads its model once and makes what is missing for all sets (machine.datasets_per_job artifacts at most), so
 # adding a set computes that set only. It goes from set to set, and methods that look at the same pass of the model
 # over a set share it. `measure` makes the statistics of the methods that keep a small one, from which `select_regions`
-# derives regions, and the regions of those that keep none.
+# derives regions, and the regions of those that keep none. `refine_regions` writes refined regions as files, which a run
+# makes whose `goal` they are: tables are counted from the regions themselves.
 
 
 rule measure:
@@ -50,3 +51,23 @@ rule select_regions:
     shell:
         "exec &> >(tee {log:q}); {OFFLINE} scripts/select_regions.py --job @{params.job:q}"
         " --manifest {output.manifest:q}"
+
+
+rule refine_regions:
+    input:
+        batch_sources,
+    output:
+        manifest="results/manifests/refine/{model}.{key}.{round}.json",
+    log:
+        "logs/refine_regions/{model}.{key}.{round}.log",
+    benchmark:
+        "logs/benchmarks/refine_regions/{model}.{key}.{round}.tsv"
+    resources:
+        mem_mb=memory("refine"),
+        runtime=minutes("refine"),
+    params:
+        job=job,
+    message:
+        "Take out of the safety regions of {wildcards.model} what its utility regions hold"
+    shell:
+        "exec &> >(tee {log:q}); {PYTHON} scripts/refine_regions.py --job @{params.job:q} --manifest {output.manifest:q}"

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from safety_regions.errors import UserError, did_you_mean, run_main
 
 COMMANDS = {
+    "init": "Write a registry entry and a run for a model of your own, after a look at it, and say what it will cost.",
     "estimate": "Say what a run will cost, before anything is submitted: GPU hours, memory, disk.",
     "status": "Show what of a run is done, running, waiting or failed, and why.",
     "publish": "Check what a run made, hand its bytes to DVC's remote, and stage receipts,"
@@ -22,6 +23,7 @@ COMMANDS = {
 }
 """Each is the module of its name in `safety_regions.commands`, with `configure(parser)` and `run(arguments)`."""
 EXAMPLES = {
+    "init": "org/name --name my-model --like config/paper.yaml",
     "estimate": "--profile profiles/slurm --configfile config/paper.yaml",
     "status": "--configfile config/small.yaml",
     "publish": "--configfile config/small.yaml",

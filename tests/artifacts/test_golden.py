@@ -43,6 +43,7 @@ from safety_regions.steps import constrain as constrain_step
 from safety_regions.steps import draw_figures as curves_step
 from safety_regions.steps import overlap as overlap_step
 from safety_regions.steps import prompt_overlap as prompt_overlap_step
+from safety_regions.steps import refine as refine_step
 from safety_regions.steps import report as report_step
 from safety_regions.steps import respond as respond_step
 
@@ -195,6 +196,7 @@ CHANGES: list[tuple[str, ModuleType, str, Change, set[str]]] = [
         lambda of: lambda x, *cut: of(x[:, ::-1].copy(), *cut)[:, ::-1],
         {"row.safetensors", "matrix.safetensors"},
     ),
+    ("refined", refine_step, "union", lambda of: lambda parts: of(parts[:1]), {"weight.safetensors"}),
     ("adapter", adapter_training, "HARMLESS_SHARE", lambda share: 0.5, {"adapter/lora.safetensors"}),
     (
         "overlap",

@@ -205,6 +205,30 @@ _listed("registries", "models", MODEL_ENTRIES)
 
 @bad(
     "configuration",
+    "one safety set for a report",
+    says="found values that do not fit together: datasets.safety has one set, and a report compares those of two",
+    names="set goal to `refined` or `regions`",
+)
+def one_safety_set():
+    deed = written()
+    Path("run.yaml").write_text(RUN.replace("bad, worse", "bad"))
+    return deed
+
+
+@bad(
+    "configuration",
+    "no utility set for refined regions",
+    says="found values that do not fit together: datasets.utility has no set, and refinement takes out regions of at least one",
+    names="set goal to `regions`",
+)
+def no_utility_set():
+    deed = written(run="goal: refined\n")
+    Path("run.yaml").write_text(Path("run.yaml").read_text().replace("[chores]", "[]"))
+    return deed
+
+
+@bad(
+    "configuration",
     "a file that is not UTF-8",
     says="found a byte that is not UTF-8, 9 bytes into the file",
     names="latin.yaml",

@@ -29,6 +29,7 @@ KINDS = (
     "pairs",
     "statistics",
     "region",
+    "refined",
     "overlap",
     "replicates",
     "across",
@@ -105,6 +106,7 @@ ROWS = "prompt\na\n"
 ONLY_A_VERDICT = "a line that the report draws through numbers that are there"
 RULES = {
     "name": Rule("report", ("other",), "names the report's folder"),
+    "goal": Rule("prompts"),
     "registry.datasets": Rule("", (["config/datasets.yaml"] * 2,), "the entries count, not where they are written"),
     "registry.models": Rule("", (["config/models.yaml"] * 2,), "the entries count, not where they are written"),
     "models": Rule("model", (["tiny-qwen2"], ["tiny-llama", "tiny-qwen2"])),
@@ -432,7 +434,8 @@ def value_at(data: Any, path: str) -> Any:
 
 
 def test_every_kind_of_artifact_is_in_the_base():
-    assert all(digests(RunConfig.model_validate(BASE)).values())
+    found = [digests(RunConfig.model_validate(BASE | {"goal": goal})) for goal in ("report", "refined")]
+    assert all(any(of[kind] for of in found) for kind in KINDS)
 
 
 @pytest.mark.parametrize(

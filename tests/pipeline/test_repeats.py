@@ -3,8 +3,12 @@
 import contextlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pipeline import WorkingCopy, job_table, new_working_copy, only
+
+from safety_regions.api import load_region
+from safety_regions.artifacts import receipts
 
 ADDED = "syn_build"
 SPARED = ("models", "prompts", "responses", "statistics")
@@ -112,3 +116,25 @@ def test_other_policies_and_scopes_run_to_their_report(copy: WorkingCopy, policy
     report = copy.folder / copy.plan().targets[0].path
     assert f"responses: {policy}, scope: {scope}" in (report / "summary.md").read_text()
     assert copy.planned_jobs() == {}
+
+
+def test_region_files_alone_are_taken_from_what_is_there_and_refined(copy: WorkingCopy) -> None:
+    """Literally: what is in the safety region at q, and in no utility region at p."""
+    copy.change(goal="regions")
+    assert copy.planned_jobs() == {}
+    copy.change(goal="refined")
+    assert copy.planned_jobs() == {"refine_regions": 1}
+    said = copy.run()
+    assert "Region files: results/refined/micro/snip/ (0 of" in said and "report.html" not in said
+    assert copy.planned_jobs() == {}
+    plan = copy.plan()
+    assert plan.targets
+    with contextlib.chdir(copy.folder):
+        for refined in plan.targets:
+            assert receipts.check(refined.path, refined.digest)
+            raw, *utility = (load_region(source.path) for source in refined.inputs.values())
+            found, p = load_region(refined.path), plan.run.thresholds.p
+            for q in found.grid:
+                for name in found.names:
+                    outside = [~of.mask(name, p) for of in utility]
+                    assert (found.mask(name, q) == np.logical_and.reduce([raw.mask(name, q), *outside])).all()

@@ -469,3 +469,47 @@ def test_what_a_training_does_not_go_by_is_not_in_its_recipe():
     assert not paths(mixed, "constrain") & paths(plans[0], "constrain")
     lora = [plan_of(models=["tiny-llama"], constrain={"tuning": "lora", "rank": rank}) for rank in (2, 4)]
     assert not paths(lora[0], "constrain") & paths(lora[1], "constrain")
+
+
+def test_a_run_for_region_files_wants_them_alone_under_the_paths_that_a_report_finds_them_at() -> None:
+    sets = {"safety": ["syn_build", "syn_steal"], "utility": ["syn_chores", "syn_sums"]}
+    whole = plan_of(models=["tiny-llama"], datasets=sets)
+    regions, refined = (plan_of(models=["tiny-llama"], datasets=sets, goal=goal) for goal in ("regions", "refined"))
+    for plan in (regions, refined):
+        assert plan.report is None
+        assert plan.regions == whole.regions
+        assert not {"overlap", "replicates", "across", "evaluate", "constrain", "figures", "report"} & {
+            a.kind for a in plan.made.values()
+        }
+    assert {a.path for a in regions.targets} == paths(regions, "region")
+    assert {a.path for a in refined.targets} == paths(refined, "refined")
+    made = {a.name: a for a in refined.targets}
+    assert len(made) == 5 * 2
+    of_snip = made["tiny-llama/snip/syn_build"]
+    assert of_snip.inputs == {
+        "region": whole.regions["tiny-llama", "snip"]["syn_build"],
+        "utility/syn_chores": whole.regions["tiny-llama", "snip"]["syn_chores"],
+        "utility/syn_sums": whole.regions["tiny-llama", "snip"]["syn_sums"],
+    }
+    assert of_snip.recipe.p == whole.run.thresholds.p
+    assert "results/manifests/refine/" in refined.files_of(refined.targets)[0]
+
+
+def test_regions_alone_need_one_set() -> None:
+    plan = plan_of(
+        goal="regions",
+        models=["tiny-llama"],
+        datasets={"safety": ["syn_build"], "utility": []},
+        methods={"safelayer": None, "nlsr": None},
+    )
+    assert sorted(a.name for a in plan.targets) == [
+        f"tiny-llama/{m}/syn_build" for m in ("safeneuron", "snip", "wanda")
+    ]
+    for method, lacking in (("safelayer", "normal names no set"), ("nlsr", "no set of them is named")):
+        with pytest.raises(UserError, match=lacking):
+            plan_of(
+                goal="regions",
+                models=["tiny-llama"],
+                datasets={"safety": ["syn_build"], "utility": []},
+                methods=dict.fromkeys({"safelayer", "nlsr"} - {method}),
+            )

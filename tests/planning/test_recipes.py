@@ -38,6 +38,7 @@ WRITTEN = {
     '"over_rejection":{"u":"$d"},"pairs":"$b","part":{"half":1,"split":0},"plays":"normal","version":2}',
     "region": '{"grid":[0.05,0.1],"kind":"region","method":"wanda","model":"$a","scope":"matrix","selection":2,'
     '"statistics":"$b","version":2}',
+    "refined": '{"kind":"refined","p":0.1,"region":"$a","utility":[["u","$b"],["v","$c"]],"version":1}',
     "overlap": '{"kind":"overlap","orders":{"n_orders":3},"p":0.1,"safety":[["x","$a"],["y","$b"]],'
     '"utility":[["u","$c"]],"version":3}',
     "replicates": '{"groups":[["seeds",[["x","own","$a"],["x","seed1","$b"]]]],"kind":"replicates","p":0.1,'

@@ -92,6 +92,9 @@ WALKS = {
 """Each in a folder of its own, which holds what a clone holds after its default run."""
 
 INSTALLS, CLUSTER = "the installation itself", "a cluster"
+INIT = Elsewhere(
+    "commands/test_init.py", "test_a_model_of_the_hub_is_pinned_to_its_newest_commit_and_told_without_its_weights"
+)
 NOT_RUN = {
     ". .venv/bin/activate": INSTALLS,
     "make reproduce": "the installation itself, and the pipeline, which the fixture `finished_run` runs",
@@ -106,6 +109,8 @@ NOT_RUN = {
     "python docs/draw_architecture.py": Elsewhere(
         "project/test_architecture.py", "test_the_picture_is_that_of_the_code"
     ),
+    "safety-regions init org/name": INIT,
+    "safety-regions init org/name --like config/study.yaml": INIT,
     "make PYTHON=python3.12 reproduce": INSTALLS,
     "pip install -c envs/lock.txt -e '.[slurm]'": INSTALLS,
     "pip install -c envs/lock.txt -e '.[s3]'": INSTALLS,

@@ -488,6 +488,18 @@ def make_adapter() -> None:
     )
 
 
+def make_refined() -> None:
+    """Regions of weights and of layers without those of two utility sets."""
+    for granularity, shapes in {
+        "weight": {f"{i}.{m}": (12, 16) for i in range(2) for m in "qv"},
+        "layer": {f"{i}.layer": (1, 1) for i in range(4)},
+    }.items():
+        regions, digests = write_regions("auv", granularity, shapes, f"{granularity}-")
+        recipe = recipe_of("refined", region=digests["a"], utility=[[name, digests[name]] for name in "uv"], p=0.05)
+        inputs = {"region": regions["a"]} | {f"utility/{name}": regions[name] for name in "uv"}
+        run_job("refine_regions", f"out/{granularity}.safetensors", recipe, inputs)
+
+
 def make_overlap() -> None:
     """Tables of regions of weights and of layers."""
     for granularity, shapes in {
@@ -895,6 +907,7 @@ MAKERS: dict[str, Callable[[], None]] = {
     "pairs": make_pairs,
     "selection": make_selection,
     "adapter": make_adapter,
+    "refined": make_refined,
     "overlap": make_overlap,
     "replicates": make_replicates,
     "across": make_across,

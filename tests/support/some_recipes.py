@@ -16,6 +16,7 @@ from safety_regions.planning.recipes.tables import (
     Group,
     OfVariant,
     OverlapRecipe,
+    RefinedRecipe,
     ReplicatesRecipe,
 )
 
@@ -55,6 +56,7 @@ SOME: dict[str, Recipe] = {
             plays="normal",
         ),
         RegionRecipe(method="wanda", version=2, model=A, statistics=B, grid=[0.05, 0.1], scope="matrix"),
+        RefinedRecipe(region=A, utility=[OfSet("u", B), OfSet("v", C)], p=0.1),
         OverlapRecipe(safety=[OfSet("x", A), OfSet("y", B)], utility=[OfSet("u", C)], p=0.1, orders={"n_orders": 3}),
         ReplicatesRecipe(
             groups=[Group("seeds", [OfVariant.of(Variant("x"), A), OfVariant.of(Variant("x", DRAW, 1), B)])],

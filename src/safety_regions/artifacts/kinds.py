@@ -53,6 +53,17 @@ _ROWS = (
     Kind("pairs", 3, ".jsonl", "responses", ("steps.respond",), "respond", "dvc", "respond", ("device",)),
     Kind("statistics", None, ".safetensors", "statistics", _MEASURED, "measure", "dvc", "measure", _SCORING),
     Kind("region", None, ".safetensors", "regions", _SELECTED, "measure", "dvc", told=_SCORING),
+    Kind(
+        "refined",
+        1,
+        ".safetensors",
+        "refined",
+        ("steps.refine",),
+        "refine_regions",
+        "dvc",
+        "refine",
+        noun="refined region",
+    ),
     Kind("overlap", 3, "/pairs.parquet", "overlap", ("steps.overlap",), "overlap", "git", "overlap"),
     Kind(
         "replicates",

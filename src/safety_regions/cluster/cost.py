@@ -13,7 +13,7 @@ from safety_regions.planning.placeholders import placeholder_warning
 from safety_regions.planning.recipes.models import training_options
 from safety_regions.text import readable_size
 
-STEPS = ("train", "respond", "measure", "select", "evaluate", "constrain", "overlap")
+STEPS = ("train", "respond", "measure", "select", "refine", "evaluate", "constrain", "overlap")
 BITS = {"weight": 1.5, "adapter": 2.0}
 """Of a stored region on each of its weights, over the whole grid; measured 1.3 to 1.5, and 1.9. Others are small."""
 
@@ -74,7 +74,7 @@ def _size(asking: Asking, artifact: Artifact) -> ModelSize:
 def disk_bytes(asking: Asking) -> dict[str, float]:
     """Bytes that the artifacts still to be made will take, by kind; `models`: with what the Hub's cache will hold."""
     sums = {"models": 0.0, "regions": 0.0, "statistics": 0.0}
-    kinds = {"model": "models", "region": "regions", "statistics": "statistics"}
+    kinds = {"model": "models", "region": "regions", "refined": "regions", "statistics": "statistics"}
     for artifact in asking.plan.missing.values():
         if artifact.key in asking.plan.wanted and artifact.kind in kinds:
             sums[kinds[artifact.kind]] += bytes_of(artifact, _size(asking, artifact))
@@ -82,9 +82,11 @@ def disk_bytes(asking: Asking) -> dict[str, float]:
 
 
 def bytes_of(artifact: Artifact, size: ModelSize) -> Bytes:
-    """Bytes on disk of a prepared model, a region, or a statistic, from above."""
+    """Bytes on disk of a prepared model, a region, refined or not, or a statistic, from above."""
     if artifact.kind == "model":
         return size.weight_bytes
+    if artifact.kind == "refined":
+        return bytes_of(artifact.inputs["region"], size)
     info = CATALOGUE[artifact.recipe.method]
     if artifact.kind == "region":
         weights = size.scored if info.granularity == "weight" else _adapter_weights(artifact, size)

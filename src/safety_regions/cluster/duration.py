@@ -26,6 +26,8 @@ SELECTING = {"weight": 3e-8, "adapter": 1e-8, "neuron": 5e-9, "layer": 5e-9}
 """Seconds on a CPU to score, rank and pack each scored weight of a model, by what a method's regions are made of."""
 DRAWING = {"weight": 4e-8, "adapter": 1e-8, "neuron": 1e-8, "layer": 1e-8}
 """To draw a random region of the same size and take it out."""
+REFINING = {"weight": 2e-8, "adapter": 1e-9, "neuron": 1e-9, "layer": 1e-9}
+"""To take the utility regions out of one and to pack what is left."""
 COUNTING = 8e-10
 """To count what two regions share in 64 elements."""
 EXPANDING = 3e-7
@@ -64,13 +66,14 @@ def core_of(speed: Mapping[int, float]) -> Device:
 
 def seconds_of(step: str, size: ModelSize, artifacts: list[Artifact], device: Device) -> float:
     """Seconds of a job of `step` that makes these artifacts. Raises `ValueError` for another step."""
-    start = PLAIN_START if step == "overlap" else START + PER_GB * size.weight_bytes / 1e9
+    start = PLAIN_START if step in ("refine", "overlap") else START + PER_GB * size.weight_bytes / 1e9
     of = _Rates(size, device, 4 if step in IN_FLOAT32 else size.bytes_per_weight)
     if step == "measure":
         return MARGIN * (start + of.measuring(artifacts))
     work = {
         "respond": of.responding,
         "select": of.selecting,
+        "refine": of.refining,
         "evaluate": of.evaluating,
         "constrain": of.constraining,
         "train": of.training,
@@ -141,6 +144,9 @@ class _Rates:
 
     def selecting(self, region: Artifact) -> float:
         return SELECTING[_info(region).granularity] * self.size.scored
+
+    def refining(self, refined: Artifact) -> float:
+        return REFINING[_info(refined.inputs["region"]).granularity] * self.size.scored
 
     def evaluating(self, table: Artifact) -> float:
         recipe, options = table.recipe, table.recipe.options

@@ -54,7 +54,7 @@ def need_of(step: str, size: ModelSize, artifacts: list[Artifact], *, batch_toke
     """What a job of `step` needs that makes these artifacts of a model."""
     seconds = seconds_of(step, size, artifacts, device)
     own = _on_host(step, size, artifacts)
-    if step in ("select", "overlap"):
+    if step in ("select", "refine", "overlap"):
         weights = size.weight_bytes if step == "select" else 0
         return Need(0, weights + MARGIN * ((PROCESS["cpu"] if weights else PLAIN) + own), seconds)
     # Training is in float32 whatever the model is run in.
@@ -176,6 +176,9 @@ def _on_host(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
             return 16 * max((at_once.get(a.recipe.scope, size.largest) for a in regions), default=0)
         case "evaluate" | "constrain":
             return 24 * size.largest
+        case "refine":
+            # Levels and masks of a matrix; the file to be written, which has two bits a weight at most.
+            return 8 * size.largest + size.scored / 4
         case "overlap":
             return max(_masks(a, size) for a in artifacts)
     return 0

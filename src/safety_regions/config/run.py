@@ -2,7 +2,8 @@
 `machine`.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -28,6 +29,9 @@ SYNTHETIC_SAFETY = [
     "syn_cheat",
 ]
 
+COMPARING = ("replicates", "controls", "evaluate", "constrain")
+"""Sections of a run that compare and test regions."""
+
 
 class Registry(Section):
     """Files that say what each dataset and model id stands for; of two entries with one id, the later file's counts."""
@@ -41,10 +45,11 @@ class Registry(Section):
 class Datasets(Section):
     """Which prompt sets are used, and how many prompts of each."""
 
-    safety: list[SetId] = Field(default=SYNTHETIC_SAFETY, min_length=2)
-    """Safety sets: a region is identified from each, and their regions are compared."""
-    utility: list[SetId] = Field(default=["syn_chores", "syn_sums"], min_length=1)
-    """Utility (harmless) sets, whose regions are taken out of the safety regions in refinement."""
+    safety: list[SetId] = Field(default=SYNTHETIC_SAFETY, min_length=1)
+    """Safety sets: a region is identified from each, and their regions are compared. A report takes two."""
+    utility: list[SetId] = ["syn_chores", "syn_sums"]
+    """Utility (harmless) sets, whose regions are taken out of the safety regions in refinement. Regions alone take
+    none."""
     n_samples: int = Field(default=32, ge=1)
     """Prompts sampled from every set; equal for all, since region noise depends on it."""
     seed: int = Field(default=0, ge=0)
@@ -153,6 +158,10 @@ class RunConfig(Section):
 
     name: Id = "demo"
     """Names the report folder, results/report/<name>."""
+    goal: Literal["report", "refined", "regions"] = "report"
+    """What the run makes. `regions`: a region file of every set, and nothing else; `refined`: of every safety set also
+    the region without what the utility sets have at p, as a file of its own; `report`: all that compares and tests
+    them."""
     registry: Registry = Registry()
     models: list[Id] = Field(default=["tiny-llama", "tiny-qwen2", "tiny-gemma2", "tiny-mistral"], min_length=1)
     """Models of the registry on which regions are identified."""
@@ -167,6 +176,30 @@ class RunConfig(Section):
     constrain: Constrain | None = Constrain()
     claims: Claims = Claims()
     machine: Machine = Machine()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_what_leads_to_the_goal(cls, data: Any) -> Any:
+        """Regions alone are neither compared nor tested, whatever the sections about that say."""
+        if isinstance(data, Mapping) and data.get("goal") in ("refined", "regions"):
+            return {**data, **dict.fromkeys(COMPARING)}
+        return data
+
+    @model_validator(mode="after")
+    def _enough_sets(self):
+        """For what the run makes."""
+        safety, utility = len(self.datasets.safety), len(self.datasets.utility)
+        if self.goal == "report" and safety < 2:
+            raise ValueError(
+                "datasets.safety has one set, and a report compares those of two: name a second one, or set goal to"
+                " `refined` or `regions`"
+            )
+        if self.goal != "regions" and not utility:
+            raise ValueError(
+                "datasets.utility has no set, and refinement takes out regions of at least one: name one, or set goal"
+                " to `regions`"
+            )
+        return self
 
     @model_validator(mode="after")
     def _evaluated_sets_are_safety_sets(self):

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from safety_regions.errors import UserError
 from safety_regions.kernels import n_threads
 from safety_regions.progress import progress
-from safety_regions.regions.format import Header, Region, open_region, planes_of
+from safety_regions.regions.format import Header, Region, common_header, open_region, planes_of
 from safety_regions.regions.select import level_of
 
 UNION = "union"
@@ -77,7 +76,7 @@ def count(
     """
     with ExitStack() as stack:
         regions = {name: stack.enter_context(open_region(path)) for name, path in {**safety, **utility}.items()}
-        header = _common_header(list(regions.values()))
+        header = common_header(list(regions.values()))
         if removals is None:
             removals = [(set_, fraction) for fraction in header.grid for set_ in (*utility, UNION)]
         tables = _empty(header, list(safety), list(utility), orders, removals, p)
@@ -140,20 +139,6 @@ def _count_matrix(tables: Counts, regions: dict[str, Region], subsets: Subsets, 
             tables.agreed[Condition(q, fraction, set_)][number] = agreed[k, m]
     for removal, size in zip(removals, removed, strict=True):
         tables.removed[removal][number] = size
-
-
-def _common_header(regions: list[Region]) -> Header:
-    first = regions[0]
-    for other in regions[1:]:
-        for field in ("grid", "scope", "granularity", "shapes"):
-            if getattr(first.header, field) != getattr(other.header, field):
-                raise UserError(
-                    f"{field} differs from that of {first.path}",
-                    where=str(other.path),
-                    expected="regions of one model, grid and scope",
-                    hint="regions of different models or grids cannot be compared",
-                )
-    return first.header
 
 
 def sample_orders(n_sets: int, n_orders: int, seed: int) -> list[list[int]]:

@@ -15,6 +15,7 @@ from safety_regions.config.variants import Variant
 from safety_regions.planning.batching import whole
 from safety_regions.planning.data import add_model, add_prompts
 from safety_regions.planning.plan import Plan
+from safety_regions.planning.region_files import add_region_files
 from safety_regions.planning.regions import add_regions
 from safety_regions.planning.results import add_results
 from safety_regions.planning.run_words import UNNAMED, RunWords
@@ -33,7 +34,10 @@ def make_plan(run: RunConfig, registries: Registries, named: RunWords = UNNAMED)
         for method, options in run.enabled_methods().items():
             add_regions(plan, model, method, options, wanted(plan, ModelMethod(model, method), samples))
         _add_shared_jobs(plan, model)
-    add_results(plan)
+    if run.goal == "report":
+        add_results(plan)
+    else:
+        add_region_files(plan)
     return plan
 
 

@@ -5,7 +5,7 @@ Built whenever the Snakefile is parsed, on every cluster job too: no torch, no n
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -53,8 +53,8 @@ class Plan:
     """By the path of a member."""
     made: dict[str, Artifact] = field(default_factory=dict)
     """Every artifact, by the digits in its path."""
-    targets: list[Artifact[ReportRecipe]] = field(default_factory=list)
-    """What the run is for: the report."""
+    targets: list[Artifact] = field(default_factory=list)
+    """What the run is for: the report, or the region files of a run that makes these alone."""
     asked: list[Artifact] = field(default_factory=list)
     """What the command line asks for besides."""
 
@@ -114,15 +114,23 @@ class Plan:
                 entries = [a.entry() for a in batch.artifacts if a.key in self.wanted or a.exists()]
                 write_text(batch.job, readable_json({"entries": entries}))
 
+    @property
+    def report(self) -> Artifact[ReportRecipe] | None:
+        """The report; None in a run that makes regions alone."""
+        return next((target for target in self.targets if isinstance(target.recipe, ReportRecipe)), None)
+
     def needs(self, artifacts: list[Artifact]) -> list[str]:
-        """The files that must be there before these artifacts can be made: the outputs of single artifacts, manifests
-        of the batches that have members missing."""
+        """The files that must be there before these artifacts can be made."""
+        return self.files_of(source for artifact in artifacts for source in artifact.inputs.values())
+
+    def files_of(self, artifacts: Iterable[Artifact]) -> list[str]:
+        """The files by which Snakemake knows that these artifacts are there: the outputs of single ones, manifests of
+        the batches that have members missing."""
         files = []
         for artifact in artifacts:
-            for source in artifact.inputs.values():
-                batch = self.batch_of.get(source.path)
-                if batch is None:
-                    files += source.outputs
-                elif not source.exists():
-                    files.append(batch.manifest)
+            batch = self.batch_of.get(artifact.path)
+            if batch is None:
+                files += artifact.outputs
+            elif not artifact.exists():
+                files.append(batch.manifest)
         return list(dict.fromkeys(files))

@@ -178,7 +178,7 @@ def _report(plan: Plan, parts: dict[str, Artifact]) -> None:
     recipe = ReportRecipe(
         parts={role: artifact.digest for role, artifact in parts.items()},
         style=sha256_of_file(STYLE),
-        config=run.model_dump(mode="json", exclude={"machine", "registry"}),
+        config=run.model_dump(mode="json", exclude={"goal", "machine", "registry"}),
         sources=[
             _source("dataset", name, plan.registries.datasets[name], a.recipe.sha256)
             for name, a in plan.datasets.items()

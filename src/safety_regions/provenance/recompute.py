@@ -194,6 +194,7 @@ MAKERS: dict[str, Maker] = {
     "pairs": _batched("respond.py", "device"),
     "evaluate": _batched("evaluate.py", "device"),
     "constrain": _batched("constrain.py", "device"),
+    "refined": _batched("refine_regions.py"),
     "overlap": _batched("overlap.py"),
     "across": _batched("overlap.py"),
     "replicates": _batched("overlap.py"),

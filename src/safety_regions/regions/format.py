@@ -251,6 +251,21 @@ def read_levels(region: Region | HeldRegion, name: str) -> UInt8[np.ndarray, "ou
     return levels.reshape(shape)
 
 
+def common_header(regions: Sequence[Region]) -> Header:
+    """The header of the first of some regions. Raises `UserError` if they are not of one model, grid and scope."""
+    first = regions[0]
+    for other in regions[1:]:
+        for field in ("grid", "scope", "granularity", "shapes"):
+            if getattr(first.header, field) != getattr(other.header, field):
+                raise UserError(
+                    f"{field} differs from that of {first.path}",
+                    where=str(other.path),
+                    expected="regions of one model, grid and scope",
+                    hint="regions of different models or grids cannot be compared",
+                )
+    return first.header
+
+
 @contextmanager
 def open_region(path: Path | str) -> Iterator[Region]:
     """Open a region file and check its header. Raises `UserError` if it is missing or not a sound region file."""

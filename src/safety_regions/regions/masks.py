@@ -1,8 +1,8 @@
 """Masks of regions: at a fraction, united, and refined.
 
 refine(S(q), U(p)) = S(q) \\ U(p), Wei et al. 2024, arXiv 2402.05162, eq. 4: the part of a safety region that is not
-also a utility region. On packed words this is one AND NOT, cheaper than reading its result back, so no refined mask is
-ever stored: whoever needs one makes it from the two regions.
+also a utility region. On packed words this is one AND NOT, cheaper than reading its result back, so whoever needs a
+refined mask makes it from the two regions; files of refined regions are for whoever takes them elsewhere.
 """
 
 from collections.abc import Callable, Sequence

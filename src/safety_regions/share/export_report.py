@@ -14,14 +14,14 @@ from safety_regions.planning.plan import Plan
 
 def export_report(plan: Plan) -> list[Path]:
     """Copy the run's report to `figures/<run>/` and its receipt beside it, and return these files; none if it is not in
-    place.
+    place, or if the run makes none.
 
     What the report copied before had and this one has not is removed; other files there are left alone, and named on
     stderr. Raises `UserError` if the report does
     not agree with its receipt, or if a file to be replaced was changed by hand.
     """
-    (report,) = plan.targets
-    if not report.exists():
+    report = plan.report
+    if report is None or not report.exists():
         return []
     folder, source = FIGURES / plan.run.name, Path(report.path)
     wanted = receipts.check(source, report.digest).files

@@ -1,4 +1,4 @@
-"""Recipes of what is computed from regions: overlaps, comparisons, evaluations."""
+"""Recipes of what is computed from regions: refined ones, overlaps, comparisons, evaluations."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -7,6 +7,23 @@ from safety_regions.artifacts.kinds import VERSIONS
 from safety_regions.artifacts.recipe import Recipe
 from safety_regions.config.variants import Variant
 from safety_regions.planning.recipes.data import OfSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefinedRecipe(Recipe):
+    """A safety region without what utility regions hold."""
+
+    kind: ClassVar[str] = "refined"
+    version: int = VERSIONS["refined"]
+    region: str
+    utility: list[OfSet]
+    p: float
+    """Fraction of the utility regions that is taken out."""
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The safety region, and that of each utility set."""
+        return {"region": self.region} | {f"utility/{name}": digest for name, digest in self.utility}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,82 @@
+"""A model's entry for the registry, from what the Hub or a folder says of it; a model that cannot be scored is refused
+before any weights are fetched.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from safety_regions.config.models import ModelSpec
+from safety_regions.errors import UserError
+from safety_regions.hub import hub_errors, page
+from safety_regions.models.checks import refuse_configuration
+from safety_regions.models.model_files import CONFIG, folder_digest
+
+TOKENIZER, TEMPLATES = "tokenizer_config.json", ("chat_template.jinja", "chat_template.json")
+DTYPES = get_args(ModelSpec.model_fields["dtype"].annotation)
+PLAIN_TEMPLATE = "{prompt}\n"
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Described:
+    """A model as the registry has it."""
+
+    entry: dict[str, Any]
+    model_type: str
+    """Of its config.json."""
+    has_template: bool
+    """Whether it brings a chat template."""
+
+
+def of_hub(id: str, revision: str | None = None) -> Described:
+    """A model of the Hub at a commit; None: the newest. Fetches its small files.
+
+    Raises `UserError` for a model that is not there, is gated, cannot be scored, or has no safetensors.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    where = f"{id} @ {revision or 'main'}"
+    with hub_errors("model", id, revision or "main", where):
+        known = HfApi().model_info(id, revision=revision)
+        wanted = [CONFIG, TOKENIZER, *TEMPLATES]
+        folder = Path(snapshot_download(id, revision=known.sha, allow_patterns=wanted))
+    refuse_configuration(folder, where)
+    names = [file.rfilename for file in known.siblings or []]
+    if not any(re.fullmatch(r"[^/]+\.safetensors", name) for name in names):
+        raise UserError(
+            "no *.safetensors weights",
+            where=where,
+            expected="safetensors: pickled weights can run code when they are opened, so they are never loaded",
+            hint=f"look for another copy of the model; the files of this one: {page('model', id)}/tree/{known.sha}",
+        )
+    source = {"kind": "hub", "id": id, "revision": known.sha}
+    parameters = {"parameters": known.safetensors.total} if known.safetensors else {}
+    return _described(folder, source, getattr(known.card_data, "license", None), page("model", id), parameters)
+
+
+def of_folder(path: Path) -> Described:
+    """A model in a folder, as `save_pretrained` makes it. Reads all of it once, for its digest.
+
+    Raises `UserError` for a folder that is no model, and for a model that cannot be scored.
+    """
+    return _described(path, {"kind": "local", "path": str(path), "sha256": folder_digest(path)}, None, str(path), {})
+
+
+def _described(folder: Path, source: dict, licence: str | None, citation: str, more: dict) -> Described:
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    dtype = config.get("dtype") or config.get("torch_dtype")
+    has_template = _has_template(folder)
+    entry = {"source": source, "dtype": dtype if dtype in DTYPES else DTYPES[0], **more}
+    if not has_template:
+        entry["plain_template"] = PLAIN_TEMPLATE
+    return Described(entry | {"licence": licence or UNKNOWN, "citation": citation}, config["model_type"], has_template)
+
+
+def _has_template(folder: Path) -> bool:
+    if any((folder / name).is_file() for name in TEMPLATES):
+        return True
+    tokenizer = folder / TOKENIZER
+    return tokenizer.is_file() and bool(json.loads(tokenizer.read_text(encoding="utf-8")).get("chat_template"))
