@@ -206,7 +206,7 @@ _listed("registries", "models", MODEL_ENTRIES)
 @bad(
     "configuration",
     "one safety set for a report",
-    says="found values that do not fit together: datasets.safety has one set, and a report compares those of two",
+    says="found values that do not fit together: datasets.safety has one set, and a report compares those of two...",
     names="set goal to `refined` or `regions`",
 )
 def one_safety_set():
@@ -218,7 +218,7 @@ def one_safety_set():
 @bad(
     "configuration",
     "no utility set for refined regions",
-    says="found values that do not fit together: datasets.utility has no set, and refinement takes out regions of at least one",
+    says="found values that do not fit together: datasets.utility has no set, and refinement takes out regions...",
     names="set goal to `regions`",
 )
 def no_utility_set():
