@@ -206,8 +206,8 @@ _listed("registries", "models", MODEL_ENTRIES)
 @bad(
     "configuration",
     "one safety set for a report",
-    says="found values that do not fit together: datasets.safety has one set, and a report compares those of two...",
-    names="set goal to `refined` or `regions`",
+    says="datasets.safety: found one set",
+    names="run.yaml, line 3",
 )
 def one_safety_set():
     deed = written()
@@ -218,7 +218,7 @@ def one_safety_set():
 @bad(
     "configuration",
     "no utility set for refined regions",
-    says="found values that do not fit together: datasets.utility has no set, and refinement takes out regions...",
+    says="datasets.utility: found no set",
     names="set goal to `regions`",
 )
 def no_utility_set():

@@ -46,10 +46,25 @@ def load_run(merged: Mapping, files: Iterable[Path | str] = (), overrides: Mappi
         places = Places(documents, typed, fallback="the configuration")
         raise_if_any(mistakes_of(error, data, _allowed(), places))
         raise
-    if not run.enabled_methods():
-        where = Places(documents, typed, fallback="the configuration").of(("methods",)).where
-        raise_if_any([Mistake("every method left out", where, "methods", "at least one method that is not null")])
+    raise_if_any(_too_little(run, Places(documents, typed, fallback="the configuration")))
     return run
+
+
+def _too_little(run: RunConfig, places: Places) -> list[Mistake]:
+    """Of methods and sets, for what the run makes."""
+    mistakes = []
+    if not run.enabled_methods():
+        found, expected = "every method left out", "at least one method that is not null"
+        mistakes.append(Mistake(found, places.of(("methods",)).where, "methods", expected))
+    if run.goal == "report" and len(run.datasets.safety) < 2:
+        where = places.of(("datasets", "safety")).where
+        expected, hint = "two sets: a report compares their regions", "or set goal to `refined` or `regions`"
+        mistakes.append(Mistake("one set", where, "datasets.safety", expected, hint))
+    if run.goal != "regions" and not run.datasets.utility:
+        where = places.of(("datasets", "utility")).where
+        expected, hint = "one set or more: refinement takes their regions out", "or set goal to `regions`"
+        mistakes.append(Mistake("no set", where, "datasets.utility", expected, hint))
+    return mistakes
 
 
 def _code_in(documents: Iterable[Document]) -> list[Mistake]:

@@ -186,22 +186,6 @@ class RunConfig(Section):
         return data
 
     @model_validator(mode="after")
-    def _enough_sets(self):
-        """For what the run makes."""
-        safety, utility = len(self.datasets.safety), len(self.datasets.utility)
-        if self.goal == "report" and safety < 2:
-            raise ValueError(
-                "datasets.safety has one set, and a report compares those of two: name a second one, or set goal to"
-                " `refined` or `regions`"
-            )
-        if self.goal != "regions" and not utility:
-            raise ValueError(
-                "datasets.utility has no set, and refinement takes out regions of at least one: name one, or set goal"
-                " to `regions`"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _evaluated_sets_are_safety_sets(self):
         for name, section in (("evaluate", self.evaluate), ("constrain", self.constrain)):
             foreign = sorted(set(section.sets or []) - set(self.datasets.safety)) if section else []
