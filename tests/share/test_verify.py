@@ -3,6 +3,8 @@
 import argparse
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from safety_regions.artifacts.artifact import Artifact
 from safety_regions.artifacts.code_history import history
 from safety_regions.commands import verify as command
 from safety_regions.share.content import contents
-from safety_regions.share.findings import artifacts_below
+from safety_regions.share.findings import artifacts_below, remedy
 from safety_regions.share.verify import verify
 
 STORED = ["rows", "tiny", "a", "b"]
@@ -58,6 +60,10 @@ def swap_receipt(project: Project) -> None:
     shutil.copy(one.receipt, other.receipt)
 
 
+def altered(project: Project) -> None:
+    Path(project.artifacts["b"].path).write_bytes(b"x")
+
+
 def new_bytes(project: Project) -> None:
     make(project.artifacts["b"], b"other bytes, and a receipt of them")
 
@@ -77,7 +83,7 @@ def lose(*endings: str) -> Callable[[Project], None]:
 @pytest.mark.parametrize(
     ("damage", "state", "remedy"),
     [
-        (lambda p: Path(p.artifacts["b"].path).write_bytes(b"x"), "altered", "rm -r {0}; safety-regions pull {0}"),
+        (altered, "altered", "rm -r {0}; safety-regions pull {0}"),
         (lambda p: Path(p.artifacts["b"].path).write_bytes(b""), "altered", "rm -r {0}; safety-regions pull {0}"),
         (new_bytes, "pointer disagrees", "rm -r {0}; git checkout -- {0}.receipt.json; safety-regions pull {0}"),
         (merge_conflict, "pointer disagrees", "git checkout -- {0}.dvc"),
@@ -98,6 +104,48 @@ def test_each_fault_of_a_file_has_a_name_and_a_remedy(published, capsys, damage,
     code, text = told(capsys, "--json")
     (one,) = (one for one in json.loads(text)["artifacts"] if one["path"] == path)
     assert one["state"] == state and code == int(bool(remedy)) and one["remedy"].startswith(remedy.format(path))
+
+
+def of_table(act: Callable[[Path], object]) -> Callable[[Project], None]:
+    return lambda project: act(Path(project.artifacts["table"].path, "pairs.parquet")) and None
+
+
+def damage_everywhere(project: Project) -> None:
+    """In place, and published by nobody."""
+    lose(".dvc")(project)
+    altered(project)
+
+
+@pytest.mark.parametrize(
+    ("damage", "way"),
+    [
+        (altered, 0),
+        (new_bytes, 0),
+        (merge_conflict, 0),
+        (swap_receipt, 0),
+        (swap_receipt, 1),
+        (lose(".receipt.json"), 0),
+        (lose("", ".receipt.json"), 0),
+        # The first way is to ask whoever made it.
+        (lose("", ".dvc"), 1),
+        (damage_everywhere, 0),
+        (of_table(lambda file: file.write_text("?")), 0),
+        (of_table(lambda file: file.write_text("?")), 1),
+        (of_table(Path.unlink), 0),
+    ],
+)
+def test_what_is_said_to_do_mends_it_when_it_is_typed(published, damage, way):
+    """Of two ways, either. Snakemake would make what is no longer there."""
+    damage(published)
+    (bad,) = (one for one in verify() if one.is_bad)
+    told = remedy(bad.finding).split("; or ")[way]
+    again = told.endswith("; snakemake")
+    typed = told.removesuffix("; snakemake").replace("safety-regions ", f"{sys.executable} -m safety_regions ")
+    subprocess.run(["bash", "-ec", typed], check=True)
+    after = states()
+    lost = not Path(bad.finding.path).exists()
+    assert set(after.values()) == {"ok"} | ({"not pulled"} if lost and not again else set())
+    assert (bad.finding.path in after) != again
 
 
 @pytest.mark.parametrize(

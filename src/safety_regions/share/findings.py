@@ -144,6 +144,8 @@ def remedy(finding: Finding) -> str:
         return f"git checkout -- {path}{POINTER}"
     if finding.state == MISSING and finding.receipt is None:
         return f"git checkout -- {path}{RECEIPT}"
+    if finding.state == FOREIGN and finding.pointer:
+        return f"git checkout -- {path}{RECEIPT}; or rm -r {path}; git checkout -- {path}{RECEIPT}; {bring}"
     return {
         ALTERED: f"rm -r {path} {path}{RECEIPT}; snakemake",
         MISSING: f"let who made it publish it; or rm {path}{RECEIPT}; snakemake",
