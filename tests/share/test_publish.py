@@ -3,6 +3,8 @@
 import fcntl
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -168,6 +170,8 @@ def test_a_pointer_that_is_not_as_committed_stops_all(published, text):
     pointer = Path(published.artifacts["b"].pointer)
     pointer.unlink() if text is None else pointer.write_text(text)
     refused(published, f"{published.artifacts['b'].path} .*pointer (edited|deleted) .*git checkout HEAD -- {pointer}")
+    git("checkout", "HEAD", "--", str(pointer))
+    assert paths(publish(published.plan).new) == {published.artifacts["new"].path}
 
 
 def test_pointers_that_disagree_in_a_merge_are_not_taken(published):
@@ -179,7 +183,12 @@ def test_pointers_that_disagree_in_a_merge_are_not_taken(published):
         git("commit", "--all", "-m", branch)
     with pytest.raises(Exception, match="returned non-zero"):
         git("merge", "one")
-    with pytest.raises(UserError, match=rf"(?s){published.artifacts['b'].path}.*not merged.*git checkout --ours"):
+    with pytest.raises(UserError, match=rf"(?s){published.artifacts['b'].path}.*not merged") as told:
+        publish(published.plan)
+    (typed,) = re.findall(r"git checkout --ours .*", str(told.value))
+    subprocess.run(["bash", "-ec", typed.replace(" (or --theirs)", "")], check=True)
+    # Neither branch's pointer is of the bytes that are here.
+    with pytest.raises(UserError, match=rf"(?s){published.artifacts['b'].path}.*pointer edited|disagrees"):
         publish(published.plan)
 
 
@@ -208,9 +217,13 @@ def results_elsewhere() -> None:
 )
 def test_without_git_or_a_verified_remote_nothing_begins(project, fault, message):
     fault()
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as told:
         publish(project.plan)
     assert not list(Path("results").rglob("*.dvc"))
+    if typed := re.search(r"hint: +(dvc remote .*)", str(told.value)):
+        command = typed[1].split(" (")[0].replace("NAME", "store").replace("URL", "../remote")
+        subprocess.run(["bash", "-ec", command.replace("dvc ", f"{sys.executable} -m dvc ")], check=True)
+        assert publish(project.plan).new
 
 
 def test_another_dvc_at_work_is_told(project):
