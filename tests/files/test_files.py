@@ -21,11 +21,13 @@ from safety_regions.models.folder import new_folder
 from safety_regions.share.content import digests_of
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(), v, max_size=3),
+    max_leaves=8,
 )
 
 
-@given(st.dictionaries(st.text(), VALUES))
+@given(st.dictionaries(st.text(), VALUES, max_size=4))
 def test_canonical_json_does_not_depend_on_key_order(value):
     reordered = dict(reversed(list(value.items())))
     assert files.canonical_json(value) == files.canonical_json(reordered)
@@ -135,7 +137,7 @@ def test_files_have_the_mode_that_the_umask_says(tmp_path, umask, mode):
     assert (tmp_path / "x").stat().st_mode & 0o777 == mode
 
 
-@given(rows=st.lists(st.dictionaries(st.text(), VALUES)))
+@given(rows=st.lists(st.dictionaries(st.text(), VALUES, max_size=3), max_size=4))
 def test_jsonl_survives_any_text(rows, tmp_path_factory):
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     files.write_jsonl(path, rows)
