@@ -38,7 +38,7 @@ KINDS = (
     "layer_curves",
     "report",
 )
-"""In the order in which they are made from each other."""
+"""In the order in which they are made from each other; `alignment` takes two models (tests/overlap/test_before_and_after.py)."""
 
 BASE = {
     "models": ["tiny-llama"],
@@ -309,6 +309,7 @@ MODEL_RULES = {
     "dtype": Rule("model"),
     "plain_template": Rule("model", ("a {prompt}", "b {prompt}")),
     "chat_template": Rule("model"),
+    "before_alignment": Rule("", ("tiny-llama",), "a run that has that model too compares their regions"),
     "parameters": Rule("", (10,), "what jobs ask of a cluster before its config.json is there"),
     "title": Rule("figures", ("Mine",)),
     "licence": Rule("report", ("other",), "what a model may be used for changes no weight"),

@@ -56,6 +56,7 @@ KINDS = [
     "overlap",
     "replicates",
     "across",
+    "alignment",
     "evaluate",
     "constrain",
     "figures",
@@ -78,6 +79,7 @@ DEFAULT_COUNTS = {
     "overlap": 4 * 5,
     "replicates": 4 * 5,
     "across": 4,
+    "alignment": 0,
     "evaluate": 4 * 5,
     # Nothing, three conditions, and what is put back, at two rates with two seeds.
     "constrain": 4 * 5 * 2 * 2,

@@ -77,7 +77,7 @@ def count(
     """
     with ExitStack() as stack:
         regions = {name: stack.enter_context(open_region(path)) for name, path in {**safety, **utility}.items()}
-        header = _common_header(list(regions.values()))
+        header = common_header(list(regions.values()))
         if removals is None:
             removals = [(set_, fraction) for fraction in header.grid for set_ in (*utility, UNION)]
         tables = _empty(header, list(safety), list(utility), orders, removals, p)
@@ -142,7 +142,11 @@ def _count_matrix(tables: Counts, regions: dict[str, Region], subsets: Subsets, 
         tables.removed[removal][number] = size
 
 
-def _common_header(regions: list[Region]) -> Header:
+def common_header(regions: list[Region]) -> Header:
+    """The header of the first region, whose matrices, grid and scope all others have too.
+
+    Raises `UserError` for one that has others.
+    """
     first = regions[0]
     for other in regions[1:]:
         for field in ("grid", "scope", "granularity", "shapes"):

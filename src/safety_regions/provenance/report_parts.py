@@ -12,6 +12,7 @@ TABLES = {
     "iou_bars": ("overlap",),
     "headline": ("overlap",),
     "across": ("across",),
+    "alignment": ("alignment", "overlap", "replicates"),
     "evaluate": ("evaluate",),
     "evaluate_sets": ("evaluate",),
     "constrain": ("constrain",),

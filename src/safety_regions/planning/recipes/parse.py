@@ -16,7 +16,13 @@ from safety_regions.planning.recipes.data import DatasetRecipe, PromptOverlapRec
 from safety_regions.planning.recipes.models import AdapterRecipe, ModelRecipe
 from safety_regions.planning.recipes.regions import MethodRecipe, PairsRecipe, RegionRecipe, StatisticsRecipe
 from safety_regions.planning.recipes.report import FiguresRecipe, LayerCurvesRecipe, ReportRecipe
-from safety_regions.planning.recipes.tables import AcrossRecipe, EvaluateRecipe, OverlapRecipe, ReplicatesRecipe
+from safety_regions.planning.recipes.tables import (
+    AcrossRecipe,
+    AlignmentRecipe,
+    EvaluateRecipe,
+    OverlapRecipe,
+    ReplicatesRecipe,
+)
 
 R = TypeVar("R", bound=Recipe)
 RECIPES: dict[str, type[Recipe]] = {
@@ -33,6 +39,7 @@ RECIPES: dict[str, type[Recipe]] = {
         OverlapRecipe,
         ReplicatesRecipe,
         AcrossRecipe,
+        AlignmentRecipe,
         EvaluateRecipe,
         ConstrainRecipe,
         FiguresRecipe,

@@ -31,6 +31,11 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "IoU of the safety sets' regions, mean over pairs and of all sets together, before and after refinement. "
         "Ticks: the chance floor.",
     ),
+    "alignment": (
+        "Before and after alignment",
+        "IoU of a safety set's regions before and after the model's alignment, as they grow, beside that of two halves "
+        "of the set in each model and the chance floor.",
+    ),
     "confounds_pairs": (
         "What else moves the IoU",
         "IoU of pairs of sets against the share of prompts and other features they have in common.",
