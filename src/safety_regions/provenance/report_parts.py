@@ -19,6 +19,7 @@ TABLES = {
     "constrain_outcomes": ("constrain",),
     "constrain_moved": ("constrain",),
     "rewound": ("constrain",),
+    "only": ("constrain",),
     "metrics": ("overlap", "evaluate"),
     "prompt_overlap": ("prompt_overlap",),
     "estimates": ("overlap", "replicates"),
