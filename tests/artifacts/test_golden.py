@@ -39,6 +39,7 @@ from safety_regions.overlap import replicates, tables
 from safety_regions.regions import top_fractions
 from safety_regions.report.figures import iou_matrix
 from safety_regions.steps import across as across_step
+from safety_regions.steps import alignment as alignment_step
 from safety_regions.steps import constrain as constrain_step
 from safety_regions.steps import draw_figures as curves_step
 from safety_regions.steps import overlap as overlap_step
@@ -214,6 +215,13 @@ CHANGES: list[tuple[str, ModuleType, str, Change, set[str]]] = [
     ),
     ("replicates", replicates, "shared", lambda of: lambda a, b: of(a, b) / 2, {"replicates/replicates.parquet"}),
     ("across", across_step, "compare", lambda of: lambda *x: of(*x).assign(more=0), {"across/across.csv"}),
+    (
+        "alignment",
+        alignment_step,
+        "compare",
+        lambda of: lambda *x: of(*x).assign(more=0),
+        {"weight/alignment.parquet", "layer/alignment.parquet"},
+    ),
     (
         "evaluate",
         table,

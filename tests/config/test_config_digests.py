@@ -39,7 +39,8 @@ KINDS = (
     "layer_curves",
     "report",
 )
-"""In the order in which they are made from each other."""
+"""In the order in which they are made from each other; `alignment` takes two models and is tested in
+tests/overlap/test_before_and_after.py."""
 
 BASE = {
     "models": ["tiny-llama"],
@@ -195,7 +196,8 @@ RULES = {
     "constrain.sets": Rule("prompts", (["syn_steal"], ["syn_build", "syn_steal"], None)),
     "constrain.agree": Rule("constrain", (0.6,)),
     "constrain.stages": Rule("constrain", (["raw"], ["raw", "refined"])),
-    "constrain.frozen": Rule("constrain", (["region"], ["region", "magnitude"], ["only"])),
+    "constrain.frozen": Rule("constrain", (["region"], ["region", "magnitude"], ["only"], ["only_random"])),
+    "constrain.only_at": Rule("constrain", ([0.01], [0.01, 0.2]), given={"constrain": {"frozen": ["only"]}}),
     "constrain.rewound": Rule("constrain", (["region"], ["region", "harmless"], [])),
     "constrain.benign": Rule("prompts", (["syn_sums"],)),
     "constrain.n_samples": Rule("prompts", (33,)),
@@ -311,6 +313,7 @@ MODEL_RULES = {
     "dtype": Rule("model"),
     "plain_template": Rule("model", ("a {prompt}", "b {prompt}")),
     "chat_template": Rule("model"),
+    "before_alignment": Rule("", ("tiny-llama",), "a run that has that model too compares their regions"),
     "parameters": Rule("", (10,), "what jobs ask of a cluster before its config.json is there"),
     "title": Rule("figures", ("Mine",)),
     "licence": Rule("report", ("other",), "what a model may be used for changes no weight"),

@@ -87,6 +87,19 @@ def test_all_but_the_region_is_frozen_where_only_it_may_move(case):
     assert same({name: ~mask for name, mask in region.items()}, only)
 
 
+def test_the_control_of_a_region_that_alone_may_move_is_as_large(case):
+    """As many random elements of every matrix, none of which is useful."""
+    region, only = (masks_of(case, condition)[0] for condition in ("refined", "only_random_refined"))
+    moving = {name: ~mask for name, mask in only.items()}
+    assert [mask.sum() for mask in moving.values()] != [] and not same(moving, region)
+    utility = owned(case, case.case.utility)
+    assert not any((mask & utility[name]).any() for name, mask in moving.items())
+    if case.case.granularity == "layer":
+        assert sum(mask.sum() for mask in moving.values()) == sum(mask.sum() for mask in region.values())
+    else:
+        assert {name: mask.sum() for name, mask in moving.items()} == {name: m.sum() for name, m in region.items()}
+
+
 @pytest.mark.parametrize("condition", CONDITIONS[2:])
 def test_controls_are_as_large_as_the_region(elements, condition):
     region, control = (masks_of(elements, of)[0] for of in ("refined", condition))

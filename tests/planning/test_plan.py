@@ -56,6 +56,7 @@ KINDS = [
     "overlap",
     "replicates",
     "across",
+    "alignment",
     "evaluate",
     "constrain",
     "figures",
@@ -78,6 +79,7 @@ DEFAULT_COUNTS = {
     "overlap": 4 * 5,
     "replicates": 4 * 5,
     "across": 4,
+    "alignment": 0,
     "evaluate": 4 * 5,
     # Nothing, three conditions, and what is put back, at two rates with two seeds.
     "constrain": 4 * 5 * 2 * 2,
@@ -459,6 +461,53 @@ def test_what_freezes_nothing_is_trained_once_for_all_methods():
     owning = {"snip", "wanda", "safeneuron", "safelayer"}
     assert of_condition["nothing"] == {None} and of_condition["refined"] == of_condition["rewound"] == owning
     assert of_condition["utility_refined"] == owning - {"safelayer"}
+
+
+ONLY = {"frozen": ["only", "only_random"], "learning_rates": [0.01], "seeds": 1, "rewound": []}
+
+
+def of_condition(plan: Plan, method: str) -> dict[str, str]:
+    """By condition: the path of the artifact, of trainings of one rate and seed."""
+    made = [a for a in plan.made.values() if a.kind == "constrain" and a.recipe.method == method]
+    return {a.recipe.condition: a.path for a in made}
+
+
+def test_all_but_a_region_is_frozen_at_each_fraction_that_is_asked_for():
+    """At the run's q it is the same artifact with and without; of a range of layers there is one."""
+    changes = {"models": ["tiny-llama"], "thresholds": {"q": 0.05}}
+    asked = ONLY | {"methods": ["snip", "safelayer"]}
+    plain = plan_of(**changes, constrain=asked)
+    plan = plan_of(**changes, constrain=asked | {"only_at": [0.01, 0.05, 0.2]})
+    at_q = {"only_refined", "only_random_refined"}
+    assert {*of_condition(plain, "snip")} == {*of_condition(plain, "safelayer")} == at_q
+    at = {f"{name}_at_{fraction}" for name in at_q for fraction in (0.01, 0.2)}
+    assert {*of_condition(plan, "snip")} == at_q | at
+    assert of_condition(plan, "safelayer") == of_condition(plain, "safelayer")
+    assert of_condition(plain, "snip").items() < of_condition(plan, "snip").items()
+    for artifact in plan.made.values():
+        if artifact.kind == "constrain" and artifact.recipe.method == "snip":
+            (mask,) = artifact.recipe.masks
+            assert (mask.name, artifact.recipe.q) == (artifact.recipe.condition, mask.at or 0.05)
+    other = plan_of(models=["tiny-llama"], thresholds={"q": 0.01}, constrain=asked | {"only_at": [0.01]})
+    assert {*of_condition(other, "snip")} == at_q
+
+
+DIGESTS = {"refined": "8a3c3a60722d", "only_refined": "2b8bdbce86fc", "rewound": "e98005e9f862"}
+REPORT = "e939e38522bca83acaa55b7f6a547c1d2f927a8df9f49559a0d55bef276718a2"
+
+
+def test_fine_tunings_of_today_keep_their_digests():
+    """Fractions came later: whoever names none is asked nothing anew, nor is the report written again."""
+    changes = {
+        "models": ["tiny-llama"],
+        "constrain": {"frozen": ["region", "only"], "learning_rates": [0.01], "seeds": 1},
+    }
+    plan = plan_of(**changes)
+    assert [*DIGESTS] == [*of_condition(plan, "snip")]
+    assert {name: path.split(".")[-1] for name, path in of_condition(plan, "snip").items()} == DIGESTS
+    assert "only_at" not in plan.targets[0].recipe.config["constrain"]
+    said = plan_of(models=["tiny-llama"], constrain=changes["constrain"] | {"only_at": None})
+    assert said.targets[0].digest == plan.targets[0].digest == REPORT
 
 
 def test_what_a_training_does_not_go_by_is_not_in_its_recipe():

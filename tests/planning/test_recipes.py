@@ -45,6 +45,8 @@ WRITTEN = {
     '"prompts":[["x","own","$d"]],"utility":[["u","$c"]],"version":2}',
     "across": '{"kind":"across","model":"$a","p":0.1,"q":0.05,"regions":{"snip":{"x":"$b"},"wanda":{"x":"$c"}},'
     '"safety":["x"],"utility":["u"],"version":2}',
+    "alignment": '{"after":[["x","own","$b"]],"before":[["x","own","$a"]],"kind":"alignment","p":0.1,"utility":["x"],'
+    '"version":1}',
     "evaluate": '{"adapter":"$a","doses":[0.01,0.05],"harmful":[["x","$d"]],"harmless":[["x","$c"]],"kind":"evaluate",'
     '"method":"nlsr","model":"$a",'
     '"options":{"seed":0},"over_refusal":[["u","$d"]],"p":0.1,"q":0.05,"safety":[["x","$b"]],"texts":[],'

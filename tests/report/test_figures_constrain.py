@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from constrain_case import planted_training
 
-from safety_regions.report.constrained import in_words, last, of_each_method, over_seeds
-from safety_regions.report.figures.constrain import draw_courses, write_constrained
+from safety_regions.report.constrained import in_words, last, of_each_method, only_trained, over_seeds
+from safety_regions.report.figures.constrain import draw_courses, draw_only, write_constrained
 from safety_regions.report.tables import constrained_table
 
 SHARES = {"refined": 0.75, "random_refined": 0.5, "rewound_refined": 0.875, "rewound_random_refined": 0.5}
@@ -95,3 +95,62 @@ def test_the_table_says_what_was_done_with_which_weights(rates):
     assert rows["wanda", "frozen", "nothing frozen"] == 8.5 / 16
     assert rows["snip", "", "aligned model"] == 1
     assert all(len(cells) == len(table.columns) for cells in table.cells())
+
+
+ONLY = {
+    "only_refined": 0.75,
+    "only_refined_at_0.01": 0.875,
+    "only_random_refined": 0.5,
+    "only_random_refined_at_0.01": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def partly():
+    """Trainings of all but a region at two fractions; at the smaller one 1% of the weights is trained."""
+    parts = [("", {"nothing": 0.25}), ("snip", {"refined": 0.5} | ONLY)]
+    tables = [planted_training(shares)["constrain"].assign(model="m", method=method) for method, shares in parts]
+    rates = pd.concat(tables, ignore_index=True)
+    small = rates["condition"].str.endswith("_at_0.01")
+    share = rates["share_of_weights"].where(~rates["condition"].str.startswith("only"), 0.95).mask(small, 0.99)
+    return rates.assign(share_of_weights=share)
+
+
+def test_conditions_of_a_part_that_is_trained_in_words():
+    assert in_words("only_refined") == "all but the region"
+    assert in_words("only_random_raw_at_0.01") == "all but random, that size, before refinement, at 1%"
+
+
+def test_fractions_come_in_their_order_behind_that_of_the_run(partly):
+    conditions = [of for of in over_seeds(partly)["condition"] if of.startswith("only")]
+    assert conditions == [*ONLY]
+
+
+def test_a_line_runs_over_the_share_that_is_trained(partly):
+    figure = draw_only(only_trained(over_seeds(partly)))
+    refused, loss = figure.axes
+    lines = {line.get_label(): line for line in refused.lines}
+    region, random = (lines[f"trained: {what}"] for what in ("the region", "random, that size"))
+    assert region.get_xdata() == pytest.approx([0.01, 0.05]) == random.get_xdata()
+    assert region.get_ydata().tolist() == [14.5 / 16, 12.5 / 16] and random.get_ydata().tolist() == [1, 8.5 / 16]
+    assert set(lines["aligned model"].get_ydata()) == {1.0}
+    assert set(lines["nothing frozen"].get_ydata()) == {4.5 / 16}
+    assert {line.get_label() for line in loss.lines} == {*lines}
+    assert set(lines["trained: the region"].get_xdata()) == set(loss.lines[0].get_xdata())
+
+
+def test_only_with_several_fractions_is_there_a_figure_of_them(partly, rates, tmp_path):
+    moved = run("moved")
+    write_constrained(partly, moved, tmp_path)
+    assert set(pd.read_csv(tmp_path / "only.csv")["condition"]) == {"aligned", "nothing", *ONLY}
+    assert set(pd.read_csv(tmp_path / "constrain.csv")["condition"]) == {
+        "aligned",
+        "nothing",
+        "refined",
+        "only_refined",
+        "only_random_refined",
+    }
+    one = partly[~partly["condition"].str.endswith("_at_0.01")]
+    (tmp_path / "one").mkdir()
+    write_constrained(one, moved, tmp_path / "one")
+    assert not (tmp_path / "one/only.pdf").exists() and only_trained(over_seeds(rates)).empty

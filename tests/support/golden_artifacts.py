@@ -548,6 +548,23 @@ def make_across() -> None:
     run_job("overlap", "out/across", recipe, paths)
 
 
+def make_alignment() -> None:
+    """A safety set with halves and a utility set, on both models; regions of weights and of layers."""
+    members = [("a", "own"), ("a", "split0.0"), ("a", "split0.1"), ("u", "own")]
+    for granularity, shapes in {
+        "weight": {f"{i}.{m}": (12, 16) for i in range(2) for m in "qv"},
+        "layer": {f"{i}.layer": (1, 1) for i in range(4)},
+    }.items():
+        paths: dict[str, Path] = {}
+        recipe: dict[str, Any] = {"utility": ["u"], "p": 0.05}
+        for side in ("before", "after"):
+            names = [f"{side}-{name}-{which}" for name, which in members]
+            found, digests = write_regions(names, granularity, shapes, f"{granularity}-")
+            paths |= {f"{side}/{name}/{which}": found[f"{side}-{name}-{which}"] for name, which in members}
+            recipe[side] = [[name, which, digests[f"{side}-{name}-{which}"]] for name, which in members]
+        run_job("overlap", f"out/{granularity}", recipe_of("alignment", **recipe), paths)
+
+
 def outcome_by_bytes(text: str, prompt: str = "") -> Outcome:
     """Random models say random things: the sum of the bytes stands for what they mean."""
     return list(Outcome)[sum(text.encode()) % len(Outcome)]
@@ -911,6 +928,7 @@ MAKERS: dict[str, Callable[[], None]] = {
     "overlap": make_overlap,
     "replicates": make_replicates,
     "across": make_across,
+    "alignment": make_alignment,
     "evaluate": make_evaluate,
     "constrain": make_constrain,
     "figures": make_figures,

@@ -12,6 +12,7 @@ from safety_regions.planning.recipes.regions import PairsRecipe, Part, RegionRec
 from safety_regions.planning.recipes.report import FigureContext, FiguresRecipe, LayerCurvesRecipe, ReportRecipe
 from safety_regions.planning.recipes.tables import (
     AcrossRecipe,
+    AlignmentRecipe,
     EvaluateRecipe,
     Group,
     OfVariant,
@@ -66,6 +67,9 @@ SOME: dict[str, Recipe] = {
         ),
         AcrossRecipe(
             model=A, regions={"snip": {"x": B}, "wanda": {"x": C}}, safety=["x"], utility=["u"], q=0.05, p=0.1
+        ),
+        AlignmentRecipe(
+            before=[OfVariant.of(Variant("x"), A)], after=[OfVariant.of(Variant("x"), B)], utility=["x"], p=0.1
         ),
         EvaluateRecipe(
             model=A,

@@ -80,6 +80,17 @@ _ROWS = (
     Kind("layer_curves", 4, "/gap.csv", "curves", ("steps.draw_figures",), "draw_figures", "git", noun="curves"),
     Kind("across", 2, "/across.csv", "across", ("steps.across",), "overlap", "git", "overlap", noun="comparison"),
     Kind(
+        "alignment",
+        1,
+        "/alignment.parquet",
+        "alignment",
+        ("steps.alignment",),
+        "overlap",
+        "git",
+        "overlap",
+        noun="comparison",
+    ),
+    Kind(
         "evaluate",
         2,
         "/evaluate.csv",

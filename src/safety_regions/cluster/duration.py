@@ -30,6 +30,8 @@ REFINING = {"weight": 2e-8, "adapter": 1e-9, "neuron": 1e-9, "layer": 1e-9}
 """To take the utility regions out of one and to pack what is left."""
 COUNTING = 8e-10
 """To count what two regions share in 64 elements."""
+MASKING = 1e-8
+"""To make 64 elements of a mask, and to count them and what they share with another's."""
 EXPANDING = 3e-7
 """To look at 64 weights of a region, and of the utility regions, in comparing methods."""
 
@@ -189,6 +191,9 @@ class _Rates:
         words = self.size.scored / 64 if _info(region).granularity == "weight" else self.size.layers * 1000
         if table.kind == "replicates":
             return COUNTING * words * sum(2 * grid * len(of) * (len(of) + 1) / 2 for _, of in recipe.groups)
+        if table.kind == "alignment":
+            # Of every region two masks, and of every half two pairs.
+            return MASKING * words * 2 * grid * len(table.inputs)
         n, utility = len(recipe.safety), len(recipe.utility) + 1
         pairs = (grid + grid**2 * utility) * n * (n + 1) / 2
         growing = 4 * grid * recipe.orders["n_orders"] * n

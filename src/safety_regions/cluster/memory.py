@@ -7,6 +7,7 @@ the code is known to hold.
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 from safety_regions.artifacts.artifact import Artifact
@@ -196,5 +197,9 @@ def _masks(table: Artifact, size: ModelSize) -> Bytes:
     if table.kind == "replicates":
         utility = len(table.recipe.utility)
         return (4 * (utility + max(len(of) for _, of in table.recipe.groups)) + utility + 1) * elements / 8 + 100e6
+    if table.kind == "alignment":
+        # Of one set at a time, with its masks before and after refinement.
+        most = max(Counter(of.set for of in table.recipe.before).values())
+        return (2 * 6 * most + 4) * elements / 8 + 100e6
     sets, utility = len(table.inputs), len(table.recipe.utility) + 1
     return (4 * sets + len(first.grid) * utility) * elements / 8 + 100e6

@@ -8,7 +8,7 @@ from safety_regions.config.base import Id, Section, SetId
 from safety_regions.config.methods import Method
 
 Stage = Literal["raw", "refined"]
-Frozen = Literal["region", "random", "magnitude", "utility", "harmless", "only"]
+Frozen = Literal["region", "random", "magnitude", "utility", "harmless", "only", "only_random"]
 Rewound = Literal["region", "random", "magnitude", "utility", "harmless"]
 Rate = Annotated[float, Field(gt=0)]
 Steps = Annotated[int, Field(ge=1)]
@@ -33,8 +33,13 @@ class Constrain(Section):
     frozen: list[Frozen] = ["region", "random", "utility"]
     """What keeps its bits in a training of its own. `region`; controls of its size: `random`, `magnitude` (random, of
     weights as large), `utility` (first elements of the utility regions outside of it), `harmless` (of a harmless set
-    with the same refusals, which `controls` asks for); `only`: all but the region. Those that a method has not are left
-    out."""
+    with the same refusals, which `controls` asks for); `only`: all but the region, so that nothing else is trained, and
+    its control `only_random`: all but as many random elements. Those that a method has not are left out."""
+    only_at: list[Annotated[float, Field(gt=0, le=1)]] | None = Field(
+        default=None, min_length=1, exclude_if=lambda fractions: fractions is None
+    )
+    """Fractions of the grid, ascending, with a training of `only` and `only_random` at each of them; null: at q alone.
+    A range of layers is the same at all, so it is trained once."""
     rewound: list[Rewound] = ["region", "random", "utility"]
     """What is put back to the aligned model's weights after a training with nothing frozen."""
     benign: list[SetId] | None = Field(default=None, min_length=1)
@@ -84,6 +89,8 @@ class Constrain(Section):
     def _in_order(self):
         if self.steps != sorted(set(self.steps)):
             raise ValueError(f"steps must ascend without repeats, found {self.steps}")
+        if self.only_at is not None and self.only_at != sorted(set(self.only_at)):
+            raise ValueError(f"only_at must ascend without repeats, found {self.only_at}")
         if self.losses != sorted(set(self.losses), reverse=True):
             raise ValueError(f"losses must descend without repeats, found {self.losses}")
         for key in ("methods", "sets", "stages", "frozen", "rewound", "learning_rates"):

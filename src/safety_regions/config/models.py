@@ -112,5 +112,14 @@ class ModelSpec(Section):
     """How many weights it has: what jobs ask of a cluster before the model is prepared; then its config.json counts."""
     title: Title | None = None
     """Its name as people write it, in figures and on the page of a report; without one it goes by its id there."""
+    before_alignment: Id | None = None
+    """Another model of the registry, of the same shapes: this one before it was aligned. Left out: the base of an
+    `aligned` one. A run with both compares their regions."""
     licence: str
     citation: str
+
+    @property
+    def unaligned(self) -> str | None:
+        """The id of this model before it was aligned; None where none is known."""
+        base = self.source.base if isinstance(self.source, AlignedModel) else None
+        return self.before_alignment or base

@@ -54,6 +54,7 @@ def load_registries(run: RunConfig, files: Iterable[Path | str] = (), overrides:
     mistakes = [
         *_unknown_ids(run, registries, in_run),
         *_aligned(registries, models.places),
+        *_before_alignment(registries, models.places),
         *_without_response(run, registries, in_run),
         *_same_titles(run.models, registries.models, models.places),
         *_same_titles((name for _, name in named_sets(run)), registries.datasets, datasets.places),
@@ -157,6 +158,16 @@ def _aligned(registries: Registries, in_models: Places) -> Iterable[Mistake]:
                 f"{name}.source.base",
                 "a base that does not rest on this model itself",
             )
+
+
+def _before_alignment(registries: Registries, in_models: Places) -> Iterable[Mistake]:
+    for name, spec in registries.models.items():
+        before, path = spec.before_alignment, (name, "before_alignment")
+        if before is not None and before not in registries.models:
+            yield _unknown(before, registries.models, path, in_models, "a model registry")
+        elif before == name:
+            where = in_models.of(path).where
+            yield Mistake(f'"{name}", the model itself', where, dotted(path), "the model before it was aligned")
 
 
 def _circle(name: str, models: dict[str, ModelSpec]) -> list[str]:

@@ -203,11 +203,13 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _doses_are_in_the_grid(self):
+    def _fractions_are_in_the_grid(self):
         grid = self.thresholds.grid
-        foreign = [dose for dose in self.evaluate.doses if dose not in grid] if self.evaluate else []
-        if foreign:
-            raise ValueError(f"evaluate.doses: {', '.join(map(str, foreign))} not in the grid {grid}")
+        named = {"evaluate.doses": self.evaluate.doses} if self.evaluate else {}
+        named |= {"constrain.only_at": self.constrain.only_at or []} if self.constrain else {}
+        for key, fractions in named.items():
+            if foreign := [fraction for fraction in fractions if fraction not in grid]:
+                raise ValueError(f"{key}: {', '.join(map(str, foreign))} not in the grid {grid}")
         return self
 
     @model_validator(mode="after")

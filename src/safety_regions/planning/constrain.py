@@ -18,7 +18,7 @@ from safety_regions.config.variants import RESPONSES
 from safety_regions.planning.batching import whole
 from safety_regions.planning.data import other_prompts
 from safety_regions.planning.plan import Plan
-from safety_regions.planning.recipes.constrain import NOTHING, REWOUND, ConstrainRecipe, Mask
+from safety_regions.planning.recipes.constrain import ALL_BUT, NOTHING, REWOUND, ConstrainRecipe, Mask
 from safety_regions.planning.recipes.data import OfSet, PromptsRecipe
 from safety_regions.planning.recipes.regions import RegionRecipe
 
@@ -80,8 +80,9 @@ def add_constrained(plan: Plan, model: str) -> dict[PartRole, Artifact]:
 def _conditions(plan: Plan, config: Constrain, model: str) -> Iterator[_Condition]:
     yield _Condition(NOTHING)
     for of in _methods(plan, config, model):
-        for mask in _masks(plan, of, config.stages, config.frozen):
-            yield _Condition(mask.name, of, *_regions(plan, of, config, [mask]))
+        for frozen in _masks(plan, of, config.stages, config.frozen):
+            for mask in _at_fractions(plan, of, config, frozen):
+                yield _Condition(mask.name, of, *_regions(plan, of, config, [mask]))
         if rewound := _masks(plan, of, config.stages, config.rewound):
             said, regions = _regions(plan, of, config, rewound)
             yield _Condition(REWOUND, of, said | {"rewound": [mask.name for mask in rewound]}, regions)
@@ -102,6 +103,14 @@ def _masks(plan: Plan, of: ModelMethod, stages: list[Any], whats: list[Any]) -> 
     if not _harmless(plan, of):
         lacking = lacking | {"harmless"}
     return [Mask(what, stage) for stage, what in product(stages, whats) if what not in lacking]
+
+
+def _at_fractions(plan: Plan, of: ModelMethod, config: Constrain, mask: Mask) -> list[Mask]:
+    """A mask of all but a region at each fraction that is asked for; a range of layers has one size."""
+    q, named = plan.run.thresholds.q, config.only_at
+    if mask.what not in ALL_BUT or named is None or CATALOGUE[of.method].shape == "range":
+        return [mask]
+    return [mask._replace(at=None if fraction == q else fraction) for fraction in named]
 
 
 def _harmless(plan: Plan, of: ModelMethod) -> dict[str, Artifact[RegionRecipe]]:
@@ -127,7 +136,7 @@ def _regions(
         "safety": [OfSet(name, regions[name].digest) for name in safety],
         "utility": [OfSet(name, regions[name].digest) for name in utility],
         "harmless": [OfSet(name, region.digest) for name, region in harmless.items()] or None,
-        "q": thresholds.q,
+        "q": next((mask.at for mask in masks if mask.at is not None), thresholds.q),
         "p": thresholds.p,
         "agree": config.agree,
     }

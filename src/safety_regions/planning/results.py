@@ -11,13 +11,20 @@ from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.model_method import ModelMethod, PartRole
 from safety_regions.config.models import ModelSpec
 from safety_regions.config.registries import responding
+from safety_regions.config.variants import BORROWED, DRAW, Variant
 from safety_regions.files import sha256_of_file
 from safety_regions.planning.constrain import add_constrained
 from safety_regions.planning.data import other_prompts
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.recipes.data import OfSet, PromptOverlapRecipe, PromptsRecipe
 from safety_regions.planning.recipes.report import FigureContext, FiguresRecipe, LayerCurvesRecipe, ReportRecipe
-from safety_regions.planning.recipes.tables import AcrossRecipe, EvaluateRecipe, OverlapRecipe
+from safety_regions.planning.recipes.tables import (
+    AcrossRecipe,
+    AlignmentRecipe,
+    EvaluateRecipe,
+    OfVariant,
+    OverlapRecipe,
+)
 from safety_regions.planning.replicates import add_comparison
 from safety_regions.planning.samples import evaluated, evaluated_sets, lending_sets
 
@@ -38,10 +45,13 @@ def add_results(plan: Plan) -> None:
         compared: Parts = {PartRole("overlap", *of): _overlap(plan, of) for of in methods}
         compared |= {PartRole("replicates", *of): table for of in methods if (table := add_comparison(plan, of))}
         compared |= _across(plan, model)
+        aligned = _aligned(plan, model)
         drawn: Parts = {role: figures for of in methods for role, figures in _drawn(plan, of).items()}
         plan.add_batches("overlap", model, list(compared.values()), plan.run.machine.tables_per_job)
+        # Of two models: as a job of its own it keeps no table of one of them waiting for the other.
+        plan.add_batches("overlap", model, list(aligned.values()), plan.run.machine.tables_per_job)
         plan.add_batches("draw", model, list(drawn.values()))
-        parts |= compared | drawn | _evaluation(plan, model) | add_constrained(plan, model)
+        parts |= compared | aligned | drawn | _evaluation(plan, model) | add_constrained(plan, model)
     _report(plan, {str(role): part for role, part in parts.items()})
 
 
@@ -114,6 +124,37 @@ def _across(plan: Plan, model: str) -> Parts:
     inputs = {f"{method}/{name}": a for method, regions in owning.items() for name, a in regions.items()}
     across = Artifact(recipe, model, {"model": plan.models[model], **inputs})
     return {PartRole("across", model): plan.add(across)}
+
+
+def _aligned(plan: Plan, model: str) -> Parts:
+    """The regions of a model before and after its alignment, of each method whose regions are the model's own, if the
+    run has it before, too.
+    """
+    before = plan.registries.models[model].unaligned
+    if before is None or before not in plan.run.models:
+        return {}
+    return {
+        PartRole("alignment", *of, before): _alignment(plan, ModelMethod(before, of.method), of)
+        for of in plan.regions
+        if of.model == model and CATALOGUE[of.method].granularity != "adapter"
+    }
+
+
+def _alignment(plan: Plan, before: ModelMethod, after: ModelMethod) -> Artifact[AlignmentRecipe]:
+    """Other draws would tell the same as the set's own; regions with borrowed responses are those of evaluation."""
+    sides = {
+        side: {Variant(name): region for name, region in plan.regions[of].items()}
+        | {variant: a for variant, a in plan.replicates[of].items() if variant.which not in (DRAW, BORROWED)}
+        for side, of in (("before", before), ("after", after))
+    }
+    recipe = AlignmentRecipe(
+        before=[OfVariant.of(variant, a.digest) for variant, a in sides["before"].items()],
+        after=[OfVariant.of(variant, a.digest) for variant, a in sides["after"].items()],
+        utility=plan.run.datasets.utility,
+        p=plan.run.thresholds.p,
+    )
+    inputs = {variant.role(side): a for side, of in sides.items() for variant, a in of.items()}
+    return plan.add(Artifact(recipe, after.name, inputs))
 
 
 def _evaluation(plan: Plan, model: str) -> Parts:

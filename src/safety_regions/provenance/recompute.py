@@ -198,6 +198,7 @@ MAKERS: dict[str, Maker] = {
     "overlap": _batched("overlap.py"),
     "across": _batched("overlap.py"),
     "replicates": _batched("overlap.py"),
+    "alignment": _batched("overlap.py"),
     "figures": _batched("draw_figures.py"),
     "layer_curves": _batched("draw_figures.py"),
 }

@@ -45,6 +45,7 @@ def answers(config: dict[str, Any], tables: ReportTables, verdicts: Sequence[Ver
             _matters(tables, verdicts),
             _counted(verdicts, "matters", "about_harm"),
         ),
+        Answer("Are the regions there before the model is aligned?", _alignment(tables), []),
         Answer(
             "Does freezing a region protect refusals in fine-tuning?",
             _freezing(tables, verdicts),
@@ -103,6 +104,26 @@ def _matters(tables: ReportTables, verdicts: Sequence[Verdict]) -> list[str]:
         sentences.append(
             f"The share refused{prompts} without the region, less that without the control that costs most: {spread}."
         )
+    return sentences
+
+
+def _alignment(tables: ReportTables) -> list[str]:
+    rows = tables.alignment
+    sentences = []
+    for (model, base), of in rows.groupby(["model", "base"], sort=False) if len(rows) else ():
+        first, raw = of.iloc[0], of[of["stage"] == "raw"]
+        said = (
+            f"{base} refuses {words(float(first['refused_before']))} of the safety sets' prompts, "
+            f"{model} {words(float(first['refused_after']))}. "
+            f"A set's regions before and after, from the same prompts, have an IoU of {_middle(raw, 'iou')}"
+        )
+        ceilings = raw[["ceiling_before", "ceiling_after"]].mean(axis=1)
+        if raw["crossed"].notna().any():
+            said += (
+                f"; from halves without a common prompt {_middle(raw, 'crossed')}, "
+                f"where two halves in one model have {words(float(ceilings.median()))}"
+            )
+        sentences.append(f"{said}.")
     return sentences
 
 

@@ -101,6 +101,46 @@ def influence_table(influence: pd.DataFrame) -> Table:
     return Table("influence", caption, columns, rows, 4, "influence.csv")
 
 
+def alignment_table(alignment: pd.DataFrame) -> Table:
+    """Regions before and after alignment beside the halves of one set, with 95% intervals."""
+    rows = []
+    for row in alignment.to_dict("records"):
+        iou, crossed, apart, place, unlimited = (
+            WithInterval(*(row[f"{name}{end}"] for end in ("", "_low", "_high")))
+            for name in ("iou", "crossed", "apart", "place", "unlimited")
+        )
+        refused = f"{row['refused_before']:.2f}, {row['refused_after']:.2f}"
+        about = [row["model"], row["method"], row["stage"], refused]
+        ceilings = [row["ceiling_before"], row["ceiling_after"]]
+        fixed = [row["fixed"], row["harmless"]]
+        rows.append(
+            [*about, iou, row["floor"], row["half_prompts"], crossed, *ceilings, apart, place, unlimited, *fixed]
+        )
+    columns = (
+        *ABOUT,
+        Column(NAME, "refused before, after", "refused"),
+        Column(INTERVAL, "the same prompts, before and after", "IoU"),
+        Column(NUMBER, "floor", "floor"),
+        Column(COUNT, "prompts of a half", "prompts of a half"),
+        Column(INTERVAL, "a half before, the other half after", "crossed"),
+        Column(NUMBER, "two halves, before", "ceiling before"),
+        Column(NUMBER, "two halves, after", "ceiling after"),
+        Column(INTERVAL, "ceilings less crossed", "apart"),
+        Column(INTERVAL, "place", "place"),
+        Column(INTERVAL, "unlimited prompts", "unlimited"),
+        Column(NUMBER, "with fixed responses", "fixed responses"),
+        Column(NUMBER, "utility sets", "utility sets"),
+    )
+    caption = (
+        "Regions of one model before and after its alignment: IoU of a safety set's regions from the same prompts, and "
+        "from halves without a common prompt, beside that of two halves of the set in each model. "
+        "Place of the halves: 0, as alike as chance; 1, as alike as two samples of one set in one model. "
+        "Then what unlimited prompts would give, the IoU with responses that are the same before and after, and that "
+        "of the utility sets. In brackets 95% intervals over the safety sets."
+    )
+    return Table("alignment", caption, columns, rows, 4, "alignment.csv")
+
+
 def utilities_table(utilities: pd.DataFrame) -> Table:
     """What is left with each utility set taken out, and with the union of them all."""
     rows = [

@@ -3,6 +3,8 @@
 import pandas as pd
 
 from safety_regions.claims.constrained import ALIGNED, NOTHING, REWOUND
+from safety_regions.planning.recipes.constrain import ALL_BUT, Mask
+from safety_regions.report.numbers import percent
 
 NAMES = {
     ALIGNED: "aligned model",
@@ -13,6 +15,7 @@ NAMES = {
     "utility": "utility region",
     "harmless": "harmless, same refusals",
     "only": "all but the region",
+    "only_random": "all but random, that size",
 }
 """What is frozen, or put back, in words."""
 KEYS = ["model", "method", "learning_rate", "condition", "checkpoint", "step"]
@@ -22,10 +25,11 @@ SHOWN = ["refusal_rate", "degenerate_rate", "over_refusal_rate", "benign_loss", 
 def in_words(condition: str) -> str:
     """The name of a condition: `random_refined` is "random, that size"; before refinement it says so."""
     name = condition.removeprefix(REWOUND)
-    what, _, stage = name.rpartition("_")
     if name in NAMES:
         return NAMES[name]
-    return NAMES.get(what or "region", what) + (", before refinement" if stage == "raw" else "")
+    mask = Mask.parse(name)
+    stage = ", before refinement" if mask.stage == "raw" else ""
+    return NAMES.get(mask.what, mask.what) + stage + ("" if mask.at is None else f", at {percent(mask.at)}")
 
 
 def of_each_method(rates: pd.DataFrame) -> pd.DataFrame:
@@ -67,10 +71,22 @@ def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[sorted(range(len(table)), key=keys.__getitem__)].reset_index(drop=True)
 
 
-def _place(condition: str) -> tuple[bool, int]:
+def _place(condition: str) -> tuple[bool, int, float]:
     name = condition.removeprefix(REWOUND)
-    what = name if name in NAMES else name.rpartition("_")[0] or "region"
-    return name != condition, list(NAMES).index(what) if what in NAMES else len(NAMES)
+    mask = Mask.parse(name)
+    what = name if name in NAMES else mask.what
+    return name != condition, list(NAMES).index(what) if what in NAMES else len(NAMES), mask.at or 0.0
+
+
+def only_trained(table: pd.DataFrame) -> pd.DataFrame:
+    """Of `over_seeds`, after the last step: where nothing but a region is trained, or as many random elements; beside
+    them the aligned model and the training with nothing frozen. Empty where the run has one fraction alone.
+    """
+    masks = table["condition"].map(Mask.parse)
+    if masks.map(lambda mask: mask.at is None).all():
+        return table[:0]
+    rows = table[masks.map(lambda mask: mask.what in ALL_BUT) | table["condition"].isin((ALIGNED, NOTHING))]
+    return last(rows).assign(share_trained=lambda of: 1 - of["share_of_weights"])
 
 
 def last(table: pd.DataFrame) -> pd.DataFrame:

@@ -110,6 +110,17 @@ class Gathered:
         return _together(self.of_kind("across"), "across.csv", ["model"])
 
     @cached_property
+    def alignments(self) -> list[tuple[Part, pd.DataFrame]]:
+        """Regions before and after alignment, of the models that the run has both ways; `which`: the model before."""
+        return [(part, pd.read_parquet(part.path / "alignment.parquet")) for part in self.of_kind("alignment")]
+
+    def share_refused(self, model: str, method: str) -> float:
+        """The mean share of a model's responses to the safety sets that refuse."""
+        facts = self.sets[f"{model}.{method}"]
+        shares = [facts[name]["share_refused"] for name in self.config["datasets"]["safety"]]
+        return sum(shares) / len(shares)
+
+    @cached_property
     def evaluated(self) -> pd.DataFrame:
         """Evaluations of all models and methods; empty if there are none."""
         return _together(self.of_kind("evaluate"), "evaluate.csv", ["model", "method"])

@@ -8,7 +8,13 @@ import pandas as pd
 from safety_regions.claims.render import to_markdown
 from safety_regions.claims.verdict import Verdict
 from safety_regions.report.answers import answers
-from safety_regions.report.claim_tables import MARKED, estimates_table, stability_table, utilities_table
+from safety_regions.report.claim_tables import (
+    MARKED,
+    alignment_table,
+    estimates_table,
+    stability_table,
+    utilities_table,
+)
 from safety_regions.report.columns import REFINEMENT, Table
 from safety_regions.report.inputs import Facts
 from safety_regions.report.numbers import percent
@@ -71,6 +77,14 @@ ACROSS = (
     "Mean IoU over the safety sets of the weights that two methods' regions own, in brackets the chance floor, "
     "and the overlap coefficient, before and after refinement."
 )
+ALIGNMENT = (
+    "Regions of one model before and after its alignment: IoU of a set's regions from the same prompts; *crossed*, of "
+    "a half of its prompts before and the other half after; *ceilings*, of two halves before and two after; *apart*, "
+    "the mean of both ceilings less crossed. If that is next to nothing while refusals are not, the regions were there "
+    "before the refusals were, and are not made by alignment. With responses that are the same before and after, what "
+    "the model says plays no part. In brackets 95% intervals over the safety sets."
+)
+ALIGNMENT_FILES = "`alignment.*`: regions before and after alignment, at every q."
 CONSTRAINT = (
     "Fine-tuned on benign data with weights frozen, and with nothing frozen and weights put back at the end: share of "
     "held-out harmful prompts refused and degenerate, of harmless prompts refused, and loss and accuracy on held-out "
@@ -132,6 +146,7 @@ def summary(
         *_section("Between chance and noise", PLACE, estimates_table, placed),
         *_section("Each utility set by itself", UTILITIES, utilities_table, numbers.utilities),
         *_section("Different methods on the same set", ACROSS, across_table, numbers.across),
+        *_section("Before and after alignment", ALIGNMENT, alignment_table, numbers.alignment),
         *_section("Models without their regions", EVALUATION, evaluation_table, numbers.evaluated),
         "## Refusals",
         "",
@@ -144,6 +159,7 @@ def summary(
         *_distinct(responses, [*datasets["safety"], *datasets["utility"]]),
         *_repeats(responses),
         *LEGEND,
+        *([ALIGNMENT_FILES] if len(numbers.alignment) else []),
     ]
     return "\n".join(lines) + "\n"
 

@@ -9,6 +9,7 @@ from safety_regions.claims.constrained import ALIGNED, REWOUND
 from safety_regions.models.outcomes import RATES
 from safety_regions.overlap.counts import STAGES
 from safety_regions.report.claim_tables import (
+    alignment_table,
     confounds_table,
     estimates_table,
     influence_table,
@@ -53,6 +54,8 @@ class ReportTables:
     constrained: pd.DataFrame = field(default_factory=pd.DataFrame)
     moved: pd.DataFrame = field(default_factory=pd.DataFrame)
     across: pd.DataFrame = field(default_factory=pd.DataFrame)
+    alignment: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Regions before and after alignment at the run's q (`safety_regions.claims.alignment`)."""
     sets: pd.DataFrame = field(default_factory=pd.DataFrame)
     """One row per model and set: the facts of its responses."""
     sources: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -77,6 +80,7 @@ def page_tables(numbers: ReportTables) -> dict[str, Table]:
         (evaluation_table, numbers.evaluated),
         (constrained_table, numbers.constrained),
         (across_table, numbers.across),
+        (alignment_table, numbers.alignment),
         (sets_table, numbers.sets),
         (sources_table, numbers.sources),
     )

@@ -27,7 +27,7 @@ from safety_regions.models.load import LoadedModel
 from safety_regions.models.response_loss import ResponseLoss
 from safety_regions.models.tokens import Sample
 from safety_regions.models.training import Schedule
-from safety_regions.planning.recipes.constrain import NOTHING, REWOUND, ConstrainRecipe, Mask
+from safety_regions.planning.recipes.constrain import ALL_BUT, NOTHING, REWOUND, ConstrainRecipe, Mask
 from safety_regions.regions.first_elements import first_elements, nest_of
 from safety_regions.regions.format import Region, open_region, pack
 from safety_regions.regions.masks import Masks, in_at_least, masks_at, union, unpack, without
@@ -174,10 +174,10 @@ class _Found:
             self.header = check_fit([*self.safety, *self.utility, *self.harmless], self.layout)
 
     def weights(self, mask: Mask) -> Masks:
-        """Those that its elements own; of `only`, all others. A mask for each matrix of the model."""
+        """Those that its elements own, or all others. A mask for each matrix of the model."""
         masks = self._elements(mask)
         words = {p.name: expand(p.name, masks, self.header, self.layout) for p in self.matrices}
-        if mask.what == "only":
+        if mask.what in ALL_BUT:
             words = {p.name: pack(~unpack(words[p.name], p.shape)) for p in self.matrices}
         return words.__getitem__
 
@@ -192,6 +192,7 @@ class _Found:
             "region": lambda: region,
             "only": lambda: region,
             "random": lambda: random_like(region, self.header, forbidden, key),
+            "only_random": lambda: random_like(region, self.header, forbidden, key),
             "magnitude": lambda: random_as_large(region, self.header, forbidden, self._magnitudes, key),
             "utility": lambda: self._first(self.utility, raw, region, key),
             "harmless": lambda: self._first(self.harmless, removed, region, key),

@@ -11,15 +11,19 @@ import yaml
 
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import DIGITS, RESULTS
+from safety_regions.claims.alignment import COLUMNS as ALIGNMENT_COLUMNS
+from safety_regions.claims.alignment import Aligned, alignment_rows
 from safety_regions.claims.assessment import Assessment, assess
 from safety_regions.claims.confounds import pair_covariates
 from safety_regions.claims.rows import at
+from safety_regions.config.claims import Claims
 from safety_regions.config.model_method import ModelMethod
 from safety_regions.errors import UserError
 from safety_regions.files import atomic_path, canonical_json, write_text
 from safety_regions.overlap.counts import STAGES
 from safety_regions.planning.recipes.report import ReportRecipe
 from safety_regions.report.dvc_metrics import write_metrics
+from safety_regions.report.figures.alignment import write_alignment
 from safety_regions.report.figures.ceiling import write_ceiling
 from safety_regions.report.figures.confounds import pair_rows, write_confounds
 from safety_regions.report.figures.constrain import write_constrained
@@ -62,11 +66,14 @@ def write_report(recipe: ReportRecipe, parts: Paths, output: Path) -> None:
         constrained=gathered.constrained,
     )
     names = Names.of_sources(recipe.sources)
-    tables = _tables(gathered, assessment, pd.json_normalize(recipe.sources))
+    alignment = _alignment(gathered, assessment.halves)
+    tables = _tables(gathered, assessment, alignment, pd.json_normalize(recipe.sources))
     _write_tables(tables, config, names, output)
     if len(gathered.evaluated):
         write_evaluation(gathered.evaluated, config["thresholds"]["q"], output, names)
         write_doses(gathered.evaluated, output, names)
+    if len(alignment):
+        write_alignment(alignment, config, output, names)
     _write_assessment(gathered, assessment, names, output)
     _copy_figures(gathered, output)
     write_text(output / "config.yaml", yaml.safe_dump(json.loads(canonical_json(config)), sort_keys=False))
@@ -99,7 +106,31 @@ def _write_readings(
     write_page(config, shown, verdicts, figures, report, output / "report.html")
 
 
-def _tables(gathered: Gathered, assessment: Assessment, sources: pd.DataFrame) -> ReportTables:
+def _alignment(gathered: Gathered, halves: pd.DataFrame) -> pd.DataFrame:
+    """Regions before and after alignment at every q, of all models that the run has both ways; empty if there is none.
+
+    `halves`: the rows of halves.csv.
+    """
+    lines = Claims.model_validate(gathered.config.get("claims", {}))
+    rows = []
+    for part, pairs in gathered.alignments:
+        sides = {"before": part.which, "after": part.model}
+        of = Aligned(
+            part.model,
+            part.which,
+            part.method,
+            pairs,
+            halves={
+                side: halves[halves["model"].eq(model) & halves["method"].eq(part.method)]
+                for side, model in sides.items()
+            },
+            refused={side: gathered.share_refused(model, part.method) for side, model in sides.items()},
+        )
+        rows.append(alignment_rows(of, gathered.config["datasets"]["safety"], lines.confidence))
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=ALIGNMENT_COLUMNS)
+
+
+def _tables(gathered: Gathered, assessment: Assessment, alignment: pd.DataFrame, sources: pd.DataFrame) -> ReportTables:
     return ReportTables(
         pairs=gathered.pairs,
         headline=gathered.headline,
@@ -114,6 +145,7 @@ def _tables(gathered: Gathered, assessment: Assessment, sources: pd.DataFrame) -
         constrained=gathered.constrained.rates,
         moved=gathered.constrained.moved,
         across=gathered.across,
+        alignment=alignment[alignment["q"].eq(gathered.config["thresholds"]["q"])],
         sets=_sets_table(gathered.responses),
         sources=sources,
     )

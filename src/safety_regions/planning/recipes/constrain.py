@@ -13,23 +13,33 @@ ASKED = ("benign", "held_out", "harmful", "over_refusal")
 """Prompts by what is done with them; `benign` ones are trained on."""
 
 
+ALL_BUT = ("only", "only_random")
+"""Masks of all weights but a region, or but as many random elements."""
+
+
 class Mask(NamedTuple):
-    """Which weights are frozen or put back: a region before or after refinement, or a control of its size."""
+    """Which weights are frozen or put back: a region before or after refinement, a control of its size, or all
+    others.
+    """
 
     what: str
     """`region`, or another of `config.constrain.Frozen`."""
     stage: str
+    at: float | None = None
+    """The fraction of the elements that the region holds, where that is not the run's q."""
 
     @classmethod
     def parse(cls, name: str) -> "Mask":
         """From its name."""
+        name, _, at = name.partition("_at_")
         what, _, stage = name.rpartition("_")
-        return cls(what or "region", stage)
+        return cls(what or "region", stage, float(at) if at else None)
 
     @property
     def name(self) -> str:
-        """`refined`, `random_refined`, ..."""
-        return self.stage if self.what == "region" else f"{self.what}_{self.stage}"
+        """`refined`, `random_refined`, `only_refined_at_0.01`, ..."""
+        name = self.stage if self.what == "region" else f"{self.what}_{self.stage}"
+        return name if self.at is None else f"{name}_at_{self.at}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +68,7 @@ class ConstrainRecipe(Recipe):
     harmless: list[OfSet] | None = None
     """Regions of harmless prompts with the same refusals, by what they are called; None where none is looked at."""
     q: float | None = None
+    """Fraction of the elements that a region holds."""
     p: float | None = None
     agree: float | None = None
     """Share of the safety sets in whose regions an element has to be."""

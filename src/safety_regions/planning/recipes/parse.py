@@ -18,6 +18,7 @@ from safety_regions.planning.recipes.regions import MethodRecipe, PairsRecipe, R
 from safety_regions.planning.recipes.report import FiguresRecipe, LayerCurvesRecipe, ReportRecipe
 from safety_regions.planning.recipes.tables import (
     AcrossRecipe,
+    AlignmentRecipe,
     EvaluateRecipe,
     OverlapRecipe,
     RefinedRecipe,
@@ -40,6 +41,7 @@ RECIPES: dict[str, type[Recipe]] = {
         OverlapRecipe,
         ReplicatesRecipe,
         AcrossRecipe,
+        AlignmentRecipe,
         EvaluateRecipe,
         ConstrainRecipe,
         FiguresRecipe,

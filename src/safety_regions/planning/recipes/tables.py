@@ -110,6 +110,26 @@ class AcrossRecipe(Recipe):
         return {"model": self.model} | regions
 
 
+@dataclass(frozen=True, kw_only=True)
+class AlignmentRecipe(Recipe):
+    """How far the regions of a method on a model before and after its alignment overlap."""
+
+    kind: ClassVar[str] = "alignment"
+    version: int = VERSIONS["alignment"]
+    before: list[OfVariant]
+    after: list[OfVariant]
+    """The same variants on both models."""
+    utility: list[str]
+    """Sets whose own regions refinement takes out."""
+    p: float
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Regions of both models by variant."""
+        sides = {"before": self.before, "after": self.after}
+        return {of.variant.role(side): of.digest for side, listed in sides.items() for of in listed}
+
+
 ASKED = ("harmful", "over_refusal", "texts")
 """What a model is asked in an evaluation, by role."""
 

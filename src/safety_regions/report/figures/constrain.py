@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from safety_regions.claims.constrained import ALIGNED, NOTHING, REWOUND
-from safety_regions.report.constrained import in_words, last, over_seeds
+from safety_regions.planning.recipes.constrain import ALL_BUT, Mask
+from safety_regions.report.constrained import in_words, last, only_trained, over_seeds
 from safety_regions.report.figures.style import TWO_COLUMNS, add_footer, new_figure, paper_style, save
 from safety_regions.report.names import IDS, Names
 from safety_regions.report.numbers import shorten
@@ -26,23 +27,29 @@ LOOKS = {
     "utility": ("#009E73", "^"),
     "harmless": ("#CC79A7", "D"),
     "only": ("#E69F00", "P"),
+    "only_random": ("0.45", "*"),
 }
+ASKED_OF_ONLY = {"refusal_rate": "Harmful prompts refused", "benign_loss": "Held-out benign loss"}
 PANEL = 1.55
 """Height in inches."""
 
 
 def write_constrained(rates: pd.DataFrame, moved: pd.DataFrame, output: Path, names: Names = IDS) -> None:
-    """Write constrain.pdf, .png and .csv, the same of rewound where weights were put back, and the tables themselves,
-    constrain_seeds.csv and constrain_moved.csv.
+    """Write constrain.pdf, .png and .csv, the same of rewound where weights were put back and of only where nothing but
+    regions of several sizes was trained, and the tables themselves, constrain_seeds.csv and constrain_moved.csv.
 
     `rates` and `moved` have the columns `model` and `method` and those of constrain.csv and moved.csv.
     """
     drawn = over_seeds(rates)
-    on_the_way = drawn[~drawn["condition"].str.startswith(REWOUND)]
+    at_other_fractions = drawn["condition"].map(lambda condition: Mask.parse(condition).at is not None)
+    on_the_way = drawn[~drawn["condition"].str.startswith(REWOUND) & ~at_other_fractions]
     save(draw_courses(names.table(on_the_way)), on_the_way, output, "constrain")
     if drawn["condition"].str.startswith(REWOUND).any():
         after = _after(drawn)
         save(draw_rewound(names.table(after)), after, output, "rewound")
+    only = only_trained(drawn)
+    if len(only):
+        save(draw_only(names.table(only)), only, output, "only")
     write_csv(rates, output / "constrain_seeds.csv")
     write_csv(moved, output / "constrain_moved.csv")
 
@@ -115,6 +122,55 @@ def draw_rewound(drawn: pd.DataFrame) -> Figure:
     return figure
 
 
+@paper_style
+def draw_only(drawn: pd.DataFrame) -> Figure:
+    """For each model and method, by each learning rate, two panels over the share of the weights that is trained:
+    harmful prompts refused, and the held-out benign loss. A line for regions before and after refinement and for as
+    many random elements, from the least to the most of the seeds; dashed the aligned model, dotted nothing frozen.
+    `drawn` is of `safety_regions.report.constrained.only_trained`.
+    """
+    lines, rates = drawn[["model", "method"]].drop_duplicates(), sorted(drawn["learning_rate"].unique())
+    figure = new_figure(TWO_COLUMNS, 0.75 + len(ASKED_OF_ONLY) * PANEL * len(lines))
+    axes = figure.subplots(len(ASKED_OF_ONLY) * len(lines), len(rates), sharey="row", sharex=True, squeeze=False)
+    for place, (model, method) in enumerate(lines.itertuples(index=False)):
+        rows = drawn[drawn["model"].eq(model) & drawn["method"].eq(method)]
+        for number, (asked, words) in enumerate(ASKED_OF_ONLY.items()):
+            row = axes[len(ASKED_OF_ONLY) * place + number]
+            row[0].set_ylabel(words)
+            for axis, rate in zip(row, rates, strict=True):
+                axis.set_title(f"{shorten(model, 26)}  {method}, rate {rate:g}" if number == 0 else "", fontsize=7)
+                _draw_only(axis, rows[rows["learning_rate"] == rate], asked)
+    for axis in axes[-1]:
+        axis.set_xlabel("Share of the weights that is trained")
+    _add_legend(figure)
+    add_footer(figure, _footer(drawn))
+    return figure
+
+
+def _draw_only(axis: Axes, rows: pd.DataFrame, asked: str) -> None:
+    masks = rows["condition"].map(Mask.parse)
+    for what, stage in dict.fromkeys((mask.what, mask.stage) for mask in masks if mask.what in ALL_BUT):
+        of = rows[[(mask.what, mask.stage) == (what, stage) for mask in masks]].sort_values("share_trained")
+        condition = Mask(what, stage).name
+        colour, marker = _look(condition)
+        dashes = (0, (3, 1.5)) if stage == "raw" else "-"
+        label = in_words(condition).replace("all but", "trained:")
+        axis.plot(
+            of["share_trained"], of[asked], color=colour, marker=marker, markersize=3.5, linestyle=dashes, label=label
+        )
+        if asked == "refusal_rate":
+            axis.vlines(
+                of["share_trained"], of["refusal_low"], of["refusal_high"], color=colour, linewidth=3, alpha=0.25
+            )
+    for condition, line in ((ALIGNED, (0, (4, 2))), (NOTHING, (0, (1.2, 1.4)))):
+        for height in rows[asked][rows["condition"] == condition][:1]:
+            axis.axhline(height, color="black", linestyle=line, linewidth=0.8, label=in_words(condition))
+    axis.set_xscale("log")
+    axis.grid(axis="y")
+    if asked == "refusal_rate":
+        axis.set_ylim(0, 1)
+
+
 def _panels(drawn: pd.DataFrame) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
     """A figure with a panel for each model and method, below each other, by each learning rate."""
     lines, rates = drawn[["model", "method"]].drop_duplicates(), sorted(drawn["learning_rate"].unique())
@@ -141,7 +197,7 @@ def _frozen(rows: pd.DataFrame) -> list[str]:
 
 
 def _look(condition: str) -> tuple[str, str]:
-    what = condition.removeprefix(REWOUND).rpartition("_")[0] or "region"
+    what = Mask.parse(condition.removeprefix(REWOUND)).what
     return LOOKS[NOTHING] if condition == NOTHING else LOOKS.get(what, ("0.5", "."))
 
 

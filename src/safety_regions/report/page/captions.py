@@ -16,6 +16,11 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "Harmful prompts refused after fine-tuning with nothing frozen, and with the weights of the region, or of its "
         "controls, put back to the aligned model's.",
     ),
+    "only": (
+        "Nothing but a part is trained",
+        "Harmful prompts refused and the held-out benign loss after fine-tuning in which all weights but a region, or "
+        "as many random ones, are frozen, over the share of the weights that is trained.",
+    ),
     "ceiling": (
         "Between floor and ceiling",
         "IoU between sets, its floor (random regions of the same sizes), its ceiling (two disjoint halves of one set), "
@@ -30,6 +35,11 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "All models and methods at a glance",
         "IoU of the safety sets' regions, mean over pairs and of all sets together, before and after refinement. "
         "Ticks: the chance floor.",
+    ),
+    "alignment": (
+        "Before and after alignment",
+        "IoU of a safety set's regions before and after the model's alignment, as they grow, beside that of two halves "
+        "of the set in each model and the chance floor.",
     ),
     "confounds_pairs": (
         "What else moves the IoU",
