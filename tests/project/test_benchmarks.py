@@ -46,3 +46,15 @@ def test_what_scoring_times_runs(monkeypatch):
     assert {name for of in scoring["RATIOS"].values() for name in of} == set(timed)
     for run in timed.values():
         run()
+
+
+def test_the_script_for_a_gpu_runs_to_its_end_where_there_is_none():
+    """All but what only a GPU has: its memory."""
+    words = ["--shape", "tiny", "--device", "cpu", "--samples", "3", "--tokens", "20", "--repeats", "1"]
+    done = subprocess.run([sys.executable, COMPARE.with_name("gpu.py"), *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {name.split(".")[0] for name in found if "." in name} == {"speed", "memory", "batches", "agree", "selection"}
+    assert found["speed.together / snip"] > 0
+    assert all(found[f"agree.{name} float32 the same twice"] for name in ("snip", "wanda", "safeneuron"))
+    assert found["agree.wanda float32 IoU at q"]["0.05"] == 1.0

@@ -143,6 +143,9 @@ NOT_RUN = {
     "make test-cluster": CLUSTER,
     "python tests/slurm/compare.py --configfile config/demo.yaml --local .": CLUSTER,
     "python benchmarks/slurm.py": CLUSTER,
+    "python benchmarks/gpu.py": Elsewhere(
+        "project/test_benchmarks.py", "test_the_script_for_a_gpu_runs_to_its_end_where_there_is_none"
+    ),
     "python benchmarks/refusals.py PATH_TO_XSTEST": Elsewhere(
         "models/test_refusal_benchmark.py", "test_the_command_prints_recall_and_precision_of_every_file"
     ),
