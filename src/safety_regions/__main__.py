@@ -25,15 +25,15 @@ COMMANDS = {
 EXAMPLES = {
     "init": "org/name --name my-model --like config/paper.yaml",
     "estimate": "--profile profiles/slurm --configfile config/paper.yaml",
-    "status": "--configfile config/small.yaml",
-    "publish": "--configfile config/small.yaml",
-    "pull": "--configfile config/small.yaml",
+    "status": "--configfile config/study.yaml",
+    "publish": "--configfile config/study.yaml",
+    "pull": "--configfile config/study.yaml",
     "verify": "--remote",
-    "prune": "--keep config/demo.yaml config/small.yaml",
-    "provenance": "figures/small/headline.csv",
-    "recompute": "results/regions/MODEL/METHOD/SET.DIGEST.safetensors --configfile config/small.yaml",
+    "prune": "--keep config/demo.yaml config/study.yaml",
+    "provenance": "figures/study/headline.csv",
+    "recompute": "results/regions/MODEL/METHOD/SET.DIGEST.safetensors --configfile config/study.yaml",
     "accept": "--moved OLD=NEW",
-    "checklist": "--configfile config/small.yaml",
+    "checklist": "--configfile config/study.yaml",
 }
 """What may stand behind each, for its `--help`."""
 

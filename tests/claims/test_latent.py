@@ -15,7 +15,7 @@ from safety_regions.claims.latent import (
 )
 from safety_regions.claims.planted import top
 
-SMALL = Path(__file__).parents[2] / "figures/small"
+STUDY = Path(__file__).parents[2] / "figures/study"
 
 
 @pytest.mark.parametrize("correlation", [0.2, 0.6, 0.95])
@@ -44,13 +44,17 @@ def test_what_is_undefined_has_no_correlation(iou, share):
 
 
 def test_halves_predict_the_published_overlap_of_whole_sets():
-    """Of every method and model with halves: from IoU of 50 prompts that of 100, within .003."""
-    table = pd.read_csv(SMALL / "estimates.csv").query("stage == 'raw' and ceiling.notna()")
+    """From the IoU of 24 prompts that of 48. NLSR's score is no mean over prompts, so more of them do more than add up;
+    SafeLayer's ranges are no elements cut at one height.
+    """
+    table = pd.read_csv(STUDY / "estimates.csv").query("stage == 'raw' and method != 'safelayer'")
     share = share_of_floor(table["floor"].to_numpy())
     between, within = (correlation_of_iou(table[name].to_numpy(), share) for name in ("between", "ceiling"))
     predicted = iou_of_correlation(between / within * with_more_prompts(within, 2.0), share)
-    assert len(table) == 9
-    assert predicted == pytest.approx(table["iou"].to_numpy(), abs=0.003)
+    means, projected = (table["method"] != "nlsr").to_numpy(), (table["method"] == "nlsr").to_numpy()
+    off = predicted - table["iou"].to_numpy()
+    assert means.sum() == 9 and abs(off[means]).max() < 0.007
+    assert projected.sum() == 3 and off[projected].min() > 0.02 and off[projected].max() < 0.05
 
 
 def test_many_sets_share_little_whatever_pairs_share():
