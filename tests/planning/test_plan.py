@@ -496,6 +496,14 @@ DIGESTS = {"refined": "8a3c3a60722d", "only_refined": "2b8bdbce86fc", "rewound":
 REPORT = "e939e38522bca83acaa55b7f6a547c1d2f927a8df9f49559a0d55bef276718a2"
 
 
+@pytest.mark.parametrize(
+    ("named", "said"), [([0.04], "constrain.only_at: 0.04 not in the grid"), ([0.2, 0.01], "ascend")]
+)
+def test_fractions_that_no_region_has_are_refused(named, said):
+    with pytest.raises(ValueError, match=said):
+        RunConfig.model_validate({"constrain": {"only_at": named}})
+
+
 def test_fine_tunings_of_today_keep_their_digests():
     """Fractions came later: whoever names none is asked nothing anew, nor is the report written again."""
     changes = {
