@@ -6,6 +6,7 @@ would give by the sets' halves (`safety_regions.claims.latent`): more prompts sh
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ def _of_stage(of: Numbered, estimate: dict, sizes: pd.DataFrame, confidence: flo
     shared = ("model", "method", "stage", "q", "p", "unlimited", "unlimited_low", "unlimited_high", "n_sets")
     known = {name: estimate[name] for name in shared}
     at = sizes[sizes["stage"].eq(estimate["stage"]) & sizes["q"].eq(estimate["q"])]
-    found = []
+    found: list[tuple[Any, ...]] = []
     for label, rows in at.groupby("variant_a", sort=False):
         iou = jackknife(pair_means(square(rows, "iou", of.sets)), confidence, IOU_BOUNDS)
         floor = float(pair_means(square(rows, "floor_iou", of.sets))[0])
