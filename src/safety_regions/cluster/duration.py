@@ -230,4 +230,4 @@ def _prompts(pairs: Artifact) -> int:
 def samples_of(measured: Artifact) -> float:
     """All pairs, or a part of them."""
     n, part = _prompts(measured.inputs["pairs"]), measured.recipe.part
-    return n if part is None else part.first or n / 2
+    return float(n if part is None else part.first or n / 2)
