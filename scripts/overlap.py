@@ -3,6 +3,7 @@ methods, and those before and after alignment; write tables.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from safety_regions.errors import run_main
 from safety_regions.steps.jobs import by_kind, job_parser, read_job, run_entries
@@ -19,7 +20,7 @@ def main() -> None:
     from safety_regions.steps.overlap import overlap
     from safety_regions.steps.replicates import replicates
 
-    makers: dict[type[Recipe], Callable[[Entry], None]] = {
+    makers: dict[type[Recipe], Callable[[Entry[Any]], None]] = {
         OverlapRecipe: overlap,
         ReplicatesRecipe: replicates,
         AcrossRecipe: across,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from safety_regions.config.generate import WIDTH, demo_yaml, generated, main
 from safety_regions.config.load import load_run
@@ -34,11 +35,17 @@ def test_drift_ends_with_exit_code_1_and_the_command(tmp_path):
         main(["--check", "--folder", str(tmp_path / "nowhere")])
 
 
+def every_key(section: BaseModel) -> dict:
+    """With its value; of those, too, that recipes leave out where they are null, since they came later."""
+    values = {name: getattr(section, name) for name in type(section).model_fields}
+    return {name: every_key(value) if isinstance(value, BaseModel) else value for name, value in values.items()}
+
+
 def test_demo_is_every_default_and_every_key_has_a_comment():
     text = demo_yaml()
     data = yaml.safe_load(text)
     assert load_run(data) == RunConfig()
-    assert data == RunConfig().model_dump(mode="json")
+    assert data == every_key(RunConfig())
     lines = text.splitlines()
     for before, line in pairwise(lines):
         if ":" in line and not line.lstrip().startswith("#"):

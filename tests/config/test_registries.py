@@ -207,6 +207,20 @@ ENTRIES = [
         "a base that does not rest",
         "",
     ),
+    (
+        "models",
+        f"x: {{source: {{kind: tiny, family: llama}}, before_alignment: tinny, {REST}}}",
+        'x.before_alignment: found the id "tinny"',
+        "an id in",
+        "did you mean 'tiny'?",
+    ),
+    (
+        "models",
+        f"x: {{source: {{kind: tiny, family: llama}}, before_alignment: x, {REST}}}",
+        'x.before_alignment: found "x", the model itself',
+        "the model before it was aligned",
+        "",
+    ),
 ]
 
 

@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 import yaml
 
+from safety_regions.cluster.duration import samples_of
 from safety_regions.config.load import load_registries
 from safety_regions.config.run import RunConfig
-from safety_regions.config.variants import BORROWED, DRAW, HALF, OWN, RESPONSES, Variant
+from safety_regions.config.variants import BORROWED, DRAW, FIRST, HALF, OWN, RESPONSES, Variant
 from safety_regions.overlap.counts import UNION, count
 from safety_regions.overlap.replicates import Facts, replicate_table, shared
 from safety_regions.planning.make import make_plan
 from safety_regions.planning.recipes.regions import Part
 from safety_regions.regions.format import write_region
 from safety_regions.regions.select import Cut
+from safety_regions.steps.replicates import _prompts
 
 GRID = (0.1, 0.5)
 
@@ -93,6 +95,34 @@ def test_halves_share_pairs_and_differ_in_recipe():
     assert len({own["syn_build"].key, first.key, second.key}) == 3
 
 
+def test_regions_of_fewer_prompts_are_compared_by_their_number():
+    """From the first pairs of each safety set; what the run has without them stays as it is."""
+    datasets = {"safety": ["syn_build", "syn_steal"], "utility": ["syn_chores"]}
+    plan, before = (plan_of(datasets=datasets, replicates=of) for of in ({"sizes": [4, 8]}, {}))
+    table = next(a for a in plan.made.values() if a.kind == "replicates" and a.stem.endswith("snip"))
+    groups = [[tuple(of[:2]) for of in members] for kind, members in table.recipe.groups if kind == "sizes"]
+    assert groups == [[(name, f"first{n}") for name in datasets["safety"]] for n in (4, 8)]
+    own, found = plan.regions["tiny-llama", "snip"], plan.replicates["tiny-llama", "snip"]
+    first = found[Variant("syn_build", FIRST, 8)]
+    assert first.inputs["pairs"] is own["syn_build"].inputs["pairs"] and first.recipe.part == Part(first=8)
+    assert [samples_of(of) for of in (first, found[Variant("syn_build", HALF, 0, 0)], own["syn_build"])] == [8, 16, 32]
+    assert table.inputs["prompts/syn_build/own"] is plan.prompts["syn_build"]
+    gone = {a.kind for a in before.made.values() if a.digest not in {of.digest for of in plan.made.values()}}
+    assert gone == {"replicates", "report"}
+
+
+def test_the_prompts_of_a_region_are_those_that_it_is_from():
+    rows = [{"prompt": prompt} for prompt in ("A", "b", "c")]
+    assert _prompts(rows, Variant("x", FIRST, 2)) == ["a", "b"]
+    assert _prompts(rows, Variant("x", HALF, 0, 1)) == ["b"] and _prompts(rows, Variant("x")) == ["a", "b", "c"]
+
+
+def test_fewer_prompts_are_in_no_recipe_of_a_run_without():
+    plan, said = (plan_of(constrain=None, replicates=of) for of in ({}, {"sizes": None}))
+    assert "sizes" not in plan.targets[0].recipe.config["replicates"]
+    assert said.targets[0].digest == plan.targets[0].digest
+
+
 def test_some_methods_may_have_no_replicates():
     plan = plan_of(replicates={"methods": ["wanda"]}, controls={"methods": ["snip"]})
     found = {method: {of.which for of in plan.replicates["tiny-llama", method]} for method in ("snip", "wanda")}
@@ -109,6 +139,8 @@ def test_without_replicates_nothing_is_compared():
     "changes, said",
     [
         ({"datasets": {"n_samples": 1}}, "no two halves"),
+        ({"replicates": {"sizes": [8, 32]}}, "not fewer"),
+        ({"replicates": {"sizes": [8, 4]}}, "ascend"),
         ({"controls": {"safety": ["syn_build", "xstest_unsafe"]}}, "xstest_unsafe"),
         ({"controls": {"harmless": "syn_build"}}, "syn_build"),
     ],

@@ -12,12 +12,12 @@ from safety_regions.artifacts.receipts import recipe_digest
 from safety_regions.config.load import load_registries
 from safety_regions.config.model_method import ModelMethod, PartRole
 from safety_regions.config.run import RunConfig
-from safety_regions.config.variants import DRAW, HALF, OWN, RESPONSES, Variant
+from safety_regions.config.variants import DRAW, FIRST, HALF, OWN, RESPONSES, Variant
 from safety_regions.errors import UserError
 from safety_regions.files import canonical_json, load_json
 from safety_regions.planning.make import make_plan
 from safety_regions.planning.recipes.parse import RECIPES, parse_recipe
-from safety_regions.planning.recipes.regions import RegionRecipe, StatisticsRecipe
+from safety_regions.planning.recipes.regions import Part, RegionRecipe, StatisticsRecipe
 from safety_regions.planning.recipes.tables import EvaluateRecipe
 
 CONTEXT = (
@@ -149,6 +149,13 @@ def test_pairs_have_what_their_policy_needs():
             some_recipe("pairs", **changes)
 
 
+def test_a_part_is_a_half_or_the_first_pairs():
+    assert (Part(split=0, half=1).as_json(), Part(first=4).as_json()) == ({"split": 0, "half": 1}, {"first": 4})
+    for wrong in ({}, {"split": 0}, {"half": 1, "first": 4}, {"split": 0, "half": 1, "first": 4}):
+        with pytest.raises(ValueError, match="a part is"):
+            Part(**wrong)
+
+
 def test_an_adapter_is_merged_where_it_is_the_model():
     plain, merged, laid_over = (some_recipe("statistics", adapter=adapter) for adapter in (None, A, B))
     assert [recipe.adapter_is_merged for recipe in (plain, merged, laid_over)] == [False, True, False]
@@ -160,6 +167,7 @@ sets = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}", fullmatch=True)
 variants = st.one_of(
     st.builds(Variant, sets),
     st.builds(Variant, sets, st.just(HALF), numbers, st.integers(0, 1)),
+    st.builds(Variant, sets, st.just(FIRST), st.integers(1, 10**6)),
     st.builds(Variant, sets, st.sampled_from([DRAW, RESPONSES]), numbers),
 )
 
@@ -176,7 +184,7 @@ def test_other_variants_have_other_labels(one, other):
     assert ((one.set, one.label) == (other.set, other.label)) == (one == other)
 
 
-@given(st.text("ownsplitseedtemplate0123456789.", max_size=12))
+@given(st.text("ownsplitfirstseedtemplate0123456789.", max_size=12))
 def test_any_label_is_refused_or_one_of_ours(label):
     try:
         variant = Variant.parse("x", label)
@@ -189,6 +197,7 @@ def test_variants_are_written_as_they_always_were():
     written = {
         Variant("x"): ("own", "x"),
         Variant("x", HALF, 0, 1): ("split0.1", "x-split0-1"),
+        Variant("x", FIRST, 12): ("first12", "x-first12"),
         Variant("x", DRAW, 1): ("seed1", "x-seed1"),
         Variant("x", RESPONSES, 0): ("template0", "x-template0"),
     }

@@ -228,5 +228,6 @@ def _prompts(pairs: Artifact) -> int:
 
 
 def samples_of(measured: Artifact) -> float:
-    """All pairs, or one half of them."""
-    return _prompts(measured.inputs["pairs"]) / (2 if measured.recipe.part else 1)
+    """All pairs, or a part of them."""
+    n, part = _prompts(measured.inputs["pairs"]), measured.recipe.part
+    return float(n if part is None else part.first or n / 2)

@@ -213,9 +213,14 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _halves_hold_something(self):
+    def _parts_hold_something(self):
         if self.replicates and self.replicates.splits and self.datasets.n_samples < 2:
             raise ValueError("one prompt has no two halves: set replicates.splits to 0, or raise datasets.n_samples")
+        sizes, n_samples = self.replicates.sizes if self.replicates else None, self.datasets.n_samples
+        if sizes and sizes[-1] >= n_samples:
+            raise ValueError(
+                f"replicates.sizes: {sizes[-1]} prompts are not fewer than datasets.n_samples = {n_samples}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -4,11 +4,13 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Which = Literal["own", "split", "seed", "template", "borrowed"]
+Which = Literal["own", "split", "first", "seed", "template", "borrowed"]
 """In what a region of a set differs from the set's own."""
 OWN: Which = "own"
 HALF: Which = "split"
 """From one half of the set's prompts."""
+FIRST: Which = "first"
+"""From the first of the set's prompts."""
 DRAW: Which = "seed"
 """From another draw of prompts."""
 RESPONSES: Which = "template"
@@ -18,21 +20,22 @@ BORROWED: Which = "borrowed"
 
 _NUMBER = "0|[1-9][0-9]*"
 _LABEL = re.compile(
-    rf"own|split(?P<split>{_NUMBER})\.(?P<half>[01])|seed(?P<seed>{_NUMBER})|template(?P<template>{_NUMBER})"
+    rf"own|split(?P<split>{_NUMBER})\.(?P<half>[01])|first(?P<first>[1-9][0-9]*)|seed(?P<seed>{_NUMBER})|template(?P<template>{_NUMBER})"
     rf"|borrowed(?P<borrowed>{_NUMBER})"
 )
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One region of a set, written as SET/WHICH: `own`, `split0.1` the second half of its prompts, `seed1` another
-    draw, `template0` other responses, `borrowed0` the responses of the run's first safety set.
+    """One region of a set, written as SET/WHICH: `own`, `split0.1` the second half of its prompts, `first12` the first
+    12 of them, `seed1` another draw, `template0` other responses, `borrowed0` the responses of the run's first safety
+    set.
     """
 
     set: str
     which: Which = OWN
     number: int = 0
-    """Of the split, the draw, the template, or the safety set that lends its responses."""
+    """Of the split, of prompts, of the draw, the template, or the safety set that lends its responses."""
     half: int = 0
     """Of a split: 0 or 1."""
 
@@ -42,7 +45,7 @@ class Variant:
         match = _LABEL.fullmatch(label)
         if match is None:
             raise ValueError(f"no variant {label!r} of a set")
-        for which in (HALF, DRAW, RESPONSES, BORROWED):
+        for which in (HALF, FIRST, DRAW, RESPONSES, BORROWED):
             if match[which]:
                 return cls(name, which, int(match[which]), int(match["half"] or 0))
         return cls(name)

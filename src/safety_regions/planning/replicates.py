@@ -4,7 +4,7 @@ from itertools import groupby
 
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.model_method import ModelMethod
-from safety_regions.config.variants import BORROWED, DRAW, HALF, RESPONSES, Variant
+from safety_regions.config.variants import BORROWED, DRAW, FIRST, HALF, RESPONSES, Variant
 from safety_regions.planning.data import drawn_prompts
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.recipes.data import OfSet, PromptsRecipe
@@ -12,7 +12,9 @@ from safety_regions.planning.recipes.tables import Group, OfVariant, ReplicatesR
 
 
 def add_comparison(plan: Plan, of: ModelMethod) -> Artifact[ReplicatesRecipe] | None:
-    """The table of regions of halves, of other seeds and with other responses; None if there are none."""
+    """The table of regions of halves, of fewer prompts, of other seeds and with other responses; None if there are
+    none.
+    """
     replicates = {variant: region for variant, region in plan.replicates[of].items() if variant.which != BORROWED}
     if not replicates:
         return None
@@ -36,11 +38,13 @@ def add_comparison(plan: Plan, of: ModelMethod) -> Artifact[ReplicatesRecipe] | 
 
 
 def _groups(replicates: list[Variant]) -> list[tuple[str, list[Variant]]]:
-    """Regions that are compared with each other: the halves of each split; the draws of each set; own and other
-    responses.
+    """Regions that are compared with each other: the halves of each split; those from as many first prompts; the draws
+    of each set; own and other responses.
     """
     halves = [variant for variant in replicates if variant.which == HALF]
     groups = [("halves", list(of_split)) for _, of_split in groupby(halves, lambda half: half.number)]
+    first = [variant for variant in replicates if variant.which == FIRST]
+    groups += [("sizes", list(of_size)) for _, of_size in groupby(first, lambda of: of.number)]
     draws = [variant for variant in replicates if variant.which == DRAW]
     for name in dict.fromkeys(draw.set for draw in draws):
         groups.append(("seeds", [Variant(name), *(draw for draw in draws if draw.set == name)]))

@@ -11,7 +11,7 @@ from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.model_method import ModelMethod, PartRole
 from safety_regions.config.models import ModelSpec
 from safety_regions.config.registries import responding
-from safety_regions.config.variants import BORROWED, DRAW, Variant
+from safety_regions.config.variants import HALF, RESPONSES, Variant
 from safety_regions.files import sha256_of_file
 from safety_regions.planning.constrain import add_constrained
 from safety_regions.planning.data import other_prompts
@@ -141,10 +141,12 @@ def _aligned(plan: Plan, model: str) -> Parts:
 
 
 def _alignment(plan: Plan, before: ModelMethod, after: ModelMethod) -> Artifact[AlignmentRecipe]:
-    """Other draws would tell the same as the set's own; regions with borrowed responses are those of evaluation."""
+    """Of other draws and fewer prompts it would tell the same; regions with borrowed responses are those of
+    evaluation.
+    """
     sides = {
         side: {Variant(name): region for name, region in plan.regions[of].items()}
-        | {variant: a for variant, a in plan.replicates[of].items() if variant.which not in (DRAW, BORROWED)}
+        | {variant: a for variant, a in plan.replicates[of].items() if variant.which in (HALF, RESPONSES)}
         for side, of in (("before", before), ("after", after))
     }
     recipe = AlignmentRecipe(

@@ -5,7 +5,7 @@ from itertools import product
 
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.model_method import ModelMethod
-from safety_regions.config.variants import BORROWED, DRAW, HALF, RESPONSES, Variant
+from safety_regions.config.variants import BORROWED, DRAW, FIRST, HALF, RESPONSES, Variant
 from safety_regions.planning.data import drawn_prompts, other_prompts
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.recipes.data import PromptsRecipe
@@ -21,17 +21,25 @@ class Sampled:
 
     @property
     def part(self) -> Part | None:
-        """The half of the pairs; None: all of them."""
-        if self.variant.which != HALF:
-            return None
-        return Part(split=self.variant.number, half=self.variant.half)
+        """The half of the pairs, or the first of them; None: all of them."""
+        variant = self.variant
+        if variant.which == FIRST:
+            return Part(first=variant.number)
+        return Part(split=variant.number, half=variant.half) if variant.which == HALF else None
 
 
 def add_samples(plan: Plan, model: str) -> list[Sampled]:
     """The samples of every set, its own ones first, then what `replicates`, `controls` and `evaluate` ask for."""
     sets = [*plan.run.datasets.safety, *plan.run.datasets.utility]
     own = [Sampled(Variant(name), _pairs(plan, model, name, plan.prompts[name])) for name in sets]
-    samples = [*own, *_halves(plan, own), *_seeds(plan, model), *_templates(plan), *_borrowed(plan, model, own)]
+    samples = [
+        *own,
+        *_halves(plan, own),
+        *_first(plan, own),
+        *_seeds(plan, model),
+        *_templates(plan),
+        *_borrowed(plan, model, own),
+    ]
     for job in dict.fromkeys(_job(s.pairs) for s in samples):
         pairs = {s.pairs.key: s.pairs for s in samples if _job(s.pairs) == job}
         plan.add_batches(*job, list(pairs.values()))
@@ -43,7 +51,7 @@ def wanted(plan: Plan, of: ModelMethod, samples: list[Sampled]) -> list[Sampled]
     of these.
     """
     run = plan.run
-    sections = {RESPONSES: run.controls, HALF: run.replicates, DRAW: run.replicates}
+    sections = {RESPONSES: run.controls, **dict.fromkeys((HALF, FIRST, DRAW), run.replicates)}
     methods = {which: section.methods for which, section in sections.items() if section and section.methods is not None}
     left_out = {which for which, named in methods.items() if of.method not in named}
     if not evaluated(plan, of):
@@ -59,6 +67,13 @@ def _halves(plan: Plan, own: list[Sampled]) -> list[Sampled]:
         Sampled(Variant(of.variant.set, HALF, split, half), of.pairs)
         for split, of, half in product(splits, safety, (0, 1))
     ]
+
+
+def _first(plan: Plan, own: list[Sampled]) -> list[Sampled]:
+    config = plan.run.replicates
+    sizes = (config.sizes if config else None) or []
+    safety = own[: len(plan.run.datasets.safety)]
+    return [Sampled(Variant(of.variant.set, FIRST, n), of.pairs) for n, of in product(sizes, safety)]
 
 
 def _seeds(plan: Plan, model: str) -> list[Sampled]:

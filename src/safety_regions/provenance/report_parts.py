@@ -25,6 +25,7 @@ TABLES = {
     "estimates": ("overlap", "replicates"),
     "influence": ("overlap", "replicates"),
     "ceiling": ("overlap", "replicates"),
+    "prompt_numbers": ("overlap", "replicates"),
     "drop": ("overlap",),
     "utilities": ("overlap",),
     "halves": ("replicates",),

@@ -141,6 +141,34 @@ def alignment_table(alignment: pd.DataFrame) -> Table:
     return Table("alignment", caption, columns, rows, 4, "alignment.csv")
 
 
+def prompt_numbers_table(numbers: pd.DataFrame) -> Table:
+    """A line for each number of prompts: the IoU between sets, and what unlimited prompts would give."""
+    rows = [
+        [
+            *_about(row),
+            *(row["n_prompts"], row["prompts"]),
+            WithInterval(row["iou"], row["iou_low"], row["iou_high"]),
+            row["floor"],
+            WithInterval(row["unlimited"], row["unlimited_low"], row["unlimited_high"]),
+        ]
+        for row in numbers.to_dict("records")
+    ]
+    columns = (
+        *ABOUT,
+        Column(COUNT, "prompts", "prompts"),
+        Column(NAME, "which of them", "which"),
+        Column(INTERVAL, "IoU between sets", "IoU"),
+        Column(NUMBER, "floor", "floor"),
+        Column(INTERVAL, "unlimited prompts", "unlimited"),
+    )
+    caption = (
+        "IoU between sets by the number of prompts that regions are identified from: the first ones of each set, "
+        "halves of different sets, and all of them; beside it what unlimited prompts would give by the halves. In "
+        "brackets 95% intervals over the sets."
+    )
+    return Table("prompt_numbers", caption, columns, rows, 5, "prompt_numbers.csv")
+
+
 def utilities_table(utilities: pd.DataFrame) -> Table:
     """What is left with each utility set taken out, and with the union of them all."""
     rows = [

@@ -12,6 +12,7 @@ from safety_regions.report.claim_tables import (
     MARKED,
     alignment_table,
     estimates_table,
+    prompt_numbers_table,
     stability_table,
     utilities_table,
 )
@@ -84,6 +85,12 @@ ALIGNMENT = (
     "before the refusals were, and are not made by alignment. With responses that are the same before and after, what "
     "the model says plays no part. In brackets 95% intervals over the safety sets."
 )
+NUMBERS = (
+    "IoU between sets by the number of prompts that regions are identified from: the *first* ones of each set, "
+    "*halves* of different sets, and *all* of them; beside it what unlimited prompts would give by the halves. In "
+    "brackets 95% intervals over the sets."
+)
+NUMBERS_FILES = "`prompt_numbers.*`: IoU between sets by the number of prompts."
 ALIGNMENT_FILES = "`alignment.*`: regions before and after alignment, at every q."
 CONSTRAINT = (
     "Fine-tuned on benign data with weights frozen, and with nothing frozen and weights put back at the end: share of "
@@ -144,6 +151,7 @@ def summary(
         *_lacking(lacking, config),
         *_agreement(numbers.agreement),
         *_section("Between chance and noise", PLACE, estimates_table, placed),
+        *_section("By the number of prompts", NUMBERS, prompt_numbers_table, numbers.prompt_numbers),
         *_section("Each utility set by itself", UTILITIES, utilities_table, numbers.utilities),
         *_section("Different methods on the same set", ACROSS, across_table, numbers.across),
         *_section("Before and after alignment", ALIGNMENT, alignment_table, numbers.alignment),
@@ -160,6 +168,7 @@ def summary(
         *_repeats(responses),
         *LEGEND,
         *([ALIGNMENT_FILES] if len(numbers.alignment) else []),
+        *([NUMBERS_FILES] if len(numbers.prompt_numbers) else []),
     ]
     return "\n".join(lines) + "\n"
 

@@ -13,6 +13,7 @@ from safety_regions.report.claim_tables import (
     confounds_table,
     estimates_table,
     influence_table,
+    prompt_numbers_table,
     responses_table,
     stability_table,
     utilities_table,
@@ -56,6 +57,8 @@ class ReportTables:
     across: pd.DataFrame = field(default_factory=pd.DataFrame)
     alignment: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Regions before and after alignment at the run's q (`safety_regions.claims.alignment`)."""
+    prompt_numbers: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """IoU by number of prompts (`safety_regions.claims.prompt_numbers`)."""
     sets: pd.DataFrame = field(default_factory=pd.DataFrame)
     """One row per model and set: the facts of its responses."""
     sources: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -81,6 +84,7 @@ def page_tables(numbers: ReportTables) -> dict[str, Table]:
         (constrained_table, numbers.constrained),
         (across_table, numbers.across),
         (alignment_table, numbers.alignment),
+        (prompt_numbers_table, numbers.prompt_numbers),
         (sets_table, numbers.sets),
         (sources_table, numbers.sources),
     )

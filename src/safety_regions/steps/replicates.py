@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from safety_regions.config.variants import HALF, Variant
+from safety_regions.config.variants import FIRST, HALF, Variant
 from safety_regions.data.duplicates import normalise
 from safety_regions.data.halves import half_of
 from safety_regions.overlap.counts import UNION, count
@@ -44,6 +44,8 @@ def _facts(entry: Entry[ReplicatesRecipe]) -> dict[Variant, Facts]:
 
 def _prompts(rows: list[dict], variant: Variant) -> list[str]:
     """What a region was identified from, normalised."""
+    if variant.which == FIRST:
+        rows = rows[: variant.number]
     if variant.which == HALF:
         rows = half_of(rows, variant.number, variant.half)
     return [normalise(row["prompt"]) for row in rows]

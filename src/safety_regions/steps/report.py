@@ -15,6 +15,8 @@ from safety_regions.claims.alignment import COLUMNS as ALIGNMENT_COLUMNS
 from safety_regions.claims.alignment import Aligned, alignment_rows
 from safety_regions.claims.assessment import Assessment, assess
 from safety_regions.claims.confounds import pair_covariates
+from safety_regions.claims.prompt_numbers import COLUMNS as NUMBERS_COLUMNS
+from safety_regions.claims.prompt_numbers import Numbered, prompt_number_rows
 from safety_regions.claims.rows import at
 from safety_regions.config.claims import Claims
 from safety_regions.config.model_method import ModelMethod
@@ -31,6 +33,7 @@ from safety_regions.report.figures.doses import write_doses
 from safety_regions.report.figures.drop import write_drop
 from safety_regions.report.figures.evaluate import write_evaluation
 from safety_regions.report.figures.headline import write_headline
+from safety_regions.report.figures.prompt_numbers import write_prompt_numbers
 from safety_regions.report.figures.responses import write_responses
 from safety_regions.report.figures.verdicts import without_table, write_verdicts
 from safety_regions.report.inputs import Facts, Gathered, Part
@@ -68,6 +71,8 @@ def write_report(recipe: ReportRecipe, parts: Paths, output: Path) -> None:
     names = Names.of_sources(recipe.sources)
     alignment = _alignment(gathered, assessment.halves)
     tables = _tables(gathered, assessment, alignment, pd.json_normalize(recipe.sources))
+    if len(tables.prompt_numbers):
+        write_prompt_numbers(tables.prompt_numbers, config, output, names)
     _write_tables(tables, config, names, output)
     if len(gathered.evaluated):
         write_evaluation(gathered.evaluated, config["thresholds"]["q"], output, names)
@@ -130,6 +135,21 @@ def _alignment(gathered: Gathered, halves: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=ALIGNMENT_COLUMNS)
 
 
+def _prompt_numbers(gathered: Gathered, estimates: pd.DataFrame) -> pd.DataFrame:
+    """IoU by number of prompts, of all models and methods that have regions from several; empty if none has.
+
+    `estimates`: the rows of estimates.csv.
+    """
+    lines, datasets = Claims.model_validate(gathered.config.get("claims", {})), gathered.config["datasets"]
+    rows = []
+    for part in gathered.of_kind("replicates"):
+        own = estimates[estimates["model"].eq(part.model) & estimates["method"].eq(part.method)]
+        of = Numbered(own, gathered.replicates[part.about], datasets["safety"], datasets["n_samples"])
+        rows.append(prompt_number_rows(of, lines.confidence))
+    rows = [table for table in rows if len(table)]
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=NUMBERS_COLUMNS)
+
+
 def _tables(gathered: Gathered, assessment: Assessment, alignment: pd.DataFrame, sources: pd.DataFrame) -> ReportTables:
     return ReportTables(
         pairs=gathered.pairs,
@@ -145,6 +165,7 @@ def _tables(gathered: Gathered, assessment: Assessment, alignment: pd.DataFrame,
         constrained=gathered.constrained.rates,
         moved=gathered.constrained.moved,
         across=gathered.across,
+        prompt_numbers=_prompt_numbers(gathered, assessment.estimates),
         alignment=alignment[alignment["q"].eq(gathered.config["thresholds"]["q"])],
         sets=_sets_table(gathered.responses),
         sources=sources,

@@ -1,4 +1,4 @@
-"""The pairs of a set, or a half of them, as tokens."""
+"""The pairs of a set, or a part of them, as tokens."""
 
 import sys
 
@@ -8,7 +8,7 @@ from safety_regions.errors import UserError
 from safety_regions.models.checks import refuse_unreadable
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Sample, encode_pair
-from safety_regions.planning.recipes.regions import MethodRecipe
+from safety_regions.planning.recipes.regions import MethodRecipe, Part
 from safety_regions.steps.entry import Entry
 
 MOST_LEFT_OUT = 0.1
@@ -16,13 +16,13 @@ MOST_LEFT_OUT = 0.1
 
 
 def read_samples(entry: Entry[MethodRecipe], loaded: LoadedModel) -> tuple[list[Sample], dict]:
-    """The pairs of an entry, or its half of them, as tokens; and what receipts say of them.
+    """The pairs of an entry, or its part of them, as tokens; and what receipts say of them.
 
     A pair whose response has no token has nothing to be identified from: it is left out, counted and named.
     """
     path, rows = entry.inputs["pairs"], entry.rows("pairs")
     if part := entry.recipe.part:
-        rows = half_of(rows, part.split, part.half)
+        rows = _part_of(rows, part)
     n_all, n_empty = len(rows), sum(not row["response"] for row in rows)
     end_of_turn = entry.recipe.sampled.end_of_turn
     encoded = [(row, _encode(row, loaded, end_of_turn)) for row in rows]
@@ -45,6 +45,12 @@ def read_samples(entry: Entry[MethodRecipe], loaded: LoadedModel) -> tuple[list[
         **response_facts([row["response"] for row in rows]),
     }
     return samples, facts
+
+
+def _part_of(rows: list[dict], part: Part) -> list[dict]:
+    if part.split is None or part.half is None:
+        return rows[: part.first]
+    return half_of(rows, part.split, part.half)
 
 
 def content_facts(samples: list[Sample]) -> dict[str, float]:

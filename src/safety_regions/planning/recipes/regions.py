@@ -43,10 +43,16 @@ class PairsRecipe(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class Part(Record):
-    """One of two disjoint halves of pairs (`safety_regions.data.halves`)."""
+    """One of two disjoint halves of pairs (`safety_regions.data.halves`), or the first of them."""
 
-    split: int
-    half: int
+    split: int | None = None
+    half: int | None = None
+    first: int | None = None
+    """How many."""
+
+    def __post_init__(self) -> None:
+        if {self.split is None, self.half is None} != {self.first is not None}:
+            raise ValueError("a part is a half of a split, or the first pairs")
 
 
 class Sampled(NamedTuple):

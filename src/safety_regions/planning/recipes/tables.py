@@ -64,7 +64,8 @@ class OfVariant(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Regions that are compared with each other; `kind` says in what they differ: halves, seeds, responses."""
+    """Regions that are compared with each other; `kind` says in what they differ: halves, sizes, seeds,
+    responses."""
 
     kind: str
     members: list[OfVariant]

@@ -26,6 +26,11 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "IoU between sets, its floor (random regions of the same sizes), its ceiling (two disjoint halves of one set), "
         "and its place between these.",
     ),
+    "prompt_numbers": (
+        "IoU by the number of prompts",
+        "IoU between sets from the first so many prompts of each, from halves and from all, before and after "
+        "refinement; dashed what unlimited prompts would give.",
+    ),
     "drop": (
         "What refinement takes away",
         "The share of the IoU that refinement takes away, over the fraction p of the utility regions, beside what as "
