@@ -88,14 +88,16 @@ def test_the_page_and_the_answer_say_it(tmp_path):
     page = make_page(tmp_path, tables=tables).text
     assert '<section id="alignment"' in page and '<a href="#alignment">' in page and QUESTION in page
     (answer,) = [of for of in answers(make_config(), tables, []) if of.question == QUESTION]
-    assert answer.sentences == [
-        "Old refuses 0.020 of the safety sets' prompts, New 0.900. A set's regions before and after, from the same "
-        "prompts, have an IoU of 0.400 [0.300, 0.500]; from halves without a common prompt 0.400 [0.300, 0.500], where "
-        "two halves in one model have 0.550."
-    ]
+    halves, same, refused = answer.sentences
+    assert halves == (
+        "The region of one half of a set's prompts in Old and that of the other half in New have an IoU of 0.400 [0.300, "
+        "0.500]; two halves in one model have 0.550."
+    )
+    assert same == "From the same prompts it is 0.400 [0.300, 0.500]."
+    assert refused == "Old refuses 0.020 of the safety sets' prompts, New 0.900."
     alone = replace(tables, alignment=tables.alignment.assign(crossed=np.nan))
     (answer,) = [of for of in answers(make_config(), alone, []) if of.question == QUESTION]
-    assert answer.sentences[0].endswith("an IoU of 0.400 [0.300, 0.500].")
+    assert answer.sentences == [same, refused]
 
 
 def test_without_a_pair_of_models_nothing_is_said_of_alignment(tmp_path):

@@ -112,18 +112,15 @@ def _alignment(tables: ReportTables) -> list[str]:
     sentences = []
     for (model, base), of in rows.groupby(["model", "base"], sort=False) if len(rows) else ():
         first, raw = of.iloc[0], of[of["stage"] == "raw"]
-        said = (
-            f"{base} refuses {words(float(first['refused_before']))} of the safety sets' prompts, "
-            f"{model} {words(float(first['refused_after']))}. "
-            f"A set's regions before and after, from the same prompts, have an IoU of {_middle(raw, 'iou')}"
-        )
         ceilings = raw[["ceiling_before", "ceiling_after"]].mean(axis=1)
         if raw["crossed"].notna().any():
-            said += (
-                f"; from halves without a common prompt {_middle(raw, 'crossed')}, "
-                f"where two halves in one model have {words(float(ceilings.median()))}"
+            sentences.append(
+                f"The region of one half of a set's prompts in {base} and that of the other half in {model} have "
+                f"an IoU of {_middle(raw, 'crossed')}; two halves in one model have {words(float(ceilings.median()))}."
             )
-        sentences.append(f"{said}.")
+        sentences.append(f"From the same prompts it is {_middle(raw, 'iou')}.")
+        refused = [words(float(first[f"refused_{when}"])) for when in ("before", "after")]
+        sentences.append(f"{base} refuses {refused[0]} of the safety sets' prompts, {model} {refused[1]}.")
     return sentences
 
 
