@@ -90,8 +90,8 @@ def test_the_page_and_the_answer_say_it(tmp_path):
     (answer,) = [of for of in answers(make_config(), tables, []) if of.question == QUESTION]
     halves, same, refused = answer.sentences
     assert halves == (
-        "The region of one half of a set's prompts in Old and that of the other half in New have an IoU of 0.400 [0.300, "
-        "0.500]; two halves in one model have 0.550."
+        "The region of one half of a set's prompts in Old and that of the other half in New have an IoU of 0.400 "
+        "[0.300, 0.500]; two halves in one model have 0.550."
     )
     assert same == "From the same prompts it is 0.400 [0.300, 0.500]."
     assert refused == "Old refuses 0.020 of the safety sets' prompts, New 0.900."
