@@ -115,7 +115,7 @@ def test_a_model_that_cannot_be_scored_is_refused_before_its_weights_come(hub, t
     [
         ({"model_type": "mamba"}, "docs/add-a-model.md says how one is added"),
         ({"model_type": "t5", "is_encoder_decoder": True}, "take a model that only decodes"),
-        ({"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}}, "of type 'gemma3_text'"),
+        ({"model_type": "paligemma", "text_config": {"model_type": "gemma"}}, "of type 'gemma'"),
     ],
 )
 def test_an_architecture_that_is_not_known_is_told_by_its_configuration(config, hint):
@@ -129,7 +129,19 @@ def test_an_architecture_that_is_not_known_is_told_by_its_configuration(config, 
     [
         ({"model_type": "bitnet"}, "'bitnet' would be scored wrongly: a norm over all channels"),
         ({"model_type": "gemma3n", "text_config": {"model_type": "gemma3n_text"}}, "scored wrongly: its feed-forward"),
+        (
+            {"model_type": "llava_next", "text_config": {"model_type": "granite"}},
+            "'llava_next' around 'granite' would be scored wrongly",
+        ),
+        ({"model_type": "aya_vision", "text_config": {"model_type": "cohere2"}}, "leaves out the scale"),
         ({"model_type": "gemma3_text", "use_bidirectional_attention": True}, "positions attend to later ones"),
+        (
+            {
+                "model_type": "gemma3",
+                "text_config": {"model_type": "gemma3_text", "use_bidirectional_attention": True},
+            },
+            "positions attend to later ones",
+        ),
     ],
 )
 def test_an_architecture_that_would_be_scored_wrongly_is_refused_with_the_reason(config, reason):

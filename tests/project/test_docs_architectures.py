@@ -5,7 +5,7 @@ from pathlib import Path
 
 from random_models import ARCHITECTURES
 
-from safety_regions.config.architectures import LAYOUTS, WRONG, kinds_of
+from safety_regions.config.architectures import LAYOUTS, WRAPPERS, WRONG, kinds_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTION = (ROOT / "docs/add-a-model.md").read_text(encoding="utf-8").split("## Architectures")[1].split("\n## ")[0]
@@ -17,6 +17,7 @@ def named(text: str) -> list[str]:
 
 def test_the_page_lists_every_architecture_with_what_its_blocks_have() -> None:
     rows = dict(re.findall(r"^\| (.*) \| (`.*`) \|$", SECTION, re.M))
+    assert named(rows.pop("behind an encoder of images")) == sorted(WRAPPERS)
     assert sorted(name for row in rows.values() for name in named(row)) == sorted(LAYOUTS)
     assert named(rows["without a gate"]) == sorted(name for name in LAYOUTS if "gate" not in kinds_of(name))
     fused = sorted(name for name, layout in LAYOUTS.items() if any(len(kinds) > 1 for kinds in layout.values()))
@@ -26,7 +27,7 @@ def test_the_page_lists_every_architecture_with_what_its_blocks_have() -> None:
 def test_the_page_names_those_that_would_be_wrong() -> None:
     (sentence,) = (line for line in SECTION.splitlines() if "scored wrongly" in line)
     assert named(sentence) == sorted(WRONG)
-    assert not {*WRONG} & {*LAYOUTS}
+    assert not {*WRONG} & {*LAYOUTS, *WRAPPERS}
 
 
 def test_the_readme_says_how_many_there_are() -> None:

@@ -71,13 +71,32 @@ LAYOUTS: dict[str, ModuleKinds] = {
 }
 """Model type (config.json) -> linear modules of one block, with the projections each holds from its first row on."""
 
+WRAPPERS: dict[str, str] = {
+    "gemma3": "model.language_model",
+    "idefics3": "model.text_model",
+    "internvl": "model.language_model",
+    "llava": "model.language_model",
+    "llava_next": "model.language_model",
+    "llava_onevision": "model.language_model",
+    "mistral3": "model.language_model",
+    "smolvlm": "model.text_model",
+}
+"""Model types that put encoders of images before a decoder -> where that decoder is. Its own type, of `LAYOUTS`, stands
+in `text_config`; it alone is scored, on texts without images."""
+
+SCALED_LOGITS = {"cohere", "cohere2", "gemma2", "granite", "hyperclovax", "vaultgemma"}
+"""Model types of `LAYOUTS` whose logits are scaled or capped behind the output matrix; in a wrapper they are not."""
+
 TIED = {
     "cohere",
     "cohere2",
     "ernie4_5",
     "gemma",
     "gemma2",
+    "gemma3",
     "gemma3_text",
+    "internvl",
+    "mistral3",
     "smollm3",
     "starcoder2",
     "vaultgemma",
@@ -85,13 +104,22 @@ TIED = {
 """Model types whose output matrix is their embeddings where config.json does not say."""
 
 
+def text_config(config: dict[str, Any]) -> dict[str, Any]:
+    """What the content of a config.json says of the model that continues a text: in a wrapper, its `text_config`."""
+    text = config.get("text_config")
+    return text if isinstance(text, dict) else config
+
+
 def kinds_of(model_type: str) -> list[str]:
     """The projections of a block of this model type; of one that is not known, those of a Llama model."""
     return [kind for kinds in LAYOUTS.get(model_type, SEPARATE).values() for kind in kinds]
 
 
+UNSCALED = "it leaves out the scale that its text model has behind the output matrix"
 WRONG: dict[str, str] = {
+    "aya_vision": UNSCALED,
     "bitnet": "a norm over all channels stands between its attention and W_o: no value neuron can be taken out alone",
+    "cohere2_vision": UNSCALED,
     "diffllama": "its attention is the difference of two softmaxes, and a norm stands between it and W_o",
     "doge": "its values decide what is attended to",
     "flint": "attention sinks take a part of every row's probability",
@@ -110,19 +138,23 @@ def refuse_unknown(config: dict[str, Any], where: str) -> None:
 
     That is one whose architecture is not in `LAYOUTS`, or whose positions attend to later ones.
     """
-    model_type, text = config.get("model_type"), config.get("text_config")
-    own = text.get("model_type") if isinstance(text, dict) else model_type
-    if model_type in LAYOUTS:
-        if config.get("use_bidirectional_attention"):
+    model_type, text = config.get("model_type"), text_config(config)
+    own = text.get("model_type")
+    if own in LAYOUTS and (own == model_type or model_type in WRAPPERS):
+        if text.get("use_bidirectional_attention"):
             raise UserError(
                 "use_bidirectional_attention: positions attend to later ones",
                 where=where,
                 expected="a model that continues a text",
                 hint="this one makes embeddings: take the model that it was made from",
             )
-        return
-    if own in WRONG:
-        found, hint = f"{model_type!r} would be scored wrongly: {WRONG[own]}", "take a model of another architecture"
+        if own == model_type or not (own in SCALED_LOGITS or text.get("final_logit_softcapping")):
+            return
+    if reason := WRONG.get(model_type) or WRONG.get(own):
+        found, hint = f"{model_type!r} would be scored wrongly: {reason}", "take a model of another architecture"
+    elif own in LAYOUTS and model_type in WRAPPERS:
+        found = f"{model_type!r} around {own!r} would be scored wrongly: it leaves out what {own!r} does to its logits"
+        hint = "take a model of another architecture"
     else:
         found = f"{model_type!r} is not known"
         if config.get("is_encoder_decoder"):
@@ -131,4 +163,5 @@ def refuse_unknown(config: dict[str, Any], where: str) -> None:
             hint = f"it is a wrapper: its text model alone is of type {own!r}"
         else:
             hint = "docs/add-a-model.md says how one is added to src/safety_regions/config/architectures.py"
-    raise UserError(f"architecture {found}", where=where, expected=f"one of: {', '.join(sorted(LAYOUTS))}", hint=hint)
+    known = ", ".join(sorted({*LAYOUTS, *WRAPPERS}))
+    raise UserError(f"architecture {found}", where=where, expected=f"one of: {known}", hint=hint)

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from safety_regions.config.architectures import LAYOUTS, refuse_unknown
+from safety_regions.config.architectures import LAYOUTS, WRAPPERS, refuse_unknown
 from safety_regions.errors import UserError
 from safety_regions.regions.owned_weights import KINDS, Layout, make_layout
 
@@ -33,42 +33,59 @@ class Projection:
         return self.stop - self.start, self.module.weight.shape[1]
 
 
+def auto_class(model_type: str) -> Any:
+    """The class of transformers that loads and builds models of this type, from config.json."""
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+    return AutoModelForImageTextToText if model_type in WRAPPERS else AutoModelForCausalLM
+
+
+def decoder_of(model: Any) -> Any:
+    """What turns tokens into the last layer's states: its blocks are `layers`, its `config` is that of the text model.
+
+    Raises `UserError` for an architecture that is not known.
+    """
+    refuse_unknown(model.config.to_dict(), model.config.name_or_path)
+    return model.get_submodule(decoder_path(model.config.model_type))
+
+
+def decoder_path(model_type: str) -> str:
+    """Where in a model of this type its decoder is."""
+    return WRAPPERS.get(model_type, "model")
+
+
 def projections(model: Any) -> list[Projection]:
     """All scored matrices of a causal language model, in layer order and, within a layer, in the order of `KINDS`.
 
-    Raises `UserError` for an architecture that `LAYOUTS` does not know, and for a module that is missing or not a plain
-    linear.
+    Raises `UserError` for an architecture that is not known, and for a module that is missing or not a plain linear.
     """
-    model_type = model.config.model_type
-    refuse_unknown(model.config.to_dict(), model.config.name_or_path)
-    found = []
-    for layer, block in enumerate(model.model.layers):
-        in_block = [
-            p for path, kinds in LAYOUTS[model_type].items() for p in _of_module(model, layer, block, path, kinds)
-        ]
+    decoder, found = decoder_of(model), []
+    for layer, block in enumerate(decoder.layers):
+        paths = LAYOUTS[decoder.config.model_type].items()
+        in_block = [p for path, kinds in paths for p in _of_module(decoder.config, layer, block, path, kinds)]
         found += sorted(in_block, key=lambda p: KINDS.index(p.kind))
     return found
 
 
-def _of_module(model: Any, layer: int, block: nn.Module, path: str, kinds: tuple[str, ...]) -> Iterator[Projection]:
+def _of_module(config: Any, layer: int, block: nn.Module, path: str, kinds: tuple[str, ...]) -> Iterator[Projection]:
     try:
         module = block.get_submodule(path)
     except AttributeError:
         raise UserError(
             f"layer {layer} has no {path}",
-            where=model.config.name_or_path,
-            expected=f"the modules that LAYOUTS says of {model.config.model_type}, in every layer",
+            where=config.name_or_path,
+            expected=f"the modules that LAYOUTS says of {config.model_type}, in every layer",
             hint="layers of different kinds (experts, state spaces) cannot be scored",
         ) from None
     if not isinstance(module, nn.Linear):
         raise UserError(
             f"layer {layer}'s {path} is a {type(module).__name__}",
-            where=model.config.name_or_path,
+            where=config.name_or_path,
             expected="a plain linear layer",
             hint="quantised weights cannot be scored; use the unquantised model",
         )
     start = 0
-    for kind, n_rows in zip(kinds, _rows(model.config, module, kinds), strict=True):
+    for kind, n_rows in zip(kinds, _rows(config, module, kinds), strict=True):
         yield Projection(f"{layer}.{kind}", layer, kind, module, start, start + n_rows)
         start += n_rows
 
@@ -89,4 +106,4 @@ def linears(matrices: Sequence[Projection]) -> list[nn.Linear]:
 
 def layout_of(model: Any) -> Layout:
     """The layout of a causal language model; its weights are not looked at and may be on the meta device."""
-    return make_layout({p.name: p.shape for p in projections(model)}, model.config.num_attention_heads)
+    return make_layout({p.name: p.shape for p in projections(model)}, decoder_of(model).config.num_attention_heads)
