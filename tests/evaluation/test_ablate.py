@@ -33,7 +33,7 @@ def test_ablated_model_equals_a_copy_with_edited_weights(family, replace):
     masks = random_masks(layout_of(loaded.model).shapes, 0.2)
     edited = copy.deepcopy(loaded.model)
     for p in projections(edited):
-        rows = p.module.weight.data[p.start : p.stop]
+        rows = p.module.weight.data[p.rows]
         mean = rows.double().mean()
         for i, j in np.argwhere(masks[p.name]):
             rows[i, j] = 0 if replace == "zero" else mean

@@ -4,7 +4,7 @@ import random
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerFast
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedTokenizerFast
 
 from safety_regions.config.architectures import WRAPPERS
 from safety_regions.config.method_catalogue import CATALOGUE
@@ -48,6 +48,7 @@ ARCHITECTURES: dict[str, dict] = {
     "exaone4": {"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]},
     "glm": {"attention_bias": True},
     "glm4": {"attention_bias": True},
+    "gpt_neox": {"use_parallel_residual": False, "partial_rotary_factor": 0.5},
     "granite": {
         "attention_multiplier": 0.2,
         "residual_multiplier": 0.6,
@@ -75,6 +76,7 @@ ARCHITECTURES: dict[str, dict] = {
     "nemotron": {"attention_bias": True, "mlp_bias": True},
     "olmo": {"clip_qkv": 0.5},
     "olmo3": {"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]},
+    "persimmon": {},
     "phi": {"qk_layernorm": True},
     "seed_oss": {"attention_out_bias": True},
     "stablelm": {"qk_layernorm": True, "use_parallel_residual": True},
@@ -123,7 +125,10 @@ def random_model(
 def configuration(family: str, **sizes) -> PreTrainedConfig:
     """Of a small model of this family; in a wrapper, the sizes are those of its text model."""
     if family not in WRAPPERS:
-        return AutoConfig.for_model(family, **(SIZES | sizes))
+        wanted = SIZES | sizes
+        if not hasattr(CONFIG_MAPPING[family](), "num_key_value_heads"):
+            del wanted["num_key_value_heads"]
+        return AutoConfig.for_model(family, **wanted)
     text = configuration(TEXT_OF_WRAPPERS.get(family, "llama"), **sizes).to_dict()
     return AutoConfig.for_model(family, text_config=text, vision_config=ENCODER, tie_word_embeddings=True)
 

@@ -9,7 +9,7 @@ from typing import Any
 from safety_regions.errors import UserError
 
 ModuleKinds = dict[str, tuple[str, ...]]
-"""Path of a linear module inside a block -> the projections it holds, from its first row on."""
+"""Path of a linear module inside a block -> the projections it holds."""
 
 SEPARATE: ModuleKinds = {
     "self_attn.q_proj": ("q",),
@@ -24,6 +24,7 @@ QKV: ModuleKinds = {"self_attn.qkv_proj": ("q", "k", "v"), "self_attn.o_proj": (
 GATE_UP: ModuleKinds = {"mlp.gate_up_proj": ("gate", "up"), "mlp.down_proj": ("down",)}
 ATTENTION: ModuleKinds = {path: kinds for path, kinds in SEPARATE.items() if path.startswith("self_attn.")}
 NO_GATE: ModuleKinds = ATTENTION | {"mlp.up_proj": ("up",), "mlp.down_proj": ("down",)}
+UP_DOWN: ModuleKinds = {"mlp.dense_h_to_4h": ("up",), "mlp.dense_4h_to_h": ("down",)}
 LAYOUTS: dict[str, ModuleKinds] = {
     "llama": SEPARATE,
     "mistral": SEPARATE,
@@ -44,6 +45,7 @@ LAYOUTS: dict[str, ModuleKinds] = {
     "exaone4": SEPARATE,
     "glm": ATTENTION | GATE_UP,
     "glm4": ATTENTION | GATE_UP,
+    "gpt_neox": {"attention.query_key_value": ("q", "k", "v"), "attention.dense": ("o",)} | UP_DOWN,
     "granite": SEPARATE,
     "helium": SEPARATE,
     "hunyuan_v1_dense": SEPARATE,
@@ -56,6 +58,7 @@ LAYOUTS: dict[str, ModuleKinds] = {
     "nemotron": NO_GATE,
     "olmo": SEPARATE,
     "olmo3": SEPARATE,
+    "persimmon": {"self_attn.query_key_value": ("q", "k", "v"), "self_attn.dense": ("o",)} | UP_DOWN,
     "phi": {
         "self_attn.q_proj": ("q",),
         "self_attn.k_proj": ("k",),
@@ -69,7 +72,14 @@ LAYOUTS: dict[str, ModuleKinds] = {
     "starcoder2": ATTENTION | {"mlp.c_fc": ("up",), "mlp.c_proj": ("down",)},
     "vaultgemma": SEPARATE,
 }
-"""Model type (config.json) -> linear modules of one block, with the projections each holds from its first row on."""
+"""Model type (config.json) -> linear modules of one block, with the projections each holds from its first row on, one
+behind the other."""
+
+BY_HEAD = {"gpt_neox", "persimmon"}
+"""Model types whose fused matrix holds q, k and v of the first head, then those of the next."""
+
+DECODERS = {"gpt_neox": "gpt_neox"}
+"""Model types whose decoder is not called `model` -> where it is."""
 
 WRAPPERS: dict[str, str] = {
     "gemma3": "model.language_model",
@@ -128,7 +138,6 @@ WRONG: dict[str, str] = {
     "gpt_oss": "attention sinks take a part of every row's probability",
     "granite_swa": "attention sinks take a part of every row's probability",
     "llama4_text": "positions attend within chunks alone, and most of its feed-forward is experts",
-    "persimmon": "its fused matrix holds q, k and v head by head, not one after the other",
 }
 """Model types whose blocks or attention look like those of `LAYOUTS`, and what makes scores of them wrong."""
 
@@ -138,8 +147,9 @@ def refuse_unknown(config: dict[str, Any], where: str) -> None:
 
     That is one whose architecture is not in `LAYOUTS`, or whose positions attend to later ones.
     """
-    model_type, text = config.get("model_type"), text_config(config)
-    own = text.get("model_type")
+    model_type: Any = config.get("model_type")
+    text = text_config(config)
+    own: Any = text.get("model_type")
     if own in LAYOUTS and (own == model_type or model_type in WRAPPERS):
         if text.get("use_bidirectional_attention"):
             raise UserError(

@@ -177,7 +177,7 @@ class _Importances:
 
         @torch.no_grad()
         def add_up(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            self._put(layer, "ffn", self._where_counted(output[..., up.start : up.stop]).abs_().sum(dim=1))
+            self._put(layer, "ffn", self._where_counted(output[..., up.rows]).abs_().sum(dim=1))
 
         exact = self._options.ffn == "exact"
         return down.register_forward_pre_hook(add_exact) if exact else up.module.register_forward_hook(add_up)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from safety_regions.errors import UserError
-from safety_regions.models.architecture import decoder_of
+from safety_regions.models.architecture import attentions, decoder_of
 from safety_regions.models.rotary import Angles, Rotary, angles_of, unrotated
 
 
@@ -99,7 +99,7 @@ def listening(model: Any, listener: Listener) -> Iterator[None]:
     Raises `UserError` for a model whose attention cannot be listened to.
     """
     decoder = decoder_of(model)
-    home = sys.modules[type(decoder.layers[0].self_attn).__module__]
+    home = sys.modules[type(attentions(model)[0]).__module__]
     rotate = getattr(home, "apply_rotary_pos_emb", None)
     if rotate is None or not decoder._can_set_attn_implementation():
         raise UserError(
