@@ -223,7 +223,7 @@ def architecture():
 @bad(
     "models",
     "code in the model's folder that would have to run",
-    says="architecture 'own' is not known",
+    says="architecture 'own' is not known: its code lies beside its weights, and is never run",
     names="one of: apertus, arcee,",
 )
 def code():

@@ -6,6 +6,7 @@ cannot be scored is refused before anything rests on it; no torch is needed.
 
 from typing import Any
 
+from safety_regions.config.other_architectures import ADDING, WRONG, kind_of
 from safety_regions.errors import UserError
 
 ModuleKinds = dict[str, tuple[str, ...]]
@@ -125,53 +126,42 @@ def kinds_of(model_type: str) -> list[str]:
     return [kind for kinds in LAYOUTS.get(model_type, SEPARATE).values() for kind in kinds]
 
 
-UNSCALED = "it leaves out the scale that its text model has behind the output matrix"
-WRONG: dict[str, str] = {
-    "aya_vision": UNSCALED,
-    "bitnet": "a norm over all channels stands between its attention and W_o: no value neuron can be taken out alone",
-    "cohere2_vision": UNSCALED,
-    "diffllama": "its attention is the difference of two softmaxes, and a norm stands between it and W_o",
-    "doge": "its values decide what is attended to",
-    "flint": "attention sinks take a part of every row's probability",
-    "gemma3n_text": "its feed-forward keeps channels above a quantile of all, and layers share keys and values",
-    "gemma4_text": "its values pass a norm, and layers share keys and values",
-    "gpt_oss": "attention sinks take a part of every row's probability",
-    "granite_swa": "attention sinks take a part of every row's probability",
-    "llama4_text": "positions attend within chunks alone, and most of its feed-forward is experts",
-}
-"""Model types whose blocks or attention look like those of `LAYOUTS`, and what makes scores of them wrong."""
-
-
 def refuse_unknown(config: dict[str, Any], where: str) -> None:
     """Raise `UserError` for a model that cannot be scored, by the content of its config.json.
 
-    That is one whose architecture is not in `LAYOUTS`, or whose positions attend to later ones.
+    That is one whose architecture is not in `LAYOUTS`, or in `WRAPPERS` around one that is; or whose positions attend
+    to later ones; or one that would be scored wrongly. The message says what kind of model it is.
     """
-    model_type: Any = config.get("model_type")
     text = text_config(config)
-    own: Any = text.get("model_type")
-    if own in LAYOUTS and (own == model_type or model_type in WRAPPERS):
-        if text.get("use_bidirectional_attention"):
-            raise UserError(
-                "use_bidirectional_attention: positions attend to later ones",
-                where=where,
-                expected="a model that continues a text",
-                hint="this one makes embeddings: take the model that it was made from",
-            )
-        if own == model_type or not (own in SCALED_LOGITS or text.get("final_logit_softcapping")):
-            return
-    if reason := WRONG.get(model_type) or WRONG.get(own):
-        found, hint = f"{model_type!r} would be scored wrongly: {reason}", "take a model of another architecture"
-    elif own in LAYOUTS and model_type in WRAPPERS:
-        found = f"{model_type!r} around {own!r} would be scored wrongly: it leaves out what {own!r} does to its logits"
-        hint = "take a model of another architecture"
-    else:
-        found = f"{model_type!r} is not known"
-        if config.get("is_encoder_decoder"):
-            hint = "its answers are not a continuation of the prompt: take a model that only decodes"
-        elif own != model_type:
-            hint = f"it is a wrapper: its text model alone is of type {own!r}"
-        else:
-            hint = "docs/add-a-model.md says how one is added to src/safety_regions/config/architectures.py"
-    known = ", ".join(sorted({*LAYOUTS, *WRAPPERS}))
-    raise UserError(f"architecture {found}", where=where, expected=f"one of: {known}", hint=hint)
+    model_type, own = _type(config), _type(text)
+    known = own in LAYOUTS and (own == model_type or model_type in WRAPPERS)
+    if known and text.get("use_bidirectional_attention"):
+        raise UserError(
+            "use_bidirectional_attention: positions attend to later ones",
+            where=where,
+            expected="a model that continues a text",
+            hint="this one makes embeddings: take the model that it was made from",
+        )
+    reason = WRONG.get(model_type) or WRONG.get(own)
+    if known and own != model_type and (own in SCALED_LOGITS or text.get("final_logit_softcapping")):
+        reason = f"around {own!r} it leaves out what that does to its logits"
+    if known and not reason:
+        return
+    found, hint = "is not known", ADDING
+    if reason:
+        found, hint = f"would be scored wrongly: {reason}", "take a model of another architecture"
+    elif kind := kind_of(config, text):
+        found, hint = f"{found}: {kind.reason}", kind.hint
+    elif own != model_type:
+        found += f": it is a wrapper around a decoder of a type that is{'' if own in LAYOUTS else ' not known either'}"
+        hint = f"its decoder is of type {own!r}; docs/add-a-model.md says how a wrapper is added"
+    raise UserError(
+        f"architecture {model_type!r} {found}",
+        where=where,
+        expected=f"one of: {', '.join(sorted({*LAYOUTS, *WRAPPERS}))}",
+        hint=hint,
+    )
+
+
+def _type(config: dict[str, Any]) -> str:
+    return str(config.get("model_type"))
