@@ -153,7 +153,8 @@ def refuse_unknown(config: dict[str, Any], where: str) -> None:
     elif kind := kind_of(config, text):
         found, hint = f"{found}: {kind.reason}", kind.hint
     elif own != model_type:
-        found += f": it is a wrapper around a decoder of a type that is{'' if own in LAYOUTS else ' not known either'}"
+        decoder = "a known type" if own in LAYOUTS else "a type that is not known either"
+        found += f": it is a wrapper around a decoder of {decoder}"
         hint = f"its decoder is of type {own!r}; docs/add-a-model.md says how a wrapper is added"
     raise UserError(
         f"architecture {model_type!r} {found}",
