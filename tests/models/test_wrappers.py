@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from random_models import ARCHITECTURES, TEXT_OF_WRAPPERS, needs_of, random_model, random_samples
+from random_models import ALONE, ARCHITECTURES, TEXT_OF_WRAPPERS, needs_of, random_model, random_samples
 from transformers import AutoConfig
 
 from safety_regions.artifacts import receipts
@@ -23,9 +23,13 @@ from safety_regions.planning.model_size import size_from_config
 
 def wrapper_and_text(wrapper: str) -> tuple[LoadedModel, LoadedModel]:
     """A wrapper, and the decoder in it as a model by itself."""
-    architecture = TEXT_OF_WRAPPERS.get(wrapper, "llama")
-    whole = random_model(wrapper, vectors=True, **ARCHITECTURES[architecture])
-    text = random_model(architecture, **ARCHITECTURES[architecture])
+    inside = TEXT_OF_WRAPPERS.get(wrapper, "llama")
+    architecture = ALONE.get(inside, inside)
+    options = dict(ARCHITECTURES[architecture])
+    if inside in ALONE:
+        options["rope_parameters"] = {"rope_type": "default", "rope_theta": 1e4}
+    whole = random_model(wrapper, vectors=True, **options)
+    text = random_model(architecture, **options)
     text.model.model.load_state_dict(decoder_of(whole.model).state_dict())
     text.model.lm_head.load_state_dict(whole.model.lm_head.state_dict())
     return whole, text

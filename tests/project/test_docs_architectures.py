@@ -4,7 +4,7 @@ import re
 import runpy
 from pathlib import Path
 
-from random_models import ARCHITECTURES
+from random_models import ALONE, ARCHITECTURES
 
 from safety_regions.config.architectures import LAYOUTS, WRAPPERS, kinds_of
 from safety_regions.config.other_architectures import WRONG
@@ -42,4 +42,4 @@ def test_the_readme_says_how_many_there_are() -> None:
 
 
 def test_every_architecture_is_tested() -> None:
-    assert {*ARCHITECTURES} == {*LAYOUTS}
+    assert {*ARCHITECTURES, *ALONE} == {*LAYOUTS}

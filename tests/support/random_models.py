@@ -84,10 +84,19 @@ ARCHITECTURES: dict[str, dict] = {
     "vaultgemma": {"attn_logit_softcapping": 1.5, "sliding_window": 5},
 }
 """Every known architecture, with what it has and others have not."""
-TEXT_OF_WRAPPERS = {"gemma3": "gemma3_text", "internvl": "qwen2", "llava_onevision": "qwen2", "mistral3": "mistral"}
+TEXT_OF_WRAPPERS = {
+    "gemma3": "gemma3_text",
+    "internvl": "qwen2",
+    "llava_onevision": "qwen2",
+    "mistral3": "mistral",
+    "qwen3_vl": "qwen3_vl_text",
+}
 """What they are published with; the others, a Llama model."""
+ALONE = {"qwen3_vl_text": "qwen3"}
+"""Types that no model by itself has -> one that computes the same of texts."""
 ENCODER = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
 """Of images, in a wrapper."""
+ENCODERS = {"qwen3_vl": ENCODER | {"out_hidden_size": 32, "deepstack_visual_indexes": [0]}}
 TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% if m.role == 'assistant' %}<eos>{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -130,7 +139,9 @@ def configuration(family: str, **sizes) -> PreTrainedConfig:
             del wanted["num_key_value_heads"]
         return AutoConfig.for_model(family, **wanted)
     text = configuration(TEXT_OF_WRAPPERS.get(family, "llama"), **sizes).to_dict()
-    return AutoConfig.for_model(family, text_config=text, vision_config=ENCODER, tie_word_embeddings=True)
+    return AutoConfig.for_model(
+        family, text_config=text, vision_config=ENCODERS.get(family, ENCODER), tie_word_embeddings=True
+    )
 
 
 def varied_model(architecture: str) -> LoadedModel:

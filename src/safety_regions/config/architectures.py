@@ -31,6 +31,7 @@ LAYOUTS: dict[str, ModuleKinds] = {
     "mistral": SEPARATE,
     "qwen2": SEPARATE,
     "qwen3": SEPARATE,
+    "qwen3_vl_text": SEPARATE,
     "gemma": SEPARATE,
     "gemma2": SEPARATE,
     "gemma3_text": SEPARATE,
@@ -90,6 +91,7 @@ WRAPPERS: dict[str, str] = {
     "llava_next": "model.language_model",
     "llava_onevision": "model.language_model",
     "mistral3": "model.language_model",
+    "qwen3_vl": "model.language_model",
     "smolvlm": "model.text_model",
 }
 """Model types that put encoders of images before a decoder -> where that decoder is. Its own type, of `LAYOUTS`, stands

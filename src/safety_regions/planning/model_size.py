@@ -40,7 +40,8 @@ def _of_encoder(config: dict) -> int:
     vision = config.get("vision_config")
     if not isinstance(vision, dict):
         return 0
-    layers, hidden, inner = (vision.get(key) or 0 for key in ("num_hidden_layers", "hidden_size", "intermediate_size"))
+    layers = vision.get("num_hidden_layers") or vision.get("depth") or 0
+    hidden, inner = (vision.get(key) or 0 for key in ("hidden_size", "intermediate_size"))
     return layers * hidden * (4 * hidden + 3 * inner)
 
 
