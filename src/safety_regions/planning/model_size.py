@@ -29,7 +29,7 @@ def size_from_config(config: dict, dtype: str) -> ModelSize:
     model_type = config.get("model_type", "")
     of_ffn = sum(kind in ("gate", "up", "down") for kind in kinds_of(model_type))
     scored = layers * hidden * (2 * heads * width + 2 * keys + of_ffn * inner)
-    tied = whole.get("tie_word_embeddings", whole.get("model_type") in TIED)
+    tied = (config | whole).get("tie_word_embeddings", whole.get("model_type") in TIED)
     vocabulary = config["vocab_size"]
     parameters = scored + vocabulary * hidden * (1 if tied else 2) + (2 * layers + 1) * hidden + _of_encoder(whole)
     return ModelSize(parameters, scored, layers, hidden, inner, keys, vocabulary, BYTES[dtype])
