@@ -113,11 +113,12 @@ def test_a_model_that_cannot_be_scored_is_refused_before_its_weights_come(hub, t
 @pytest.mark.parametrize(
     ("config", "hint"),
     [
-        ({"model_type": "bloom"}, "docs/add-a-model.md says how one is added"),
+        ({"model_type": "opt"}, "docs/add-a-model.md says how one is added"),
         ({"model_type": ["llama"], "text_config": [], "layer_types": 3}, "docs/add-a-model.md says how one is added"),
         ({"model_type": "t5", "is_encoder_decoder": True}, "take a model that only decodes"),
         ({"model_type": "mamba", "state_size": 16}, "every layer has queries, keys and values"),
         ({"model_type": "qwen3_5", "text_config": {"layer_types": ["linear_attention"]}}, "every layer has queries"),
+        ({"model_type": "falcon", "auto_map": {"AutoConfig": "f.Config"}}, "a model of another architecture"),
         ({"model_type": "mixtral", "num_local_experts": 8}, "a dense model"),
         ({"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}, "a model of a known architecture"),
         ({"model_type": "paligemma", "text_config": {"model_type": "gemma"}}, "of type 'gemma'"),

@@ -28,16 +28,30 @@ LATENT = Kind(
 )
 EXCHANGED = Kind("its matrices lie with rows and columns exchanged", "take a model of another architecture")
 OWN_CODE = Kind("its code lies beside its weights, and is never run", "take a model of a known architecture")
+UNWATCHED = Kind(
+    "its attention is computed where nobody can look on, by none of transformers' attention functions",
+    "take a model of another architecture",
+)
 NAMED = {
     "bert-generation": ENCODER,
+    "bloom": UNWATCHED,
+    "codegen": UNWATCHED,
+    "cpmant": UNWATCHED,
+    "dots1": EXPERTS,
+    "falcon": UNWATCHED,
     "gpt2": EXCHANGED,
+    "gpt_neo": UNWATCHED,
+    "gpt_neox_japanese": UNWATCHED,
+    "gptj": UNWATCHED,
     "idefics": CROSS,
     "mllama_text_model": CROSS,
     "moshi": CROSS,
+    "mpt": UNWATCHED,
     "openai-gpt": EXCHANGED,
     "reformer": CHOSEN,
     "rwkv": STATES,
     "trocr": ENCODER_DECODER,
+    "xglm": UNWATCHED,
     "xlm": ENCODER,
     "xlnet": ENCODER,
     "xlstm": STATES,
@@ -59,6 +73,7 @@ WRONG: dict[str, str] = {
     "flint": "attention sinks take a part of every row's probability",
     "gemma3n_text": "its feed-forward keeps channels above a quantile of all, and layers share keys and values",
     "gemma4_text": "its values pass a norm, and layers share keys and values",
+    "gemma4_unified_text": "its values pass a norm, and layers share keys and values",
     "gpt_oss": "attention sinks take a part of every row's probability",
     "granite_swa": "attention sinks take a part of every row's probability",
     "llama4_text": "positions attend within chunks alone, and most of its feed-forward is experts",
