@@ -137,7 +137,7 @@ def test_an_architecture_that_is_not_known_is_told_by_its_configuration(config, 
         ({"model_type": "gemma3n", "text_config": {"model_type": "gemma3n_text"}}, "scored wrongly: its feed-forward"),
         (
             {"model_type": "llava_next", "text_config": {"model_type": "granite"}},
-            "'llava_next' around 'granite' would be scored wrongly",
+            "'llava_next' would be scored wrongly: around 'granite' it leaves out",
         ),
         ({"model_type": "aya_vision", "text_config": {"model_type": "cohere2"}}, "leaves out the scale"),
         ({"model_type": "gemma3_text", "use_bidirectional_attention": True}, "positions attend to later ones"),
