@@ -214,18 +214,16 @@ for _what, _change, _says, _names in AT_LOADING:
     bad("models", _what, says=_says, names=_names)(lambda change=_change: loading(change))
 
 
-@bad(
-    "models", "an architecture that is not known here", says="architecture 'gpt_neox' is not known", names="add-a-model"
-)
+@bad("models", "an architecture that is not known here", says="architecture 'opt' is not known", names="add-a-model")
 def architecture():
-    loaded = random_model("gpt_neox")
+    loaded = random_model("opt")
     return lambda: projections(loaded.model)
 
 
 @bad(
     "models",
     "code in the model's folder that would have to run",
-    says="architecture 'own' is not known",
+    says="architecture 'own' is not known: its code lies beside its weights, and is never run",
     names="one of: apertus, arcee,",
 )
 def code():
@@ -461,7 +459,7 @@ def fused():
 
     def deed():
         [k] = [p for p in projections(model) if p.name == "0.k"]
-        assert (k.start, k.stop) == (32, 48)
+        assert k.rows == slice(32, 48)
 
     return deed
 

@@ -157,7 +157,7 @@ def test_places_of_a_fused_matrix_are_at_its_rows():
     places = only(loaded, "1.k")
     (module,) = [m for m, inside in places.items() if inside.any()]
     (p,) = [p for p in projections(loaded.model) if p.name == "1.k"]
-    assert module is p.module and places[module][p.start : p.stop].all() and n_weights(places) == math.prod(p.shape)
+    assert module is p.module and places[module][p.rows].all() and n_weights(places) == math.prod(p.shape)
     assert n_weights(all_but(places)) == sum(m.weight.numel() for m in places) - n_weights(places)
 
 

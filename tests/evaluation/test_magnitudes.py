@@ -14,7 +14,7 @@ from safety_regions.regions.owned_weights import expand, own_shapes
 
 
 def weight(p):
-    return p.module.weight.detach()[p.start : p.stop].numpy()
+    return p.module.weight.detach()[p.rows].numpy()
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, "phi"])

@@ -16,7 +16,7 @@ from safety_regions.methods.angle_gap import measure_gap
 from safety_regions.methods.layer_range import find_range, onset_and_smoothing, scales, share_alike
 from safety_regions.methods.safelayer import facts, last_token_states, levels, measure
 from safety_regions.models.answers import is_refusal
-from safety_regions.models.architecture import projections
+from safety_regions.models.architecture import decoder_of, projections
 from safety_regions.models.generate import generate
 from safety_regions.models.scaling import scaled_layers
 from safety_regions.models.tokens import Sample, batches
@@ -27,11 +27,13 @@ PROMPTS = ["Paint a fence.", "Add two and two.", "Water the plants, please.", "N
 
 def literal_states(loaded, samples):
     """Each prompt by itself; the model cut behind layer k, its last norm taken out, gives what layer k puts out."""
-    states = torch.empty(len(samples), len(loaded.model.model.layers), loaded.model.config.hidden_size)
+    decoder = decoder_of(loaded.model)
+    states = torch.empty(len(samples), len(decoder.layers), decoder.config.hidden_size)
     for k in range(states.shape[1]):
-        cut = copy.deepcopy(loaded.model.model)
+        cut = copy.deepcopy(decoder)
         cut.layers = cut.layers[: k + 1]
-        setattr(cut, "norm" if hasattr(cut, "norm") else "final_layernorm", torch.nn.Identity())
+        [norm] = [name for name in ("norm", "final_layernorm", "final_layer_norm") if hasattr(cut, name)]
+        setattr(cut, norm, torch.nn.Identity())
         cut.config.num_hidden_layers = k + 1
         for row, sample in enumerate(samples):
             states[row, k] = cut(torch.tensor([sample.input_ids[: sample.n_prompt]])).last_hidden_state[0, -1]
@@ -76,7 +78,7 @@ def multiplied(loaded, first, last, alpha, scale_o):
     model = copy.deepcopy(loaded.model)
     for p in projections(model):
         if first <= p.layer <= last and (scale_o or p.kind != "o"):
-            p.module.weight[p.start : p.stop] *= alpha
+            p.module.weight[p.rows] *= alpha
     return model
 
 

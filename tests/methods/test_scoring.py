@@ -32,8 +32,8 @@ def literal_snip(loaded, samples):
         loss = torch.stack([functional.cross_entropy(logits[t - 1], ids[0, t]) for t in steps]).mean()
         loss.backward()
         for p in matrices:
-            weight = p.module.weight[p.start : p.stop].detach().double()
-            totals[p.name] += (weight * p.module.weight.grad[p.start : p.stop].double()).abs()
+            weight = p.module.weight[p.rows].detach().double()
+            totals[p.name] += (weight * p.module.weight.grad[p.rows].double()).abs()
         loaded.model.zero_grad()
     for module in {p.module for p in matrices}:
         module.weight.requires_grad_(False)
@@ -55,7 +55,7 @@ def literal_wanda(loaded, samples):
     scores = {}
     for p in matrices:
         norm = (torch.cat(inputs[p.name]) ** 2).sum(dim=0).div(len(samples)).sqrt()
-        scores[p.name] = p.module.weight[p.start : p.stop].double().abs() * norm
+        scores[p.name] = p.module.weight[p.rows].double().abs() * norm
     return scores
 
 
@@ -69,7 +69,7 @@ def measured(name, loaded, samples, batch_tokens=60):
 def scores_of(name, loaded, samples, batch_tokens):
     of = method(name)
     statistics = measured(name, loaded, samples, batch_tokens)
-    return {p.name: of.score(p.module.weight[p.start : p.stop], statistics[p.name]) for p in projections(loaded.model)}
+    return {p.name: of.score(p.module.weight[p.rows], statistics[p.name]) for p in projections(loaded.model)}
 
 
 def masks_of(scores):
@@ -167,7 +167,7 @@ def test_fused_matrices_are_the_rows_of_their_parts():
     assert [p.shape for p in block[4:6]] == [(48, 32), (48, 32)]
     fused = {}
     for p in block:
-        fused.setdefault(p.module, []).append((p.start, p.stop))
+        fused.setdefault(p.module, []).append((p.rows.start, p.rows.stop))
     for module, spans in fused.items():
         ends = [0, *[stop for _, stop in sorted(spans)]]
         assert [(a, b) for a, b in pairwise(ends)] == sorted(spans)

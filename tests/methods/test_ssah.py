@@ -11,7 +11,7 @@ from safety_regions.config.methods import Ssah
 from safety_regions.errors import UserError
 from safety_regions.methods import ssah
 from safety_regions.methods.interface import Method
-from safety_regions.models.architecture import projections
+from safety_regions.models.architecture import layout_of, projections
 from safety_regions.models.tokens import Sample
 from safety_regions.regions.select import Cut
 
@@ -49,8 +49,10 @@ def test_scores_are_the_variance_times_the_squared_norm(architecture, tokens):
         assert_equal(found[name], x.var(dim=0))
         scores = [float(x[:, k].var() * weight[:, k].double().norm() ** 2) for k in range(x.shape[1])]
         if kind == "v":
-            # Query heads 0 and 1 share value head 0, heads 2 and 3 value head 1.
-            scores = [scores[(2 * g) * DIM + j] + scores[(2 * g + 1) * DIM + j] for g in (0, 1) for j in range(DIM)]
+            # Of 4 query heads and 2 value heads, 0 and 1 share value head 0, 2 and 3 value head 1.
+            n_values = layout_of(loaded.model).n_kv_heads
+            of_heads = np.array(scores).reshape(n_values, -1, DIM)
+            scores = of_heads.sum(axis=1).flatten().tolist()
         order = np.argsort(scores)[::-1]
         half = len(scores) // 2
         assert {*np.flatnonzero(levels[name][0])} == {*order[:half]}

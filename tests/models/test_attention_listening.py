@@ -54,6 +54,6 @@ def test_a_rotation_that_is_not_of_pairs_is_an_error():
 
 def test_attention_that_cannot_be_listened_to_is_an_error(monkeypatch):
     loaded = random_model("llama")
-    monkeypatch.setattr(type(loaded.model), "_can_set_attn_implementation", lambda _: False)
+    monkeypatch.setattr(type(loaded.model.model), "_can_set_attn_implementation", lambda _: False)
     with pytest.raises(UserError, match="LlamaForCausalLM"):
         measured(loaded, random_samples(1))

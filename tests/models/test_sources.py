@@ -113,9 +113,15 @@ def test_a_model_that_cannot_be_scored_is_refused_before_its_weights_come(hub, t
 @pytest.mark.parametrize(
     ("config", "hint"),
     [
-        ({"model_type": "mamba"}, "docs/add-a-model.md says how one is added"),
+        ({"model_type": "opt"}, "docs/add-a-model.md says how one is added"),
+        ({"model_type": ["llama"], "text_config": [], "layer_types": 3}, "docs/add-a-model.md says how one is added"),
         ({"model_type": "t5", "is_encoder_decoder": True}, "take a model that only decodes"),
-        ({"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}}, "of type 'gemma3_text'"),
+        ({"model_type": "mamba", "state_size": 16}, "every layer has queries, keys and values"),
+        ({"model_type": "qwen3_5", "text_config": {"layer_types": ["linear_attention"]}}, "every layer has queries"),
+        ({"model_type": "falcon", "auto_map": {"AutoConfig": "f.Config"}}, "a model of another architecture"),
+        ({"model_type": "mixtral", "num_local_experts": 8}, "a dense model"),
+        ({"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}, "a model of a known architecture"),
+        ({"model_type": "paligemma", "text_config": {"model_type": "gemma"}}, "of type 'gemma'"),
     ],
 )
 def test_an_architecture_that_is_not_known_is_told_by_its_configuration(config, hint):
@@ -129,7 +135,19 @@ def test_an_architecture_that_is_not_known_is_told_by_its_configuration(config, 
     [
         ({"model_type": "bitnet"}, "'bitnet' would be scored wrongly: a norm over all channels"),
         ({"model_type": "gemma3n", "text_config": {"model_type": "gemma3n_text"}}, "scored wrongly: its feed-forward"),
+        (
+            {"model_type": "llava_next", "text_config": {"model_type": "granite"}},
+            "'llava_next' would be scored wrongly: around 'granite' it leaves out",
+        ),
+        ({"model_type": "aya_vision", "text_config": {"model_type": "cohere2"}}, "leaves out the scale"),
         ({"model_type": "gemma3_text", "use_bidirectional_attention": True}, "positions attend to later ones"),
+        (
+            {
+                "model_type": "gemma3",
+                "text_config": {"model_type": "gemma3_text", "use_bidirectional_attention": True},
+            },
+            "positions attend to later ones",
+        ),
     ],
 )
 def test_an_architecture_that_would_be_scored_wrongly_is_refused_with_the_reason(config, reason):

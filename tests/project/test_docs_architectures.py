@@ -1,11 +1,13 @@
-"""README and docs/add-a-model.md name the architectures that there are."""
+"""README and docs name the architectures that there are, and what becomes of the others."""
 
 import re
+import runpy
 from pathlib import Path
 
-from random_models import ARCHITECTURES
+from random_models import ALONE, ARCHITECTURES
 
-from safety_regions.config.architectures import LAYOUTS, WRONG, kinds_of
+from safety_regions.config.architectures import LAYOUTS, WRAPPERS, kinds_of
+from safety_regions.config.other_architectures import WRONG
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTION = (ROOT / "docs/add-a-model.md").read_text(encoding="utf-8").split("## Architectures")[1].split("\n## ")[0]
@@ -17,7 +19,8 @@ def named(text: str) -> list[str]:
 
 def test_the_page_lists_every_architecture_with_what_its_blocks_have() -> None:
     rows = dict(re.findall(r"^\| (.*) \| (`.*`) \|$", SECTION, re.M))
-    assert sorted(name for row in rows.values() for name in named(row)) == sorted(LAYOUTS)
+    assert named(rows.pop("behind an encoder of images")) == sorted(WRAPPERS)
+    assert sorted({name for row in rows.values() for name in named(row)}) == sorted(LAYOUTS)
     assert named(rows["without a gate"]) == sorted(name for name in LAYOUTS if "gate" not in kinds_of(name))
     fused = sorted(name for name, layout in LAYOUTS.items() if any(len(kinds) > 1 for kinds in layout.values()))
     assert named(rows["some of them fused"]) == fused
@@ -26,7 +29,12 @@ def test_the_page_lists_every_architecture_with_what_its_blocks_have() -> None:
 def test_the_page_names_those_that_would_be_wrong() -> None:
     (sentence,) = (line for line in SECTION.splitlines() if "scored wrongly" in line)
     assert named(sentence) == sorted(WRONG)
-    assert not {*WRONG} & {*LAYOUTS}
+    assert not {*WRONG} & {*LAYOUTS, *WRAPPERS}
+
+
+def test_the_table_says_what_becomes_of_every_type_of_transformers() -> None:
+    listing = runpy.run_path(str(ROOT / "docs/list_architectures.py"))
+    assert listing["PAGE"].read_text(encoding="utf-8") == listing["page"](), "run: python docs/list_architectures.py"
 
 
 def test_the_readme_says_how_many_there_are() -> None:
@@ -34,4 +42,4 @@ def test_the_readme_says_how_many_there_are() -> None:
 
 
 def test_every_architecture_is_tested() -> None:
-    assert {*ARCHITECTURES} == {*LAYOUTS}
+    assert {*ARCHITECTURES, *ALONE} == {*LAYOUTS}

@@ -10,6 +10,7 @@ from random_masks import header_for
 from random_models import ARCHITECTURES, random_model, varied_model
 
 from safety_regions.artifacts import receipts
+from safety_regions.config.architectures import BY_HEAD
 from safety_regions.errors import UserError
 from safety_regions.models.architecture import layout_of
 from safety_regions.models.folder import save
@@ -110,14 +111,16 @@ def test_expansion_equals_the_loops(granularity, heads, kinds):
     assert found == literally_owned(granularity, elements_of(levels, 0.3), layout) != set()
 
 
-WITHOUT_GATE = ["apertus", "arcee", "jais2", "nemotron", "phi", "starcoder2"]
+WITHOUT_GATE = ["apertus", "arcee", "gpt_neox", "jais2", "nemotron", "persimmon", "phi", "starcoder2"]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_layout_of_a_model_has_its_heads_and_shapes(architecture):
     layout = layout_of(varied_model(architecture).model)
-    assert (layout.n_heads, layout.n_kv_heads, layout.head_dim, layout.n_layers) == (4, 2, 8, 2)
-    shapes = {"q": (32, 32), "k": (16, 32), "v": (16, 32), "o": (32, 32)}
+    n_kv_heads = 4 if architecture in BY_HEAD else 2
+    assert (layout.n_heads, layout.n_kv_heads, layout.head_dim, layout.n_layers) == (4, n_kv_heads, 8, 2)
+    keys = (8 * n_kv_heads, 32)
+    shapes = {"q": (32, 32), "k": keys, "v": keys, "o": (32, 32)}
     shapes |= {} if architecture in WITHOUT_GATE else {"gate": (48, 32)}
     shapes |= {"up": (48, 32), "down": (32, 48)}
     assert list(layout.shapes.items())[len(shapes) :] == [(f"1.{kind}", shape) for kind, shape in shapes.items()]

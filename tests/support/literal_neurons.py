@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-from safety_regions.models.architecture import projections
+from safety_regions.models.architecture import attentions, decoder_of, layout_of, projections
 
 DIM = 8
 
@@ -20,14 +20,14 @@ def layer_inputs(loaded, sample, tokens="content"):
     counted = sample.content if tokens == "content" else range(sample.n_prompt)
     found = []
     hooks = []
-    for block in loaded.model.model.layers:
-        seen = {"block": block, "rows": list(counted)}
+    for block, attention in zip(decoder_of(loaded.model).layers, attentions(loaded.model), strict=True):
+        seen = {"attention": attention, "mlp": block.mlp, "rows": list(counted)}
         found.append(seen)
 
         def keep(_, args, kwargs, seen=seen):
             seen.update(given=dict(kwargs), hidden=(args or [kwargs["hidden_states"]])[0])
 
-        hooks.append(block.self_attn.register_forward_pre_hook(keep, with_kwargs=True))
+        hooks.append(attention.register_forward_pre_hook(keep, with_kwargs=True))
         hooks.append(block.mlp.register_forward_pre_hook(lambda _, args, seen=seen: seen.update(x=args[0])))
     usual = loaded.model.config._attn_implementation
     # The only one that is always given all of the mask.
@@ -98,8 +98,8 @@ def norms_without_channels(norm, output, dim):
 def matrix_of(loaded, layer, part, kind):
     """The projection of this kind, and its linear module in a copy of the attention or the MLP of its layer."""
     of = of_layer(loaded, layer)[kind]
-    block = loaded.model.model.layers[layer]
-    whole = block.mlp if type(part) is type(block.mlp) else block.self_attn
+    block = decoder_of(loaded.model).layers[layer]
+    whole = block.mlp if type(part) is type(block.mlp) else attentions(loaded.model)[layer]
     path = next(path for path, module in whole.named_modules() if module is of.module)
     return of, part.get_submodule(path)
 
@@ -108,12 +108,12 @@ def rows_of(loaded, layer, attention, kind):
     """Each row of a projection with its bias, in a copy of the attention module."""
     of, linear = matrix_of(loaded, layer, attention, kind)
     parameters = [linear.weight] if linear.bias is None else [linear.weight, linear.bias]
-    return ([x[row] for x in parameters] for row in range(of.start, of.stop))
+    return ([x[row] for x in parameters] for row in torch.arange(len(linear.weight))[of.rows])
 
 
 def zeroed_rows(loaded, layer, seen):
     """Norm of the change of the attention's output when row j of W_v (and its bias) is zero."""
-    attention = doubled(seen["block"].self_attn)
+    attention = doubled(seen["attention"])
     rows = rows_of(loaded, layer, attention, "v")
     return norms_of_changes(rows, lambda: attended(seen, attention)[0])
 
@@ -128,7 +128,7 @@ def zeroed_q_and_k_rows(loaded, sample, shared_heads="joint", tokens="content"):
     """
     found = {}
     for layer, seen in enumerate(layer_inputs(loaded, sample, tokens)):
-        attention = doubled(seen["block"].self_attn)
+        attention = doubled(seen["attention"])
         hold_norms_behind(attention, lambda of=attention, seen=seen: attended(seen, of))
         for kind in "qk":
             norm = next((n for of in NORMS if (n := getattr(attention, of.format(kind), None)) is not None), None)
@@ -137,7 +137,8 @@ def zeroed_q_and_k_rows(loaded, sample, shared_heads="joint", tokens="content"):
                 change = norms_of_changes(rows_of(loaded, layer, attention, kind), output, (1, 2))
             else:
                 change = norms_without_channels(norm, output, (1, 2))
-            own = loaded.model.config.num_attention_heads if kind == "q" else loaded.model.config.num_key_value_heads
+            layout = layout_of(loaded.model)
+            own = layout.n_heads if kind == "q" else layout.n_kv_heads
             if len(change) == DIM:
                 # A norm that all heads have in common: each changes by its own channel.
                 change = change.mT.reshape(own, -1, DIM).mT.flatten(0, 1)
@@ -160,14 +161,14 @@ def hold_norms_behind(attention, run):
 
 def zeroed_paths(loaded, layer, seen):
     """The same for one query head at a time: column (head, j) of W_o is zero; [query head, j]."""
-    attention = doubled(seen["block"].self_attn)
+    attention = doubled(seen["attention"])
     columns = ([column] for column in matrix_of(loaded, layer, attention, "o")[1].weight.T)
     return norms_of_changes(columns, lambda: attended(seen, attention)[0]).view(-1, DIM)
 
 
 def zeroed_columns(loaded, layer, seen):
     """Norm of the change of the MLP's output when column k of W_down is zero."""
-    mlp = copy.deepcopy(seen["block"].mlp).double()
+    mlp = copy.deepcopy(seen["mlp"]).double()
     columns = ([column] for column in matrix_of(loaded, layer, mlp, "down")[1].weight.T)
     return norms_of_changes(columns, lambda: mlp(seen["x"].double())[:, seen["rows"]])
 
@@ -175,8 +176,8 @@ def zeroed_columns(loaded, layer, seen):
 def queries_and_keys(loaded, layer, seen):
     """[head, pos, dim] after rotary embedding, float32, keys repeated for the query heads that share them."""
     parts = of_layer(loaded, layer)
-    rotate = sys.modules[type(seen["block"].self_attn).__module__].apply_rotary_pos_emb
-    q, k = (parts[kind].module(seen["hidden"])[..., parts[kind].start : parts[kind].stop] for kind in ("q", "k"))
+    rotate = sys.modules[type(seen["attention"]).__module__].apply_rotary_pos_emb
+    q, k = (parts[kind].module(seen["hidden"])[..., parts[kind].rows] for kind in ("q", "k"))
     angles = seen["given"]["position_embeddings"]
     q, k = rotate(*(x.unflatten(2, (-1, DIM)).transpose(1, 2) for x in (q, k)), *angles)
     return q[0], k[0].repeat_interleave(q.shape[1] // k.shape[1], dim=0)
@@ -203,11 +204,11 @@ def literal_q_and_k(loaded, sample, scale_delta, shared_heads, tokens="content")
     found = {}
     for layer, seen in enumerate(layer_inputs(loaded, sample, tokens)):
         q, k = queries_and_keys(loaded, layer, seen)
-        softcap = getattr(seen["block"].self_attn, "attn_logit_softcapping", None)
+        softcap = getattr(seen["attention"], "attn_logit_softcapping", None)
         mask = attends(seen)
-        scaling = seen["block"].self_attn.scaling
+        scaling = seen["attention"].scaling
         per_head = literal_softmax_change(q, k, mask, scaling, softcap, scale_delta, seen["rows"])
-        groups = per_head.view(loaded.model.config.num_key_value_heads, -1, DIM)
+        groups = per_head.view(layout_of(loaded.model).n_kv_heads, -1, DIM)
         found[f"{layer}.q"] = per_head.flatten()
         found[f"{layer}.k"] = (groups.square().sum(1).sqrt() if shared_heads == "joint" else groups.amax(1)).flatten()
     return found

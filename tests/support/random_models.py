@@ -4,10 +4,12 @@ import random
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedTokenizerFast
 
+from safety_regions.config.architectures import WRAPPERS
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.models.adapter import LoraAdapter, named_linears
+from safety_regions.models.architecture import auto_class
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Sample
 
@@ -46,6 +48,7 @@ ARCHITECTURES: dict[str, dict] = {
     "exaone4": {"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]},
     "glm": {"attention_bias": True},
     "glm4": {"attention_bias": True},
+    "gpt_neox": {"use_parallel_residual": False, "partial_rotary_factor": 0.5},
     "granite": {
         "attention_multiplier": 0.2,
         "residual_multiplier": 0.6,
@@ -73,6 +76,7 @@ ARCHITECTURES: dict[str, dict] = {
     "nemotron": {"attention_bias": True, "mlp_bias": True},
     "olmo": {"clip_qkv": 0.5},
     "olmo3": {"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]},
+    "persimmon": {},
     "phi": {"qk_layernorm": True},
     "seed_oss": {"attention_out_bias": True},
     "stablelm": {"qk_layernorm": True, "use_parallel_residual": True},
@@ -80,6 +84,19 @@ ARCHITECTURES: dict[str, dict] = {
     "vaultgemma": {"attn_logit_softcapping": 1.5, "sliding_window": 5},
 }
 """Every known architecture, with what it has and others have not."""
+TEXT_OF_WRAPPERS = {
+    "gemma3": "gemma3_text",
+    "internvl": "qwen2",
+    "llava_onevision": "qwen2",
+    "mistral3": "mistral",
+    "qwen3_vl": "qwen3_vl_text",
+}
+"""What they are published with; the others, a Llama model."""
+ALONE = {"qwen3_vl_text": "qwen3"}
+"""Types that no model by itself has -> one that computes the same of texts."""
+ENCODER = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
+"""Of images, in a wrapper."""
+ENCODERS = {"qwen3_vl": ENCODER | {"out_hidden_size": 32, "deepstack_visual_indexes": [0]}}
 TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% if m.role == 'assistant' %}<eos>{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -103,8 +120,7 @@ def random_model(
 ) -> LoadedModel:
     """A model of this family with random weights, frozen; `vectors`: those of norms, and biases, are random too."""
     torch.manual_seed(seed)
-    config = AutoConfig.for_model(family, **(SIZES | sizes))
-    model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    model = auto_class(family).from_config(configuration(family, **sizes), dtype=dtype)
     # The default initialisation is so small that layers are almost linear; larger weights exercise them.
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -113,6 +129,19 @@ def random_model(
             elif vectors and weight.dim() < 2:
                 weight.add_(torch.randn_like(weight) * 0.3)
     return LoadedModel(model.requires_grad_(False).eval(), byte_tokenizer(), None, (1,))
+
+
+def configuration(family: str, **sizes) -> PreTrainedConfig:
+    """Of a small model of this family; in a wrapper, the sizes are those of its text model."""
+    if family not in WRAPPERS:
+        wanted = SIZES | sizes
+        if not hasattr(CONFIG_MAPPING[family](), "num_key_value_heads"):
+            del wanted["num_key_value_heads"]
+        return AutoConfig.for_model(family, **wanted)
+    text = configuration(TEXT_OF_WRAPPERS.get(family, "llama"), **sizes).to_dict()
+    return AutoConfig.for_model(
+        family, text_config=text, vision_config=ENCODERS.get(family, ENCODER), tie_word_embeddings=True
+    )
 
 
 def varied_model(architecture: str) -> LoadedModel:

@@ -27,9 +27,8 @@ def moved(matrices: Sequence[Projection], aligned: Weights, places: Places) -> l
     """Every matrix in the order of the model, as it is now against the aligned one."""
     found = []
     for p in matrices:
-        rows = slice(p.start, p.stop)
-        squares = (p.module.weight[rows].double() - aligned[p.module][rows].double()).square()
-        inside = places[p.module][rows] if p.module in places else torch.zeros_like(squares, dtype=torch.bool)
+        squares = (p.read().double() - aligned[p.module][p.rows].double()).square()
+        inside = places[p.module][p.rows] if p.module in places else torch.zeros_like(squares, dtype=torch.bool)
         found.append(
             Moved(p.name, squares.numel(), int(inside.sum()), float(squares.sum()), float(squares[inside].sum()))
         )

@@ -21,7 +21,7 @@ def places_of(matrices: Sequence[Projection], masks: Masks) -> dict[nn.Linear, B
         module: torch.zeros_like(module.weight, dtype=torch.bool, requires_grad=False) for module in linears(matrices)
     }
     for p in matrices:
-        places[p.module][p.start : p.stop] = torch.from_numpy(unpack(masks(p.name), p.shape)).to(p.module.weight.device)
+        places[p.module][p.rows] = torch.from_numpy(unpack(masks(p.name), p.shape)).to(p.module.weight.device)
     return places
 
 

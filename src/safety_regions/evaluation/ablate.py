@@ -24,19 +24,20 @@ def ablated(matrices: Sequence[Projection], masks: Masks, replace: str) -> Itera
 
     `replace`: `zero`, or `mean`, the mean of the intact matrix. Beside the masks, only the replaced values are kept.
     """
-    kept: list[tuple[Tensor, Words, Tensor]] = []
+    kept: list[tuple[Projection, Words, Tensor]] = []
     try:
         for p in matrices:
             words = masks(p.name)
             if words.any():
-                rows = p.module.weight.detach()[p.start : p.stop]
-                mask = _on(rows, words)
-                kept.append((rows, words, rows[mask]))
-                rows.masked_fill_(mask, _replacement(rows, replace))
+                matrix = p.read()
+                mask = _on(matrix, words)
+                kept.append((p, words, matrix[mask]))
+                p.write(matrix.masked_fill_(mask, _replacement(matrix, replace)))
         yield sum(len(values) for _, _, values in kept)
     finally:
-        for rows, words, values in kept:
-            rows.masked_scatter_(_on(rows, words), values)
+        for p, words, values in kept:
+            matrix = p.read()
+            p.write(matrix.masked_scatter_(_on(matrix, words), values))
 
 
 def without_entries(adapter: LoraAdapter, masks: Masks, replace: str, *, merged: bool) -> LoraAdapter:

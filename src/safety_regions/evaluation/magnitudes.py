@@ -49,4 +49,4 @@ def _squares(p: Projection, layout: Layout) -> Float32[np.ndarray, " neurons"]:
 
 
 def _weight(p: Projection) -> Float32[np.ndarray, "rows columns"]:
-    return p.module.weight.detach()[p.start : p.stop].float().cpu().numpy()
+    return p.read().float().cpu().numpy()

@@ -17,6 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from safety_regions.models.architecture import decoder_of
+
 
 @dataclass
 class _Call:
@@ -32,7 +34,7 @@ class Backward:
     """Batches whose loss was computed and not yet backpropagated through the layers; the model stays as it is."""
 
     def __init__(self, model: Any):
-        self._layers: list[nn.Module] = list(model.model.layers)
+        self._layers: list[nn.Module] = list(decoder_of(model).layers)
         self._calls: list[list[_Call]] = []
         """By batch and layer."""
         self._gradients: list[Float[Tensor, "batch pos hidden"]] = []

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from safety_regions.config.dimensions import PARTS_OF_SUMS
 from safety_regions.methods.backward import Backward
-from safety_regions.models.architecture import projections
+from safety_regions.models.architecture import decoder_of, projections
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Batch, Sample, buckets, collate
 from safety_regions.progress import progress
@@ -71,7 +71,7 @@ def run_pass(
     these, and what layers read of a group of batches. `doing` is shown beside the progress bar.
     """
     of_gradients = [observer for observer in observers if isinstance(observer, GradientObserver)]
-    backward = Backward(loaded.model)
+    decoder, backward = decoder_of(loaded.model), Backward(loaded.model)
     groups = [buckets(samples, batch_tokens)]
     if of_gradients:
         groups = _groups(groups[0], samples, _tokens_kept(loaded.model))
@@ -97,7 +97,7 @@ def run_pass(
                         with backward.recording():
                             response_loss(loaded.model, batch).backward()
                     else:
-                        loaded.model.model(batch.input_ids, use_cache=False)
+                        decoder(batch.input_ids, use_cache=False)
                     bar.update(len(places))
             # Of several observers, or groups, none can wait with a layer until it is asked.
             if len(groups) > 1 or len(of_gradients) > 1:
@@ -109,7 +109,8 @@ def run_pass(
 def _tokens_kept(model: Any) -> int:
     """Tokens of which what all layers read takes as much room as gradients of all scored weights in float32."""
     scored = sum(p.shape[0] * p.shape[1] for p in projections(model))
-    return 4 * scored // (model.config.num_hidden_layers * model.config.hidden_size * model.dtype.itemsize)
+    config = decoder_of(model).config
+    return 4 * scored // (config.num_hidden_layers * config.hidden_size * model.dtype.itemsize)
 
 
 def _groups(batches: list[list[int]], samples: Sequence[Sample], n_tokens: int) -> list[list[list[int]]]:

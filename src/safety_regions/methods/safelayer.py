@@ -24,6 +24,7 @@ from safety_regions.errors import UserError
 from safety_regions.methods.angle_gap import measure_gap
 from safety_regions.methods.layer_range import NOT_TRIED, Found, find_range, onset_and_smoothing, scales
 from safety_regions.models.answers import is_refusal
+from safety_regions.models.architecture import decoder_of
 from safety_regions.models.generate import generate
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.scaling import scaled_layers
@@ -128,7 +129,7 @@ def last_token_states(
     response's first.
     """
     prompts = [Sample(str(row), s.input_ids[: s.n_prompt], s.n_prompt) for row, s in enumerate(samples)]
-    config = loaded.model.config
+    config = decoder_of(loaded.model).config
     states = torch.empty(len(prompts), config.num_hidden_layers, config.hidden_size)
     with torch.inference_mode(), progress(len(prompts), "safelayer") as bar:
         for bucket in batches(prompts, batch_tokens):
@@ -151,9 +152,10 @@ def _states_of(loaded: LoadedModel, prompts: Sequence[Sample]) -> Float32[Tensor
         states.append(output[rows, last].float().cpu())
 
     with ExitStack() as hooks:
-        for layer in loaded.model.model.layers:
+        decoder = decoder_of(loaded.model)
+        for layer in decoder.layers:
             hooks.callback(layer.register_forward_hook(keep).remove)
-        loaded.model.model(collate(prompts).to(loaded.device).input_ids, use_cache=False)
+        decoder(collate(prompts).to(loaded.device).input_ids, use_cache=False)
     return torch.stack(states, dim=1)
 
 

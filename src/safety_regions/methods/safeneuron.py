@@ -37,7 +37,7 @@ from torch.utils.hooks import RemovableHandle
 from safety_regions.config.methods import SafeNeuron
 from safety_regions.errors import UserError
 from safety_regions.methods.passes import Observer, measure_alone
-from safety_regions.models.architecture import Projection, projections
+from safety_regions.models.architecture import Projection, decoder_of, projections
 from safety_regions.models.attention import Attention, listening
 from safety_regions.models.attention_change import of_channel, of_key_row, of_query_row, softmax_change
 from safety_regions.models.load import LoadedModel
@@ -156,7 +156,7 @@ class _Importances:
             yield
 
     def _hook_v(self, layer: int, parts: dict[str, Projection]) -> RemovableHandle:
-        n_heads, shared = self._model.config.num_attention_heads, parts["q"].shape[0] // parts["v"].shape[0]
+        n_heads, shared = decoder_of(self._model).config.num_attention_heads, parts["q"].shape[0] // parts["v"].shape[0]
         heads = (n_heads // shared, shared, -1)
         products = output_products(parts["o"].module.weight.float().unflatten(1, heads))
 
@@ -177,7 +177,7 @@ class _Importances:
 
         @torch.no_grad()
         def add_up(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            self._put(layer, "ffn", self._where_counted(output[..., up.start : up.stop]).abs_().sum(dim=1))
+            self._put(layer, "ffn", self._where_counted(output[..., up.rows]).abs_().sum(dim=1))
 
         exact = self._options.ffn == "exact"
         return down.register_forward_pre_hook(add_exact) if exact else up.module.register_forward_hook(add_up)

@@ -78,7 +78,7 @@ class _Gradients:
         for layer in self._backward.layer_by_layer(self.watching_layer):
             # Let go of each sum as it is copied from a GPU.
             means = {m: self._sums.pop(m).div_(self._n_samples).cpu() for m in linears(self._layers[layer])}
-            yield {p.name: means[p.module][p.start : p.stop] for p in self._layers[layer]}
+            yield {p.name: means[p.module][p.rows] for p in self._layers[layer]}
 
     def statistics(self) -> dict[str, Tensor]:
         found = {name: mean for of_layer in self.by_layer() for name, mean in of_layer.items()}

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from safety_regions.config.methods import Ssah
 from safety_regions.errors import UserError
 from safety_regions.methods.passes import measure_alone
-from safety_regions.models.architecture import projections
+from safety_regions.models.architecture import layout_of, projections
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.response_inputs import ResponseInputs
 from safety_regions.models.tokens import Sample, counted
@@ -49,14 +49,14 @@ def levels(
     loaded: LoadedModel, statistics: Mapping[str, Tensor], options: Ssah, cut: Cut
 ) -> Iterator[tuple[str, UInt8[np.ndarray, "1 neurons"]]]:
     """Levels of each layer's value and feed-forward neurons by I, one row per matrix."""
-    config, readers = loaded.model.config, _readers(loaded.model)
+    layout, readers = layout_of(loaded.model), _readers(loaded.model)
 
     def score(name: str) -> np.ndarray:
         norms = readers[name].weight.float().square().sum(dim=0).cpu()
         of_channels = statistics[name] * norms
         if name.endswith(".v"):
-            dim = len(of_channels) // config.num_attention_heads
-            of_channels = of_channels.unflatten(0, (config.num_key_value_heads, -1, dim)).sum(dim=1).flatten()
+            heads = (layout.n_kv_heads, -1, layout.head_dim)
+            of_channels = of_channels.unflatten(0, heads).sum(dim=1).flatten()
         return of_channels.float().numpy()[None]
 
     return select(list(readers), score, cut)

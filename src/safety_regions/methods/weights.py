@@ -22,8 +22,6 @@ def weight_levels(
     matrices = {p.name: p for p in projections(loaded.model) if p.name in statistics}
 
     def scores_of(name: str) -> np.ndarray:
-        matrix = matrices[name]
-        weight = matrix.module.weight.detach()[matrix.start : matrix.stop].cpu()
-        return score(weight, statistics[name]).numpy()
+        return score(matrices[name].read().cpu(), statistics[name]).numpy()
 
     return select(list(matrices), scores_of, cut)

@@ -183,7 +183,8 @@ def with_lora(model: Any, rank: int, alpha: float) -> Any:
     from peft import LoraConfig, get_peft_model
 
     scored = set(linears(projections(model)))
-    targets = sorted({name.split(".")[-1] for name, module in model.named_modules() if module in scored})
+    # By full names: encoders of images have linears of the same last names.
+    targets = [name for name, module in model.named_modules() if module in scored]
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=targets, task_type="CAUSAL_LM")
     with warnings.catch_warnings():
         # peft still reads an attribute by the name that transformers 5 deprecates.
@@ -203,6 +204,7 @@ def save_lora(peft_model: Any, folder: Path) -> None:
         metadata={"format": "pt"},
     )
     config = peft_model.peft_config["default"]
-    kept = {"r": config.r, "lora_alpha": config.lora_alpha, "target_modules": sorted(config.target_modules)}
+    names = {linear.split(".lora_")[0].rsplit(".", 1)[-1] for linear in state}
+    kept = {"r": config.r, "lora_alpha": config.lora_alpha, "target_modules": sorted(names)}
     kept |= {"peft_type": "LORA", "task_type": "CAUSAL_LM", "bias": "none", "lora_dropout": 0.0}
     write_text(folder / ADAPTER_CONFIG, readable_json(kept))

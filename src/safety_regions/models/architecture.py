@@ -8,72 +8,112 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
 
-from safety_regions.config.architectures import LAYOUTS, refuse_unknown
+from safety_regions.config.architectures import BY_HEAD, DECODERS, LAYOUTS, WRAPPERS, refuse_unknown
 from safety_regions.errors import UserError
 from safety_regions.regions.owned_weights import KINDS, Layout, make_layout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Projection:
-    """One scored matrix: rows `start` to `stop` of the weight of a linear module."""
+    """One scored matrix: some rows of the weight of a linear module."""
 
     name: str
     """`<layer>.<kind>`, the same for every architecture: `0.q`, `11.down`."""
     layer: int
     kind: str
     module: nn.Linear
-    start: int
-    stop: int
+    rows: slice | Int64[Tensor, " out"]
+    """Of the module's weight, in the order of this matrix's own; an index of what has as many rows."""
+    n_rows: int
 
     @property
     def shape(self) -> tuple[int, int]:
         """(output rows, input channels) of this matrix."""
-        return self.stop - self.start, self.module.weight.shape[1]
+        return self.n_rows, self.module.weight.shape[1]
+
+    def read(self) -> Float[Tensor, "out in"]:
+        """The weights as they are now. What is written to them gets into the model by `write` alone."""
+        return self.module.weight.detach()[self.rows]
+
+    def write(self, weights: Float[Tensor, "out in"]) -> None:
+        """Give the model these weights."""
+        self.module.weight.detach()[self.rows] = weights
+
+
+def auto_class(model_type: str) -> Any:
+    """The class of transformers that loads and builds models of this type, from config.json."""
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+    return AutoModelForImageTextToText if model_type in WRAPPERS else AutoModelForCausalLM
+
+
+def decoder_of(model: Any) -> Any:
+    """What turns tokens into the last layer's states: its blocks are `layers`, its `config` is that of the text model.
+
+    Raises `UserError` for an architecture that is not known.
+    """
+    refuse_unknown(model.config.to_dict(), model.config.name_or_path)
+    return model.get_submodule(decoder_path(model.config.model_type))
+
+
+def decoder_path(model_type: str) -> str:
+    """Where in a model of this type its decoder is."""
+    return WRAPPERS.get(model_type) or DECODERS.get(model_type, "model")
+
+
+def attentions(model: Any) -> list[nn.Module]:
+    """What computes the attention of each layer, and so holds W_o."""
+    decoder = decoder_of(model)
+    [path] = [path for path, kinds in LAYOUTS[decoder.config.model_type].items() if kinds == ("o",)]
+    return [block.get_submodule(path.rpartition(".")[0]) for block in decoder.layers]
 
 
 def projections(model: Any) -> list[Projection]:
     """All scored matrices of a causal language model, in layer order and, within a layer, in the order of `KINDS`.
 
-    Raises `UserError` for an architecture that `LAYOUTS` does not know, and for a module that is missing or not a plain
-    linear.
+    Raises `UserError` for an architecture that is not known, and for a module that is missing or not a plain linear.
     """
-    model_type = model.config.model_type
-    refuse_unknown(model.config.to_dict(), model.config.name_or_path)
-    found = []
-    for layer, block in enumerate(model.model.layers):
-        in_block = [
-            p for path, kinds in LAYOUTS[model_type].items() for p in _of_module(model, layer, block, path, kinds)
-        ]
+    decoder, found = decoder_of(model), []
+    for layer, block in enumerate(decoder.layers):
+        paths = LAYOUTS[decoder.config.model_type].items()
+        in_block = [p for path, kinds in paths for p in _of_module(decoder.config, layer, block, path, kinds)]
         found += sorted(in_block, key=lambda p: KINDS.index(p.kind))
     return found
 
 
-def _of_module(model: Any, layer: int, block: nn.Module, path: str, kinds: tuple[str, ...]) -> Iterator[Projection]:
+def _of_module(config: Any, layer: int, block: nn.Module, path: str, kinds: tuple[str, ...]) -> Iterator[Projection]:
     try:
         module = block.get_submodule(path)
     except AttributeError:
         raise UserError(
             f"layer {layer} has no {path}",
-            where=model.config.name_or_path,
-            expected=f"the modules that LAYOUTS says of {model.config.model_type}, in every layer",
+            where=config.name_or_path,
+            expected=f"the modules that LAYOUTS says of {config.model_type}, in every layer",
             hint="layers of different kinds (experts, state spaces) cannot be scored",
         ) from None
     if not isinstance(module, nn.Linear):
         raise UserError(
             f"layer {layer}'s {path} is a {type(module).__name__}",
-            where=model.config.name_or_path,
+            where=config.name_or_path,
             expected="a plain linear layer",
             hint="quantised weights cannot be scored; use the unquantised model",
         )
+    if len(kinds) > 1 and config.model_type in BY_HEAD:
+        by_head = torch.arange(module.weight.shape[0]).unflatten(0, (config.num_attention_heads, len(kinds), -1))
+        for kind, rows in zip(kinds, by_head.unbind(1), strict=True):
+            yield Projection(f"{layer}.{kind}", layer, kind, module, rows.flatten(), rows.numel())
+        return
     start = 0
-    for kind, n_rows in zip(kinds, _rows(model.config, module, kinds), strict=True):
-        yield Projection(f"{layer}.{kind}", layer, kind, module, start, start + n_rows)
+    for kind, n_rows in zip(kinds, _n_rows(config, module, kinds), strict=True):
+        yield Projection(f"{layer}.{kind}", layer, kind, module, slice(start, start + n_rows), n_rows)
         start += n_rows
 
 
-def _rows(config: Any, module: nn.Linear, kinds: tuple[str, ...]) -> list[int]:
+def _n_rows(config: Any, module: nn.Linear, kinds: tuple[str, ...]) -> list[int]:
     total = module.weight.shape[0]
     if kinds == ("q", "k", "v"):
         head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -89,4 +129,4 @@ def linears(matrices: Sequence[Projection]) -> list[nn.Linear]:
 
 def layout_of(model: Any) -> Layout:
     """The layout of a causal language model; its weights are not looked at and may be on the meta device."""
-    return make_layout({p.name: p.shape for p in projections(model)}, model.config.num_attention_heads)
+    return make_layout({p.name: p.shape for p in projections(model)}, decoder_of(model).config.num_attention_heads)

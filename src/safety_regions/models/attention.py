@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from safety_regions.errors import UserError
+from safety_regions.models.architecture import attentions, decoder_of
 from safety_regions.models.rotary import Angles, Rotary, angles_of, unrotated
 
 
@@ -97,15 +98,16 @@ def listening(model: Any, listener: Listener) -> Iterator[None]:
 
     Raises `UserError` for a model whose attention cannot be listened to.
     """
-    home = sys.modules[type(model.model.layers[0].self_attn).__module__]
+    decoder = decoder_of(model)
+    home = sys.modules[type(attentions(model)[0]).__module__]
     rotate = getattr(home, "apply_rotary_pos_emb", None)
-    if rotate is None or not model._can_set_attn_implementation():
+    if rotate is None or not decoder._can_set_attn_implementation():
         raise UserError(
             "the attention of this model cannot be listened to",
             where=type(model).__name__,
             expected="attention by transformers' AttentionInterface, and apply_rotary_pos_emb beside it",
         )
-    name = model.config._attn_implementation
+    name = decoder.config._attn_implementation
     original = ALL_ATTENTION_FUNCTIONS.get(name)
     # Of the layer that is at work: it rotates, if it does, before it attends.
     rotation: list[tuple[Tensor, Tensor]] = []

@@ -141,8 +141,10 @@ def refuse_unreadable(model: Any, ids: Mapping[str, Sequence[int]], where: str, 
     Beyond `max_position_embeddings` of its configuration (`further` more are to be generated) a model answers nonsense
     without a word; beyond its embeddings it fails. The latter means a tokenizer of another model.
     """
+    from safety_regions.models.architecture import decoder_of
+
     most, vocabulary = (
-        getattr(model.config, "max_position_embeddings", None),
+        getattr(decoder_of(model).config, "max_position_embeddings", None),
         model.get_input_embeddings().weight.shape[0],
     )
     for row, tokens in ids.items():

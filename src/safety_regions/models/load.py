@@ -11,6 +11,7 @@ import torch
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.other_code import warn_if_changed
 from safety_regions.errors import UserError
+from safety_regions.models.architecture import auto_class, decoder_path
 
 PROMPT_ALONE = "{prompt}"
 """What a model reads whose chat template is left out, and that has no other."""
@@ -93,19 +94,21 @@ def load_model(
 
 def _read(location: str, revision: str | None, dtype: torch.dtype) -> tuple[Any, Any]:
     """Model and tokenizer. Raises `UserError` if the weights are not those that config.json asks for."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
     from safety_regions.models.folder import without_bars
 
     options = {"revision": revision, "local_files_only": True, "trust_remote_code": False}
     with without_bars():
         tokenizer = AutoTokenizer.from_pretrained(location, **options)
-        model, found = AutoModelForCausalLM.from_pretrained(
+        model_type = AutoConfig.from_pretrained(location, **options).model_type
+        model, found = auto_class(model_type).from_pretrained(
             location, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
         )
     # transformers fills what is missing with random numbers, and leaves out what is too much.
     missing = sorted(found["missing_keys"])
-    surplus = sorted(name for name in found["unexpected_keys"] if name.startswith("model.layers."))
+    blocks = f"{decoder_path(model_type)}.layers."
+    surplus = sorted(name for name in found["unexpected_keys"] if name.startswith(blocks))
     for names, what in ((missing, "have no"), (surplus, "have more than config.json asks for:")):
         if names:
             raise UserError(

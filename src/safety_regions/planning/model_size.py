@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.config.architectures import TIED, kinds_of
+from safety_regions.config.architectures import TIED, kinds_of, text_config
 from safety_regions.config.dimensions import ModelSize
 from safety_regions.config.models import TinyModel
 from safety_regions.config.registries import Registries
@@ -17,10 +17,11 @@ UNKNOWN = 8_000_000_000
 def size_from_config(config: dict, dtype: str) -> ModelSize:
     """The size of a model from the content of its config.json; of one of no known architecture, as if of Llama's.
 
-    Biases and norms inside or behind the blocks' two are left out: together below a ten-thousandth. Raises `KeyError`
-    for a configuration that lacks a dimension.
+    The dimensions are those of the text model; its parameters count an encoder of images, from above. Biases and norms
+    inside or behind the blocks' two are left out: together below a ten-thousandth. Raises `KeyError` for a
+    configuration that lacks a dimension.
     """
-    config = config.get("text_config", config)
+    whole, config = config, text_config(config)
     hidden, layers, inner = config["hidden_size"], config["num_hidden_layers"], config["intermediate_size"]
     heads = config["num_attention_heads"]
     width = config.get("head_dim") or hidden // heads
@@ -28,10 +29,20 @@ def size_from_config(config: dict, dtype: str) -> ModelSize:
     model_type = config.get("model_type", "")
     of_ffn = sum(kind in ("gate", "up", "down") for kind in kinds_of(model_type))
     scored = layers * hidden * (2 * heads * width + 2 * keys + of_ffn * inner)
-    tied = config.get("tie_word_embeddings", model_type in TIED)
+    tied = (config | whole).get("tie_word_embeddings", whole.get("model_type") in TIED)
     vocabulary = config["vocab_size"]
-    parameters = scored + vocabulary * hidden * (1 if tied else 2) + (2 * layers + 1) * hidden
+    parameters = scored + vocabulary * hidden * (1 if tied else 2) + (2 * layers + 1) * hidden + _of_encoder(whole)
     return ModelSize(parameters, scored, layers, hidden, inner, keys, vocabulary, BYTES[dtype])
+
+
+def _of_encoder(config: dict) -> int:
+    """Weights of the blocks of an encoder of images, taken to have a gate; 0 where there is none, or little is said."""
+    vision = config.get("vision_config")
+    if not isinstance(vision, dict):
+        return 0
+    layers = vision.get("num_hidden_layers") or vision.get("depth") or 0
+    hidden, inner = (vision.get(key) or 0 for key in ("hidden_size", "intermediate_size"))
+    return layers * hidden * (4 * hidden + 3 * inner)
 
 
 def size_from_count(parameters: int, dtype: str, known: bool = True) -> ModelSize:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from safety_regions.artifacts import receipts
-from safety_regions.config.architectures import kinds_of
+from safety_regions.config.architectures import kinds_of, text_config
 from safety_regions.errors import UserError
 from safety_regions.overlap.across_methods import Question, compare
 from safety_regions.planning.recipes.tables import AcrossRecipe
@@ -40,17 +40,18 @@ def read_layout(folder: Path, digest: str, shapes: dict[str, tuple[int, int]] | 
     if receipt.digest != digest:
         raise UserError(f"made by recipe {receipt.digest[:12]}", where=str(folder), expected=f"recipe {digest[:12]}")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    n_heads = config.get("num_attention_heads")
-    if shapes and n_heads is not None and {kind_of(name) for name in shapes} == {*kinds_of(config["model_type"])}:
+    text = text_config(config)
+    n_heads = text.get("num_attention_heads")
+    if shapes and n_heads is not None and {kind_of(name) for name in shapes} == {*kinds_of(text["model_type"])}:
         return make_layout(shapes, n_heads)
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
-    from safety_regions.models.architecture import layout_of
+    from safety_regions.models.architecture import auto_class, layout_of
 
     with torch.device("meta"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        return layout_of(AutoModelForCausalLM.from_config(config))
+        return layout_of(auto_class(config.model_type).from_config(config))
 
 
 def _shapes_of(regions: dict[str, dict[str, Path]]) -> dict[str, tuple[int, int]]:
