@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 
 from safety_regions.claims.catalogue import OURS, STUDY, Claim
 from safety_regions.claims.drop_curve import COLUMNS as DROP_COLUMNS
-from safety_regions.claims.verdict import FAILS, HOLDS, UNDECIDED, Outcome, Verdict
+from safety_regions.claims.verdict import FAILS, HOLDS, NOT_APPLICABLE, NOT_RUN, UNDECIDED, Outcome, Verdict
 from safety_regions.files import sha256_of_file
 from safety_regions.report.figures import ceiling, confounds, drop, responses, verdicts
 from safety_regions.report.figures.style import COLOURS
@@ -280,6 +280,20 @@ def test_verdicts_have_mark_effect_and_interval_and_words_where_there_is_room():
     many = words(verdicts.draw_verdicts(table, CONFIG))
     assert many.count("✓ .40") == many.count(".20, .60") == 16 and many.count("✗ .00") == many.count("−.20, .10") == 16
     assert many.count("?") == 16 and "✓ holds" not in many
+
+
+@pytest.mark.parametrize("n_models", [2, 8])
+def test_a_claim_that_was_run_for_no_model_is_named_below_and_takes_no_room(n_models):
+    models = [f"m{n}" for n in range(n_models)]
+    table = verdicts.verdict_table(
+        make_verdicts(models, [OUTCOMES[0], Outcome(NOT_RUN, "No."), Outcome(NOT_APPLICABLE, "No.")])
+    )
+    figure = verdicts.draw_verdicts(table, CONFIG)
+    assert "not run: c1" in " ".join(" ".join(words(figure)).split())
+    # A claim that does not apply to any of the methods is no gap in the run.
+    assert len(figure.axes[0].patches) == 2 * len(METHODS) * n_models
+    nothing = verdicts.verdict_table(make_verdicts(models, [Outcome(NOT_RUN, "No.")] * 3))
+    assert len(verdicts.draw_verdicts(nothing, CONFIG).axes[0].patches) == 3 * len(METHODS) * n_models
 
 
 @pytest.mark.parametrize("n_models", [2, 8])

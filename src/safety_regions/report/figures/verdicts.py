@@ -83,14 +83,19 @@ def without_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
 
 def draw_verdicts(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
     """A matrix of claims and of models with methods, the study's claims apart from ours: in each cell mark, effect and
-    its 95% interval.
+    its 95% interval. Claims that were run for no model are named below it.
     """
-    n_across = len(table[["model", "method"]].drop_duplicates())
-    return (_draw_claim_by_claim if n_across <= MOST_ACROSS else _draw_line_by_line)(table, config)
+    said = table.groupby("claim", sort=False)["verdict"].agg(set)
+    of_none = [claim for claim, found in said.items() if {NOT_RUN} <= found <= {NOT_RUN, NOT_APPLICABLE}]
+    left_out = [SHORTS.get(claim) or claim for claim in of_none] if len(of_none) < len(said) else []
+    shown = table[~table["claim"].isin(of_none)] if left_out else table
+    n_across = len(shown[["model", "method"]].drop_duplicates())
+    footer = f"{run_footer(config)}; not run: {', '.join(left_out)}" if left_out else run_footer(config)
+    return (_draw_claim_by_claim if n_across <= MOST_ACROSS else _draw_line_by_line)(shown, footer)
 
 
 @paper_style
-def _draw_claim_by_claim(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
+def _draw_claim_by_claim(table: pd.DataFrame, footer: str) -> Figure:
     """A line for each claim, a column for each model and method."""
     columns = list(dict.fromkeys(zip(table["model"], table["method"], strict=True)))
     write = _in_two_lines if len(columns) <= MOST_IN_TWO_LINES else _in_three_lines
@@ -116,12 +121,12 @@ def _draw_claim_by_claim(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
     axis.set_yticks(middles, list(statements.values()), fontsize=6.2, linespacing=1.15)
     _name_columns(axis, columns)
     _finish(figure, axis)
-    add_footer(figure, f"{run_footer(config)}; effect and its 95% interval, as named in brackets")
+    add_footer(figure, f"{footer}; effect and its 95% interval, as named in brackets")
     return figure
 
 
 @paper_style
-def _draw_line_by_line(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
+def _draw_line_by_line(table: pd.DataFrame, footer: str) -> Figure:
     """A line for each model and method, a column for each claim; what the claims say stands below."""
     groups = _grouped(table)
     claims = [claim for of_group in groups.values() for claim in of_group]
@@ -160,7 +165,7 @@ def _draw_line_by_line(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
         first += len(of_group)
     _finish(figure, axis)
     told = [_said(table[table["claim"] == claim].iloc[0]) for claim in claims]
-    add_footer(figure, "\n".join([f"{run_footer(config)}; in a cell the effect, below it its 95% interval", *told]))
+    add_footer(figure, "\n".join([f"{footer}; in a cell the effect, below it its 95% interval", *told]))
     return figure
 
 
