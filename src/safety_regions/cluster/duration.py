@@ -30,7 +30,7 @@ REFINING = {"weight": 2e-8, "adapter": 1e-9, "neuron": 1e-9, "layer": 1e-9}
 """To take the utility regions out of one and to pack what is left."""
 COUNTING = 8e-10
 """To count what two regions share in 64 elements."""
-MASKING = 1e-8
+MASKING = 3e-8
 """To make 64 elements of a mask, and to count them and what they share with another's."""
 EXPANDING = 3e-7
 """To look at 64 weights of a region, and of the utility regions, in comparing methods."""
