@@ -215,6 +215,9 @@ CLAIMS: list[Quote] = [
     lambda: "IoU of {}, {} and {}, utility sets' {}, {} and {}".format(
         *(short(aligned(column, method)) for column in ("iou", "harmless") for method in WEIGHED)
     ),
+    lambda: "refined regions {} and {} alike instead of {} and {}".format(
+        *(short(aligned(column, method, "refined")) for column in ("fixed", "iou") for method in READ_RESPONSES)
+    ),
     lambda: "by {}, {} and {} less than".format(*(short(aligned("apart", method)) for method in WEIGHED)),
 ]
 NAMES = ["135", "0.5"]
