@@ -70,7 +70,7 @@ def reference(loaded: LoadedModel, samples: list[Sample], layer: int, folder: Pa
         response_loss(loaded.model, collate([sample])).backward()
         for p in matrices:
             weight = p.module.weight
-            sums[p.name] += (weight.detach() * weight.grad).abs()[p.start : p.stop].to(torch.bfloat16)
+            sums[p.name] += (weight.detach() * weight.grad).abs()[p.rows].to(torch.bfloat16)
         for p in matrices:
             p.module.weight.grad = None
     for p in matrices:

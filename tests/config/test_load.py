@@ -70,8 +70,10 @@ MISTAKES = [
     ("models: tiny-llama", 1, 'models: found the text "tiny-llama"', "a list of at least 1 item", "[tiny-llama]"),
     ("models: []", 1, "models: found an empty list", "a list of at least 1 item", ""),
     ("models:\n- ok\n- yes", 3, "models.1: found true (written yes)", ID_WORDS, "in quotes"),
-    ("datasets:\n  safety: [one]", 2, "safety: found a list of 1: [one]", "a list of at least 2 items", ""),
-    ("datasets:\n  safety: {a: 1, b: 2}", 2, "found a mapping: {a: 1, b: 2}", "a list of at least 2", "[a, b]"),
+    ("datasets:\n  safety: []", 2, "safety: found an empty list", "a list of at least 1 item", ""),
+    ("datasets:\n  safety: [one]", 2, "safety: found one set", "two sets: a report compares", "set goal to"),
+    ("datasets:\n  utility: []", 2, "utility: found no set", "one set or more: refinement", "set goal to"),
+    ("datasets:\n  safety: {a: 1, b: 2}", 2, "found a mapping: {a: 1, b: 2}", "a list of at least 1", "[a, b]"),
     ("datasets: 3", 1, "datasets: found the number 3", "a mapping", ""),
     ("methods: {snip: yes}", 1, "methods.snip: found true (written yes)", "a mapping or null", ""),
     (

@@ -54,7 +54,7 @@ def literal_model(case, mask):
     for p in projections(model):
         header = header_for(case.granularity, {name: of.shape for name, of in mask.items()})
         owned = unpack(expand(p.name, packed(mask), header, layout), p.shape)
-        p.module.weight.data[p.start : p.stop][torch.from_numpy(owned)] = 0
+        p.write(p.read().masked_fill(torch.from_numpy(owned), 0))
     return model
 
 

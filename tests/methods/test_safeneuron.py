@@ -15,7 +15,7 @@ from literal_neurons import (
 from measured_neurons import assert_equal, measured, random_prompts
 from random_models import ARCHITECTURES, FAMILIES, random_model, varied_model
 
-from safety_regions.config.architectures import LAYOUTS, SEPARATE
+from safety_regions.config.architectures import LAYOUTS, SEPARATE, WRONG
 from safety_regions.errors import UserError
 
 KV_HEADS = [2, 4]
@@ -59,6 +59,7 @@ def test_an_architecture_that_is_refused_would_be_wrong(architecture, monkeypatc
     with pytest.raises(UserError, match="would be scored wrongly"):
         measured(loaded, [sample])
     monkeypatch.setitem(LAYOUTS, architecture, SEPARATE)
+    monkeypatch.delitem(WRONG, architecture)
     found, off = measured(loaded, [sample]), []
     for layer, seen in enumerate(layer_inputs(loaded, sample)):
         expected = zeroed_rows(loaded, layer, seen)
@@ -68,6 +69,7 @@ def test_an_architecture_that_is_refused_would_be_wrong(architecture, monkeypatc
 
 def test_attention_sinks_are_refused(monkeypatch):
     monkeypatch.setitem(LAYOUTS, "flint", SEPARATE)
+    monkeypatch.delitem(WRONG, "flint")
     with pytest.raises(UserError, match="attention sinks"):
         measured(random_model("flint"), random_prompts(1))
 
