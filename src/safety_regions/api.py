@@ -66,6 +66,9 @@ class Mask:
         """The mask of one matrix. Raises `UserError` for a name that there is not."""
         return unpack(self.packed(_known(name, self.header)), self.header.shapes[name])
 
+    def __repr__(self) -> str:
+        return f"<Mask: {len(self)} elements ({self.header.granularity}) of {len(self.names)} matrices>"
+
     def __len__(self) -> int:
         """Number of elements inside."""
         return sum(size_of(self.packed(name)) for name in self.header.shapes)
@@ -76,6 +79,10 @@ class Region:
     """Nested masks of one model, method and set: the elements of the highest scores, at every fraction of a grid."""
 
     held: HeldRegion
+
+    def __repr__(self) -> str:
+        fractions = ", ".join(map(str, self.grid))
+        return f"<Region: {self.header.granularity}, {len(self.names)} matrices, fractions {fractions}>"
 
     @property
     def header(self) -> Header:

@@ -18,6 +18,7 @@ from safety_regions.errors import UserError
 from safety_regions.models.folder import save
 from safety_regions.models.model_files import folder_digest
 from safety_regions.planning.from_files import plan_of_files
+from safety_regions.share.prune import kept_keys
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +49,8 @@ def test_a_folder_becomes_a_run_of_all_that_the_other_run_does(
     said = capsys.readouterr().out
     entry = yaml.safe_load(Path("config/toy-1_5b.models.yaml").read_text())["toy-1_5b"]
     assert entry["source"] == {"kind": "local", "path": str(model), "sha256": folder_digest(model)}
-    like, made = (
-        plan_of_files([Path(f) for f in files])
-        for files in (["config/study.yaml"], ["config/study.yaml", "config/toy-1_5b.yaml"])
-    )
+    assert entry["parameters"] == sum(p.numel() for p in random_model("llama").model.parameters())
+    like, made = plan_of_files([Path("config/study.yaml")]), plan_of_files([Path("config/toy-1_5b.yaml")])
     assert made.run.models == ["toy-1_5b"] and made.run.name == "toy-1_5b"
     assert made.run.datasets == like.run.datasets and made.run.methods == like.run.methods
     # The other run takes regions out of one of its models alone.
@@ -59,10 +58,28 @@ def test_a_folder_becomes_a_run_of_all_that_the_other_run_does(
     assert "advbench" in said and "its licence is not known" in said
     commands = re.findall(r"^  (snakemake .*?)(?:   #.*)?$", said, re.MULTILINE)
     assert commands == [
-        "snakemake prefetch --configfile config/study.yaml config/toy-1_5b.yaml",
-        "snakemake --configfile config/study.yaml config/toy-1_5b.yaml",
+        "snakemake prefetch --configfile config/toy-1_5b.yaml",
+        "snakemake --configfile config/toy-1_5b.yaml",
     ]
-    assert "Disk:" in said
+    assert "Disk:" in said and "A GPU of 80 GB is taken for granted" in said
+
+
+def test_a_run_may_be_like_one_that_was_made_so_and_keeps_its_results(
+    model: Path, project: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """And where others published what it needs, it is told how to do without them."""
+    init(str(model), "--name", "one", "--like", "config/study.yaml")
+    pointer = plan_of_files([Path("config/one.yaml")]).datasets["advbench"].pointer
+    Path(pointer).parent.mkdir(parents=True)
+    Path(pointer).write_text("outs:\n- md5: 0123\n  size: 1\n  hash: md5\n  path: x\n")
+    capsys.readouterr()
+    init(str(model), "--name", "two", "--like", "config/one.yaml")
+    one, two = (plan_of_files([Path(f"config/{name}.yaml")]) for name in ("one", "two"))
+    assert two.run.datasets == one.run.datasets and two.run.models == ["two"]
+    said = capsys.readouterr().out
+    assert said.count("--config 'machine={recompute_published: true}'") == 2
+    # Each of both is whole in one file, as prune takes them for.
+    assert {a.key for a in one.regions["one", "snip"].values()} <= kept_keys([Path("config/one.yaml")])
 
 
 def test_nothing_is_written_over(model: Path, project: Path) -> None:
@@ -84,6 +101,8 @@ def test_what_cannot_be_scored_or_is_no_model_leaves_nothing_behind(model: Path,
         ([str(model), "--name", "a/b"], "no name of a run"),
         ([str(model), "--name", "tiny-llama"], "is the id of another model"),
         ([str(model), "--like", "config/nowhere.yaml"], "cannot be read"),
+        ([str(model), "--revision", "main"], "a commit of a folder"),
+        (["https://huggingface.co/org/name"], "neither a folder nor a model's name"),
     ):
         with pytest.raises(UserError, match=re.escape(what)):
             init(*words)

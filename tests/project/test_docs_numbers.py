@@ -146,7 +146,7 @@ README: list[Quote] = [
         100 * taken_out("refined")["degenerate_rate"], taken_out("refined")["perplexity_ratio"]
     ),
     lambda: f"does the same: {100 * taken_out('harmless')['refusal_rate']:.0f}%",
-    lambda: "refuses {:.0f}% of the same prompts, and the aligned model {:.0f}%".format(
+    lambda: "refuses {:.0f}% of the ten sets' prompts, and the aligned model {:.0f}%".format(
         *(100 * aligned(f"refused_{when}", "snip") for when in ("before", "after"))
     ),
     lambda: f"({of_control('iou')})",
@@ -215,8 +215,11 @@ CLAIMS: list[Quote] = [
     lambda: "IoU of {}, {} and {}, utility sets' {}, {} and {}".format(
         *(short(aligned(column, method)) for column in ("iou", "harmless") for method in WEIGHED)
     ),
-    lambda: "refined regions {} and {} alike instead of {} and {}".format(
+    lambda: "refined regions are {} and {} alike instead of {} and {}".format(
         *(short(aligned(column, method, "refined")) for column in ("fixed", "iou") for method in READ_RESPONSES)
+    ),
+    lambda: "it is not: {} and {} instead of {} and {}".format(
+        *(short(aligned(column, method)) for column in ("fixed", "iou") for method in READ_RESPONSES)
     ),
     lambda: "by {}, {} and {} less than".format(*(short(aligned("apart", method)) for method in WEIGHED)),
 ]

@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
     machine, gpu_gb = plan.run.machine, arguments.gpu_memory_gb
     if gpu_gb is None and machine.gpu_memory_gb is None and machine.device != "cpu":
         gpu_gb = GPU_MEMORY_GB
+        print(f"A GPU of {GPU_MEMORY_GB:g} GB is taken for granted: --gpu-memory-gb names another, 0 a CPU.")
     if gpu_gb is not None:
         machine = machine.model_copy(update={"gpu_memory_gb": gpu_gb or None, "device": "cuda" if gpu_gb else "cpu"})
     plan = dataclasses.replace(plan, run=plan.run.model_copy(update={"machine": machine}))

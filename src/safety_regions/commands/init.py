@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write a registry entry and a run for a model, and say what it will cost."""
     folder = Path(arguments.model)
-    name = arguments.name or _name_of(folder.name)
+    name = arguments.name or _name_of(folder.resolve().name if folder.is_dir() else folder.name)
     if not re.fullmatch(ID, name):
         raise UserError(
             f"{name!r} is no name of a run", where="--name", expected="1 to 64 letters, digits, `_` and `-`"
@@ -47,26 +47,40 @@ def run(arguments: argparse.Namespace) -> None:
     other = plan_of_files([arguments.like])
     if name in other.registries.models:
         raise UserError(f"{name} is the id of another model", where="--name", hint="give another name: --name NAME")
-    found = of_folder(folder.resolve()) if folder.is_dir() else of_hub(_hub_id(arguments.model), arguments.revision)
-    files = [arguments.like, run_file]
-    words = RunWords(configfiles=tuple(map(str, files)))
+    found = _found(arguments, folder)
+    words = RunWords(configfiles=(str(run_file),))
     write_text(registry, _registry_text(name, found))
-    write_text(run_file, _run_text(name, registry, other.run, words))
+    write_text(run_file, _run_text(name, registry, other.run, arguments.like, words))
     try:
-        plan = plan_of_files(files)
+        plan = plan_of_files([run_file])
     except UserError:
         registry.unlink()
         run_file.unlink()
         raise
     print(f"{registry}: {found.model_type}, {found.entry['dtype']}")
-    print(f"{run_file}: what it does not say is as in {arguments.like}")
+    print(f"{run_file}: all else is as in {arguments.like}")
     print("".join(f"Look at this: {remark}.\n" for remark in _remarks(found, registry)))
     print(_sets(plan), "\n")
-    estimate.run(argparse.Namespace(configfile=files, config=[], profile=None, gpu_memory_gb=None))
+    estimate.run(argparse.Namespace(configfile=[run_file], config=[], profile=None, gpu_memory_gb=None))
+    # What others published of the same sets may lie where this machine has no access.
+    override = "machine={recompute_published: true}" if plan.to_pull else ""
     print(
-        f"\nNext:\n  {words.snakemake('prefetch')}   # fetches data and weights, and checks them"
-        f"\n  {words.snakemake()}   # on a cluster with --profile profiles/slurm"
+        f"\nNext:\n  {words.snakemake('prefetch', override=override)}   # fetches data and weights, and checks them"
+        f"\n  {words.snakemake(override=override)}   # on a cluster with --profile profiles/slurm"
     )
+
+
+def _found(arguments: argparse.Namespace, folder: Path) -> Described:
+    if not folder.is_dir():
+        return of_hub(_hub_id(arguments.model), arguments.revision)
+    if arguments.revision:
+        raise UserError(
+            "a commit of a folder",
+            where="--revision",
+            expected="that of a model of the Hub",
+            hint="leave it out: a folder is pinned by the digest of its files",
+        )
+    return of_folder(folder.resolve())
 
 
 def _name_of(text: str) -> str:
@@ -80,6 +94,7 @@ def _hub_id(text: str) -> str:
             f"{text!r}, which is neither a folder nor a model's name on the Hub",
             where="safety-regions init",
             expected="ORGANISATION/NAME, as in the address of its page, or a folder that save_pretrained made",
+            hint="of an address take what stands behind huggingface.co/",
         )
     return text
 
@@ -90,7 +105,7 @@ def _refuse_what_is_there(*files: Path) -> None:
             raise UserError(
                 "already there, and never written over",
                 where=str(file),
-                hint="give another name: --name NAME; or go on with this file: snakemake -n --configfile FILE",
+                hint=f"give another name, --name NAME, or go on with it: snakemake -n --configfile {files[-1]}",
             )
 
 
@@ -98,18 +113,20 @@ def _registry_text(name: str, found: Described) -> str:
     return "# yaml-language-server: $schema=models.schema.json\n" + yaml.safe_dump({name: found.entry}, sort_keys=False)
 
 
-def _run_text(name: str, registry: Path, like: RunConfig, words: RunWords) -> str:
-    models = [*like.registry.models, str(registry)]
-    content: dict = {"name": name, "registry": {"models": models}, "models": [name]}
-    # Those name models of the other run.
+def _run_text(name: str, registry: Path, other: RunConfig, like: Path, words: RunWords) -> str:
+    """All that the other run says, with this model in the place of its own."""
+    content: dict = yaml.safe_load(like.read_text(encoding="utf-8")) or {}
+    models = [*other.registry.models, str(registry)]
+    content |= {"name": name, "models": [name], "registry": content.get("registry", {}) | {"models": models}}
+    # These name models of the other run.
     for section in ("evaluate", "constrain"):
-        if getattr(getattr(like, section), "models", None):
-            content[section] = {"models": None}
+        if content.get(section) and "models" in content[section]:
+            del content[section]["models"]
     return (
         "# yaml-language-server: $schema=schema.json\n"
         f"#   {words.snakemake()}\n"
-        "# What is not here is as in the first of these files; what is here counts instead.\n"
-        + yaml.safe_dump(content, sort_keys=False)
+        f"# Made from {like}, where each key has its reason. Keys that are not here have the defaults of"
+        " config/demo.yaml.\n" + yaml.safe_dump(content, sort_keys=False)
     )
 
 
@@ -122,6 +139,8 @@ def _remarks(found: Described, registry: Path) -> list[str]:
         )
     if found.entry["licence"] == UNKNOWN:
         remarks.append(f"its licence is not known; write it into {registry}")
+    if found.entry["source"]["kind"] == "local":
+        remarks.append(f"whom to cite is not known: {registry} has the folder in that place")
     return remarks
 
 

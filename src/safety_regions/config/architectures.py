@@ -134,6 +134,13 @@ def refuse_unknown(config: dict[str, Any], where: str) -> None:
     That is one whose architecture is not in `LAYOUTS`, or in `WRAPPERS` around one that is; or whose positions attend
     to later ones; or one that would be scored wrongly. The message says what kind of model it is.
     """
+    if not config.get("model_type"):
+        raise UserError(
+            "no model_type",
+            where=where,
+            expected="the name of the architecture",
+            hint="take config.json from its model",
+        )
     text = text_config(config)
     model_type, own = _type(config), _type(text)
     known = own in LAYOUTS and (own == model_type or model_type in WRAPPERS)

@@ -3,6 +3,7 @@ before any weights are fetched.
 """
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,19 @@ def of_folder(path: Path) -> Described:
 
     Raises `UserError` for a folder that is no model, and for a model that cannot be scored.
     """
-    return _described(path, {"kind": "local", "path": str(path), "sha256": folder_digest(path)}, None, str(path), {})
+    source = {"kind": "local", "path": str(path), "sha256": folder_digest(path)}
+    return _described(path, source, None, str(path), {"parameters": _n_weights(path)})
+
+
+def _n_weights(folder: Path) -> int:
+    """By the headers of the weight files."""
+    from safetensors import safe_open
+
+    count = 0
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="numpy") as weights:
+            count += sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    return count
 
 
 def _described(folder: Path, source: dict, licence: str | None, citation: str, more: dict) -> Described:
