@@ -2,6 +2,7 @@
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,25 +97,34 @@ def test_what_the_command_line_asks_for_is_made_again_with_all_it_needs(copy: Wo
     assert region.path.removeprefix("results/") in made
 
 
-@pytest.mark.parametrize(
-    ("policy", "scope", "method"), [("template", "row", "snip"), ("dataset", "layer", "safeneuron")]
+LEAST: dict[str, Any] = {"datasets__safety": ["syn_steal", "syn_trick"]} | dict.fromkeys(
+    ("replicates", "controls", "evaluate", "constrain")
 )
-def test_other_policies_and_scopes_run_to_their_report(copy: WorkingCopy, policy: str, scope: str, method: str):
-    """Two safety sets, one method, one set per job, no replicates, nothing trained: the least that a run may have."""
+"""Two safety sets, no replicates, nothing trained: the least that a run may have."""
+
+
+def test_another_policy_and_scope_run_to_their_report(copy: WorkingCopy) -> None:
+    """One set per job."""
     copy.change(
-        datasets__safety=["syn_steal", "syn_trick"],
-        responses={"policy": policy},
-        thresholds__scope=scope,
-        methods=only(method),
-        replicates=None,
-        controls=None,
-        evaluate=None,
-        constrain=None,
+        **LEAST,
+        responses={"policy": "dataset"},
+        thresholds__scope="layer",
+        methods=only("safeneuron"),
         machine={"datasets_per_job": 1, "device": "cpu"},
     )
     copy.run()
     report = copy.folder / copy.plan().targets[0].path
-    assert f"responses: {policy}, scope: {scope}" in (report / "summary.md").read_text()
+    assert "responses: dataset, scope: layer" in (report / "summary.md").read_text()
+    assert copy.planned_jobs() == {}
+
+
+def test_one_text_for_all_responses_and_the_top_of_each_row_make_regions(copy: WorkingCopy) -> None:
+    copy.change(
+        **LEAST, goal="regions", responses={"policy": "template"}, thresholds__scope="row", methods=only("snip")
+    )
+    copy.run()
+    for region in copy.plan().targets:
+        assert load_region(copy.folder / region.path).header.scope == "row"
     assert copy.planned_jobs() == {}
 
 
