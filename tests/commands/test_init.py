@@ -1,5 +1,6 @@
 """`safety-regions init`: from a model of one's own to a run of it."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from safety_regions.config.load import load_registries, load_run
 from safety_regions.errors import UserError
 from safety_regions.models.folder import save
 from safety_regions.models.model_files import folder_digest
+from safety_regions.models.registry_entry import of_folder
 from safety_regions.planning.from_files import plan_of_files
 from safety_regions.share.prune import kept_keys
 
@@ -80,6 +82,16 @@ def test_a_run_may_be_like_one_that_was_made_so_and_keeps_its_results(
     assert said.count("--config 'machine={recompute_published: true}'") == 2
     # Each of both is whole in one file, as prune takes them for.
     assert {a.key for a in one.regions["one", "snip"].values()} <= kept_keys([Path("config/one.yaml")])
+
+
+def test_a_wrapper_s_weights_have_the_dtype_that_its_text_model_says(
+    model: Path, project: Path, tmp_path: Path
+) -> None:
+    wrapper = tmp_path / "wrapper"
+    shutil.copytree(model, wrapper)
+    text = {"model_type": "gemma3_text", "dtype": "bfloat16"}
+    (wrapper / "config.json").write_text(json.dumps({"model_type": "gemma3", "text_config": text}))
+    assert of_folder(wrapper).entry["dtype"] == "bfloat16"
 
 
 def test_nothing_is_written_over(model: Path, project: Path) -> None:

@@ -26,7 +26,7 @@ SELECTING = {"weight": 3e-8, "adapter": 1e-8, "neuron": 5e-9, "layer": 5e-9}
 """Seconds on a CPU to score, rank and pack each scored weight of a model, by what a method's regions are made of."""
 DRAWING = {"weight": 4e-8, "adapter": 1e-8, "neuron": 1e-8, "layer": 1e-8}
 """To draw a random region of the same size and take it out."""
-REFINING = {"weight": 2e-8, "adapter": 1e-9, "neuron": 1e-9, "layer": 1e-9}
+REFINING = {"weight": 4e-8, "adapter": 1e-9, "neuron": 1e-9, "layer": 1e-9}
 """To take the utility regions out of one and to pack what is left."""
 COUNTING = 8e-10
 """To count what two regions share in 64 elements."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from safety_regions.config.architectures import text_config
 from safety_regions.config.models import ModelSpec
 from safety_regions.errors import UserError
 from safety_regions.hub import hub_errors, page
@@ -80,7 +81,8 @@ def _n_weights(folder: Path) -> int:
 
 def _described(folder: Path, source: dict, licence: str | None, citation: str, more: dict) -> Described:
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    dtype = config.get("dtype") or config.get("torch_dtype")
+    said = config | text_config(config)
+    dtype = said.get("dtype") or said.get("torch_dtype")
     has_template = _has_template(folder)
     entry = {"source": source, "dtype": dtype if dtype in DTYPES else DTYPES[0], **more}
     if not has_template:
