@@ -3,7 +3,7 @@ tables and receipts.
 """
 
 from safety_regions.errors import run_main
-from safety_regions.steps.jobs import job_parser, read_job, run_entries
+from safety_regions.steps.jobs import job_parser, read_job, run_groups
 
 
 def main() -> None:
@@ -13,11 +13,11 @@ def main() -> None:
 
     from safety_regions.models.behaviour import Evaluation
     from safety_regions.planning.recipes.constrain import ConstrainRecipe
-    from safety_regions.steps.constrain import constrain
+    from safety_regions.steps.constrain import by_training, constrain
 
     known: dict[str, Evaluation] = {}
-    entries = read_job(args.job, ConstrainRecipe)
-    run_entries(entries, lambda entry: constrain(entry, args.device, known), args.manifest)
+    groups = by_training(read_job(args.job, ConstrainRecipe))
+    run_groups(groups, lambda entries: constrain(entries, args.device, known), args.manifest)
 
 
 if __name__ == "__main__":

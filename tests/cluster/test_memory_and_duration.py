@@ -183,6 +183,19 @@ def test_fine_tuning_that_multiplies_in_bfloat16_is_timed_by_that_and_held_in_fl
     assert mixed.host_bytes == float32.host_bytes and mixed.seconds < float32.seconds
 
 
+def test_what_is_put_back_adds_no_training_in_the_job_of_nothing_frozen() -> None:
+    plan = plan_of_files([Path("config/demo.yaml")])
+    made = [a for a in plan.made.values() if a.kind == "constrain"]
+    nothing = next(a for a in made if a.recipe.condition == "nothing")
+    shared = next(a for a in made if a.recipe.condition == "rewound" and a.recipe.training == nothing.digest)
+    other = next(a for a in made if a.recipe.condition == "rewound" and a.recipe.training != nothing.digest)
+
+    def seconds(*of: Artifact) -> float:
+        return need_of("constrain", size("bfloat16"), list(of), batch_tokens=256, device=CPU).seconds
+
+    assert seconds(nothing, shared) < seconds(nothing, other)
+
+
 def test_a_core_is_measured_without_a_trace() -> None:
     before = torch.get_num_threads()
     alone = core_speed(torch.float32)

@@ -1,10 +1,11 @@
 """The step that fine-tunes under a constraint: which weights it freezes, and what its tables say."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from constrain_case import LORA, Constrained
+from constrain_case import LORA, OPTIONS, Constrained
 from random_masks import packed, random_masks
 
 from safety_regions.constraining import table
@@ -18,6 +19,7 @@ from safety_regions.planning.recipes.data import OfSet
 from safety_regions.regions.format import Header, open_region, read_levels
 from safety_regions.regions.masks import in_at_least, unpack
 from safety_regions.regions.owned_weights import expand
+from safety_regions.steps import constrain as step
 from safety_regions.steps.constrain import _Found
 from safety_regions.steps.entry import Entry
 
@@ -190,6 +192,36 @@ def test_rewinding_everything_gives_the_aligned_model_back(case, stand_in):
     region, rest = of["rewound_refined"], of["rewound_only_refined"]
     assert region["change_inside"] + rest["change_inside"] == pytest.approx(region["change"], rel=1e-4)
     assert 0 < region["change_inside"] < region["change"]
+
+
+def test_what_is_put_back_shares_the_training_with_nothing_frozen_and_has_the_bytes_of_its_own(
+    elements, stand_in, monkeypatch
+):
+    recipes = [elements.recipe(NOTHING), elements.recipe("refined"), elements.recipe(REWOUND, ["refined", "raw"])]
+    alone, shared = ([elements.entry(recipe, f"{how}-{recipe.condition}") for recipe in recipes] for how in "as")
+    groups = step.by_training(shared)
+    assert [[entry.recipe.condition for entry in group] for group in groups] == [[NOTHING, REWOUND], ["refined"]]
+    trained = []
+    fine_tuned = step.fine_tuned
+    monkeypatch.setattr(step, "fine_tuned", lambda *words: trained.append(words) or fine_tuned(*words))
+    for group in [*groups, *([entry] for entry in alone)]:
+        step.constrain(group, "cpu")
+    assert len(trained) == 2 + 3
+    for one, other in zip(alone, shared, strict=True):
+        files = sorted(file.name for file in one.path.iterdir())
+        assert len(files) >= 4 and files == sorted(file.name for file in other.path.iterdir())
+        assert all((one.path / name).read_bytes() == (other.path / name).read_bytes() for name in files)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"learning_rate": 0.02}, {"seed": 2}, {"benign": []}, {"held_out": []}, {"options": OPTIONS | {"every": 1}}],
+)
+def test_another_training_is_not_shared(tmp_path, other):
+    case = Constrained(tmp_path / "case")
+    nothing, rewound = case.recipe(NOTHING), case.recipe(REWOUND, ["refined"])
+    assert rewound.training == nothing.training == nothing.digest
+    assert replace(rewound, **other).training != nothing.training
 
 
 def test_a_pair_without_a_response_is_refused(tmp_path):

@@ -67,10 +67,14 @@ class Constrained:
 
     def run(self, recipe: ConstrainRecipe, output: str) -> dict[str, pd.DataFrame]:
         """The tables that the step writes, by name; and as `facts` those of the receipt."""
-        path = self.folder / output
-        constrain(Entry.parse(str(path), json.loads(json.dumps(recipe.as_json())), self.given(recipe)), "cpu")
-        tables = {file.stem: pd.read_csv(file) for file in path.glob("*.csv")}
-        return tables | {"facts": receipts.read(path).facts}
+        entry = self.entry(recipe, output)
+        constrain([entry], "cpu")
+        tables = {file.stem: pd.read_csv(file) for file in entry.path.glob("*.csv")}
+        return tables | {"facts": receipts.read(entry.path).facts}
+
+    def entry(self, recipe: ConstrainRecipe, output: str) -> Entry[ConstrainRecipe]:
+        """Of a job that makes the folder `output`."""
+        return Entry.parse(str(self.folder / output), json.loads(json.dumps(recipe.as_json())), self.given(recipe))
 
 
 def planted_training(shares: dict[str, float], n_prompts: int = 16, n_seeds: int = 2) -> dict[str, pd.DataFrame]:

@@ -72,12 +72,13 @@ def seconds_of(step: str, size: ModelSize, artifacts: list[Artifact], device: De
     of = _Rates(size, device, 4 if step in IN_FLOAT32 else size.bytes_per_weight)
     if step == "measure":
         return MARGIN * (start + of.measuring(artifacts))
+    if step == "constrain":
+        return MARGIN * (start + of.constraining(artifacts))
     work = {
         "respond": of.responding,
         "select": of.selecting,
         "refine": of.refining,
         "evaluate": of.evaluating,
-        "constrain": of.constraining,
         "train": of.training,
         "overlap": of.overlapping,
     }
@@ -165,17 +166,29 @@ class _Rates:
         drawing = DRAWING[_info(table).granularity] * self.size.scored
         return (1 + removed) * once + sought * surprise + (removed + sought) * drawing
 
-    def constraining(self, made: Artifact) -> float:
-        """Training, and a look at the model at every checkpoint, or for everything that is put back."""
+    def constraining(self, artifacts: list[Artifact]) -> float:
+        """All of a job, in which what is put back shares the training with nothing frozen."""
+        trainings = {made.recipe.training: made for made in artifacts}
+        return sum(map(self._fine_tuning, trainings.values())) + sum(map(self._asking, artifacts))
+
+    def _fine_tuning(self, made: Artifact) -> float:
+        """Steps, and looks at the held-out loss."""
         options = made.recipe.options
-        n_steps, held_out = options["steps"][-1], _of_role(made, "held_out") * (PROMPT + RESPONSE) * self.read
+        n_steps = options["steps"][-1]
         multiplied = self._reads(2) if options.get("precision") == "mixed" else self.read
         seconds = n_steps * options["batch_size"] * (PROMPT + RESPONSE) * TRAINING_PASSES * multiplied
+        return seconds + n_steps / options.get("every", n_steps) * self._held_out(made)
+
+    def _asking(self, made: Artifact) -> float:
+        """At every checkpoint, or for everything that is put back; and what is drawn before."""
+        options = made.recipe.options
         asked = _of_role(made, "harmful") + _of_role(made, "over_refusal")
-        once = self.asked(asked, options["max_new_tokens"]) + 2 * held_out
-        n_looks = n_steps / options.get("every", n_steps) * held_out
+        once = self.asked(asked, options["max_new_tokens"]) + 2 * self._held_out(made)
         n_asked = len(made.recipe.rewound or [*options["steps"], *options["losses"]]) + 1
-        return seconds + n_asked * once + n_looks + DRAWING["weight"] * self.size.scored * len(made.recipe.masks)
+        return n_asked * once + DRAWING["weight"] * self.size.scored * len(made.recipe.masks)
+
+    def _held_out(self, made: Artifact) -> float:
+        return _of_role(made, "held_out") * (PROMPT + RESPONSE) * self.read
 
     def training(self, made: Artifact) -> float:
         options = training_options(made.recipe)

@@ -1,7 +1,7 @@
 """Fine-tunings under a constraint: one artifact for each model, condition, learning rate and seed.
 
 A condition that freezes nothing is trained once for all methods. What is put back after such a training is an artifact
-of each method, which trains again: so one more method, or one more mask, makes nothing again that is there.
+of each method: so one more method, or one more mask, makes nothing again that is there, and trains again itself.
 """
 
 from collections.abc import Iterator
@@ -78,14 +78,17 @@ def add_constrained(plan: Plan, model: str) -> dict[PartRole, Artifact]:
 
 
 def _conditions(plan: Plan, config: Constrain, model: str) -> Iterator[_Condition]:
+    methods = _methods(plan, config, model)
+    # First what shares one training, so that it is in one job.
     yield _Condition(NOTHING)
-    for of in _methods(plan, config, model):
-        for frozen in _masks(plan, of, config.stages, config.frozen):
-            for mask in _at_fractions(plan, of, config, frozen):
-                yield _Condition(mask.name, of, *_regions(plan, of, config, [mask]))
+    for of in methods:
         if rewound := _masks(plan, of, config.stages, config.rewound):
             said, regions = _regions(plan, of, config, rewound)
             yield _Condition(REWOUND, of, said | {"rewound": [mask.name for mask in rewound]}, regions)
+    for of in methods:
+        for frozen in _masks(plan, of, config.stages, config.frozen):
+            for mask in _at_fractions(plan, of, config, frozen):
+                yield _Condition(mask.name, of, *_regions(plan, of, config, [mask]))
 
 
 def _methods(plan: Plan, config: Constrain, model: str) -> list[ModelMethod]:

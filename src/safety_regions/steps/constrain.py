@@ -1,11 +1,11 @@
-"""One model and condition in, four tables out: what the model refuses in the course of a fine-tuning on benign pairs.
+"""A model and conditions in, four tables of each out: what it refuses in the course of a fine-tuning on benign pairs.
 
 A condition freezes a region or a control of its size, or nothing. With nothing frozen, weights are put back at the end
-and the model is asked again: `rewound`.
+and the model is asked again: `rewound`. Conditions with the same training share it.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,49 +44,59 @@ ALIGNED = "aligned"
 """The model before training, as a condition of the tables."""
 
 
-def constrain(entry: Entry[ConstrainRecipe], device: str, known: dict[str, Evaluation] | None = None) -> None:
-    """Write constrain.csv, outcomes.csv, moved.csv, course.csv and the folder's receipt.
+def by_training(entries: Sequence[Entry[ConstrainRecipe]]) -> list[list[Entry[ConstrainRecipe]]]:
+    """Entries grouped by what is trained for them, in the order of the first of each group."""
+    groups: dict[str, list[Entry[ConstrainRecipe]]] = {}
+    for entry in entries:
+        groups.setdefault(entry.recipe.training, []).append(entry)
+    return list(groups.values())
 
-    Its facts say how many weights were frozen, and the sha256 of their bits before and after training. The model is
+
+def constrain(
+    entries: Sequence[Entry[ConstrainRecipe]], device: str, known: dict[str, Evaluation] | None = None
+) -> None:
+    """Write constrain.csv, outcomes.csv, moved.csv, course.csv and the folder's receipt of entries with one training
+    (`by_training`).
+
+    Their facts say how many weights were frozen, and the sha256 of their bits before and after training. The model is
     trained and asked in float32. `known` is what the aligned model was found to do; a job's entries share it.
 
     Inputs by role: `model`, `region/<set>`, `harmless/<name>`, `benign/<set>`, `held_out/<set>`, `harmful/<set>`,
     `over_refusal/<set>`. Raises `UserError` for inputs that are missing, damaged, or not the recipe's, and for benign
     pairs without a response.
     """
-    recipe, loaded = entry.recipe, entry.model(device, "float32")
-    trained, n_left_out = _samples(entry, loaded, "benign")
-    held_out, _ = _samples(entry, loaded, "held_out")
-    tables = Tables(recipe.learning_rate, recipe.seed)
+    first = entries[0]
+    loaded = first.model(device, "float32")
+    trained, n_left_out = _samples(first, loaded, "benign")
+    held_out, _ = _samples(first, loaded, "held_out")
     with ExitStack() as stack:
-        found = _Found(entry, loaded, stack)
-        # Made before training: some follow from the weights.
-        chosen = {mask.name: found.weights(mask) for mask in recipe.masks}
-        frozen = places_of(found.matrices, chosen[recipe.condition]) if recipe.condition in chosen else {}
+        asking = [_Asking.of(entry, loaded, held_out, stack) for entry in entries]
+        # Several share a training only where nothing is frozen.
+        frozen = asking[0].frozen
         before = sha256_of_bits(frozen)
-        asking = _Asking(entry, loaded, held_out, tables, share_of(frozen, found.matrices))
-        if recipe.condition == NOTHING:
-            asking.aligned({} if known is None else known)
-        with fine_tuned(loaded, trained, held_out, _tuning(recipe), frozen, asking.at) as course:
+        for asked in asking:
+            asked.before({} if known is None else known)
+
+        def at(checkpoint: Checkpoint) -> None:
+            for asked in asking:
+                asked.at(checkpoint)
+
+        with fine_tuned(loaded, trained, held_out, _tuning(first.recipe), frozen, at) as course:
             after = sha256_of_bits(frozen)
-            tables.add_course(recipe.condition, course)
-            if recipe.condition == REWOUND:
-                asking.rewound(course, found.matrices, chosen)
-            else:
-                tables.add_moved(recipe.condition, moved(found.matrices, course.aligned, frozen))
-    if before != after:
-        raise RuntimeError(f"{entry.path}: frozen weights have moved")
-    for name, table in tables.frames().items():
-        write_csv(table, entry.path / f"{name}.csv")
-    entry.done(
-        {
-            "n_trained_on": len(trained),
-            "n_too_long_left_out": n_left_out,
-            "n_steps": len(course.losses),
-            "frozen": {"n_weights": n_weights(frozen), "sha256_before": before, "sha256_after": after},
-        },
-        versions=VERSIONS,
-    )
+            if before != after:
+                raise RuntimeError(f"{first.path}: frozen weights have moved")
+            for asked in asking:
+                asked.after(course)
+    facts = {
+        "n_trained_on": len(trained),
+        "n_too_long_left_out": n_left_out,
+        "n_steps": len(course.losses),
+        "frozen": {"n_weights": n_weights(frozen), "sha256_before": before, "sha256_after": after},
+    }
+    for entry, asked in zip(entries, asking, strict=True):
+        for name, table in asked.tables.frames().items():
+            write_csv(table, entry.path / f"{name}.csv")
+        entry.done(facts, versions=VERSIONS)
 
 
 def share_of(places: Places, matrices: list[Projection]) -> float:
@@ -110,14 +120,35 @@ def _tuning(recipe: ConstrainRecipe) -> Tuning:
 
 @dataclass(frozen=True)
 class _Asking:
-    """Asks the model, and notes what it does."""
+    """Asks the model for one artifact, and notes what it does."""
 
     entry: Entry[ConstrainRecipe]
     loaded: LoadedModel
     held_out: list[Sample]
+    matrices: list[Projection]
+    chosen: dict[str, Masks]
+    """What is frozen or put back, by the mask's name."""
     tables: Tables
-    share: float
-    """Of the scored weights: frozen."""
+
+    @classmethod
+    def of(
+        cls, entry: Entry[ConstrainRecipe], loaded: LoadedModel, held_out: list[Sample], stack: ExitStack
+    ) -> "_Asking":
+        """Before training, since some masks follow from the weights; regions stay open as long as `stack`."""
+        recipe = entry.recipe
+        found = _Found(entry, loaded, stack)
+        chosen = {mask.name: found.weights(mask) for mask in recipe.masks}
+        return cls(entry, loaded, held_out, found.matrices, chosen, Tables(recipe.learning_rate, recipe.seed))
+
+    @property
+    def condition(self) -> str:
+        return self.entry.recipe.condition
+
+    @cached_property
+    def frozen(self) -> Places:
+        """What keeps its bits in training."""
+        masks = self.chosen.get(self.condition)
+        return {} if masks is None else places_of(self.matrices, masks)
 
     @cached_property
     def questions(self) -> Questions:
@@ -127,8 +158,10 @@ class _Asking:
         harmless = prompts_of(self.entry, "over_refusal", recipe.over_refusal)
         return Questions(harmful, harmless, self.held_out)
 
-    def aligned(self, known: dict[str, Evaluation]) -> None:
-        """Before training. The same whatever the learning rate, and the seed."""
+    def before(self, known: dict[str, Evaluation]) -> None:
+        """The aligned model, where nothing is frozen: the same whatever the learning rate, and the seed."""
+        if self.condition != NOTHING:
+            return
         recipe = self.entry.recipe
         asked = [recipe.harmful, recipe.over_refusal, recipe.held_out]
         key = canonical_json([recipe.model, asked, recipe.options["max_new_tokens"]])
@@ -138,19 +171,28 @@ class _Asking:
 
     def at(self, checkpoint: Checkpoint) -> None:
         """On the way; where weights are put back, nothing is asked before that."""
-        if (condition := self.entry.recipe.condition) != REWOUND:
-            found = self._evaluation(responses=checkpoint.benign)
-            self.tables.add(condition, checkpoint.name, checkpoint.step, self.share, self.questions, found)
+        if self.condition == REWOUND:
+            return
+        share, found = share_of(self.frozen, self.matrices), self._evaluation(responses=checkpoint.benign)
+        self.tables.add(self.condition, checkpoint.name, checkpoint.step, share, self.questions, found)
 
-    def rewound(self, course: Course, matrices: list[Projection], chosen: dict[str, Masks]) -> None:
+    def after(self, course: Course) -> None:
+        """How it was trained, and how far weights have moved; then what is put back."""
+        self.tables.add_course(self.condition, course)
+        if self.condition == REWOUND:
+            self._rewound(course)
+        else:
+            self.tables.add_moved(self.condition, moved(self.matrices, course.aligned, self.frozen))
+
+    def _rewound(self, course: Course) -> None:
         """With the weights of each mask put back; and how far these had moved."""
         steps = len(course.losses)
-        for name, masks in chosen.items():
-            places = places_of(matrices, masks)
-            self.tables.add_moved(f"{REWOUND}_{name}", moved(matrices, course.aligned, places))
+        for name, masks in self.chosen.items():
+            places = places_of(self.matrices, masks)
+            self.tables.add_moved(f"{REWOUND}_{name}", moved(self.matrices, course.aligned, places))
             with rewound(course.aligned, places):
                 found = self._evaluation()
-            share = share_of(places, matrices)
+            share = share_of(places, self.matrices)
             self.tables.add(f"{REWOUND}_{name}", f"step {steps}", steps, share, self.questions, found)
 
     def _evaluation(self, *, damaged: bool = True, responses: ResponseLoss | None = None) -> Evaluation:

@@ -1,6 +1,6 @@
 """Recipes of fine-tunings under a constraint."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 from safety_regions.artifacts.kinds import VERSIONS
@@ -72,6 +72,14 @@ class ConstrainRecipe(Recipe):
     p: float | None = None
     agree: float | None = None
     """Share of the safety sets in whose regions an element has to be."""
+
+    @property
+    def training(self) -> str:
+        """The digest of what is trained: one training with nothing frozen does for all that is put back after it."""
+        if self.condition not in (NOTHING, REWOUND):
+            return self.digest
+        nothing = replace(self, condition=NOTHING, rewound=None, method=None, q=None, p=None, agree=None)
+        return replace(nothing, safety=None, utility=None, harmless=None).digest
 
     @property
     def masks(self) -> list[Mask]:
