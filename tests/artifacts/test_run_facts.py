@@ -52,6 +52,14 @@ def test_only_a_gpu_that_was_used_counts(monkeypatch, torch, facts):
     assert run_facts.gpu_facts() == facts
 
 
+def test_the_instructions_are_those_that_torch_multiplies_with(monkeypatch):
+    torch = SimpleNamespace(backends=SimpleNamespace(cpu=SimpleNamespace(get_cpu_capability=lambda: "AVX2")))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    assert run_facts.run_facts()["instructions"] == "AVX2"
+    monkeypatch.delitem(sys.modules, "torch")
+    assert run_facts.run_facts()["instructions"] is None
+
+
 def test_torch_is_not_imported_for_it(tmp_path):
     code = """
 import sys

@@ -35,6 +35,14 @@ def gpu_facts() -> dict:
     return {"gpu": name, "n_gpus": len(used), "gpu_peak_memory_mib": sum(peaks.values()) >> 20}
 
 
+def instructions() -> str | None:
+    """The widest vector instructions with which torch multiplies on this processor, as `AVX2`: they decide the last bits
+    of what is trained. Null where torch was not loaded; it never is for their sake.
+    """
+    backends = getattr(sys.modules.get("torch"), "backends", None)
+    return backends.cpu.get_cpu_capability() if backends else None
+
+
 @cache
 def commit_facts() -> dict:
     """`commit`: git HEAD of the working folder; `dirty`: whether tracked files differ from it, results aside.
@@ -78,6 +86,7 @@ def run_facts() -> dict:
         "host": platform.node(),
         "python": platform.python_version(),
         "processor": platform.machine(),
+        "instructions": instructions(),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
         "peak_memory_mib": usage.ru_maxrss // 1024,
         "started": int(STARTED),

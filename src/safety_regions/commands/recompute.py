@@ -86,7 +86,8 @@ def _why(again: Again) -> list[str]:
         if new.versions.get(package) != version
     ]
     lines += [f"  {module} has changed since" for module in old.changed]
-    for fact in ("host", "processor", "gpu"):
-        if old.run and old.run.get(fact) != new.run.get(fact):
-            lines.append(f"  {fact}: {old.run.get(fact)} then, {new.run.get(fact)} now")
+    for fact in ("host", "processor", "instructions", "gpu"):
+        # Records of before a fact was noted have none to compare.
+        if fact in old.run and old.run[fact] != new.run.get(fact):
+            lines.append(f"  {fact}: {old.run[fact]} then, {new.run.get(fact)} now")
     return lines or ["  packages, code and machine are the same by what receipts and run facts say"]
