@@ -36,8 +36,8 @@ def gpu_facts() -> dict:
 
 
 def instructions() -> str | None:
-    """The widest vector instructions with which torch multiplies on this processor, as `AVX2`: they decide the last bits
-    of what is trained. Null where torch was not loaded; it never is for their sake.
+    """The widest vector instructions with which torch multiplies on this processor, as `AVX2`: they decide the last
+    bits of what is trained. Null where torch was not loaded; it never is for their sake.
     """
     backends = getattr(sys.modules.get("torch"), "backends", None)
     return backends.cpu.get_cpu_capability() if backends else None
