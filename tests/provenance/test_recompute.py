@@ -199,3 +199,14 @@ def test_a_region_of_a_real_run_comes_out_again(finished_run, monkeypatch, capfd
     assert said.count("identical") == 2
     assert f"sha256 {sha256_of_file(region.path)[:16]} again: identical" in said
     assert stamps() == before
+
+
+def test_what_another_run_made_asks_for_the_configuration_of_that_run(plan):
+    near = next(a for a in plan.made.values() if a.kind == "region")
+    other = near.recipe.as_json() | {"version": 99}
+    path = f"results/regions/micro/snip/other.{receipts.recipe_digest(other)[:12]}.safetensors"
+    put_region(path, other, seed=0)
+    with pytest.raises(UserError, match="needs the --configfile of that run"):
+        find(plan, path)
+    with pytest.raises(UserError, match=f"did you mean {near.path}"):
+        find(plan, near.path.replace(".safetensors", "x.safetensors"))

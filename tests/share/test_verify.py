@@ -17,6 +17,7 @@ from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.artifacts.code_history import history
 from safety_regions.commands import verify as command
+from safety_regions.errors import UserError
 from safety_regions.share.content import contents
 from safety_regions.share.findings import artifacts_below, remedy
 from safety_regions.share.verify import verify
@@ -53,6 +54,25 @@ def test_all_is_well_after_publishing_and_in_a_fresh_clone(published, capsys, mo
         ("region", "0", "0", "2", "2"),
         ("overlap", "1", "0", "0", "1"),
     }
+
+
+def test_what_is_named_is_looked_at_alone(published, capsys):
+    region, table = (published.artifacts[name] for name in ("a", "table"))
+    folder = Path(region.path).parent
+    n_beside = sum(Path(a.path).parent == folder for a in published.artifacts.values())
+    Path(region.path).chmod(0o644)
+    Path(region.path).write_bytes(b"other")
+    for words, n, code in (
+        ([region.path], 1, 1),
+        ([region.receipt, str(Path(region.path).absolute())], 1, 1),
+        ([table.path], 1, 0),
+        ([str(folder)], n_beside, 1),
+        (["results/"], len(published.artifacts), 1),
+    ):
+        found, text = told(capsys, "--json", *words)
+        assert (len(json.loads(text)["artifacts"]), found) == (n, code), words
+    with pytest.raises(UserError, match="no artifact"):
+        told(capsys, "results/regions/nothing.safetensors")
 
 
 def swap_receipt(project: Project) -> None:

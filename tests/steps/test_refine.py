@@ -62,6 +62,19 @@ def test_a_range_of_layers_may_be_in_parts_and_says_so(tmp_path, monkeypatch):
         assert region.header.recipe_digest == receipts.read(path).digest
 
 
+def test_a_region_of_which_nothing_is_left_is_told_and_no_other(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    refined("weight", WEIGHTS, GRID[0])
+    assert capsys.readouterr().err == ""
+    paths, digests = write_regions("a", "weight", WEIGHTS)
+    recipe = recipe_of("refined", region=digests["a"], utility=[["a", digests["a"]]], p=GRID[-1])
+    refine_region(Entry.parse("empty.safetensors", recipe, dict.fromkeys(("region", "utility/a"), str(paths["a"]))))
+    assert set(receipts.read("empty.safetensors").facts["n_in_fraction"].values()) == {0}
+    said = capsys.readouterr().err
+    assert said.startswith("warning: empty.safetensors: nothing is left of the region at ")
+    assert all(str(q) in said for q in GRID)
+
+
 def test_a_fraction_that_the_regions_have_not_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"0\.33"):

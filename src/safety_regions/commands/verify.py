@@ -10,7 +10,13 @@ from safety_regions.text import table
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The options: how far to look, how to tell."""
+    """The options: what to look at, how far, how to tell."""
+    parser.add_argument(
+        "paths",
+        metavar="PATH",
+        nargs="*",
+        help="an artifact, a file of one, or a folder of some; none: all of results/",
+    )
     parser.add_argument(
         "--remote", action="store_true", help="ask DVC's remote, too, whether it has what was published"
     )
@@ -19,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is found; 1 if something is missing, foreign, altered or otherwise bad."""
-    verified = verify(remote=arguments.remote)
+    verified = verify(remote=arguments.remote, only=arguments.paths)
     if arguments.json:
         print(json.dumps({"artifacts": [one.as_json() for one in verified]}, indent=1))
     else:

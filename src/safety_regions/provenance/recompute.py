@@ -20,6 +20,7 @@ from safety_regions.planning.environment import JOB, OFFLINE
 from safety_regions.planning.plan import Plan
 
 LEAST_DIGITS = 4
+OTHER_RUN = "an artifact of another run needs the --configfile of that run"
 Words = list[str]
 Places = dict[str, str]
 
@@ -104,7 +105,7 @@ def find(plan: Plan, name: str) -> Artifact:
             "no artifact of this run's plan",
             where=name,
             expected="a path below results/, or the first digits of a digest",
-            hint=_nearest(plan, name) or "an artifact of another run needs its --configfile",
+            hint=OTHER_RUN if Path(trimmed + RECEIPT).is_file() else _nearest(plan, name) or OTHER_RUN,
         )
     if len(found) > 1:
         raise UserError(

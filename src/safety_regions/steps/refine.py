@@ -1,5 +1,6 @@
 """A safety region and utility regions in, the refined region out: as a file for whoever takes it elsewhere."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -34,7 +35,14 @@ def refine_region(entry: Entry[RefinedRecipe]) -> None:
             # A range of layers may be in two parts without those of the utility regions.
             region_shape="free",
         )
-    entry.done(_sizes(own, header), versions=("numpy", "safetensors", "zstandard"))
+    sizes = _sizes(own, header)
+    if empty := [q for q, n in sizes["n_in_fraction"].items() if not n and sizes["n_before_refinement"][q]]:
+        print(
+            f"warning: {entry.path}: nothing is left of the region at {', '.join(empty)}: the utility sets' regions at"
+            f" p = {recipe.p:g} hold all of it",
+            file=sys.stderr,
+        )
+    entry.done(sizes, versions=("numpy", "safetensors", "zstandard"))
 
 
 def _refined(safety: Region, utility: list[Region], p: float) -> Iterator[tuple[str, UInt8[np.ndarray, "out in"]]]:
