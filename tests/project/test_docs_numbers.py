@@ -83,12 +83,6 @@ def snip_drop(p: float) -> str:
     return short(1 - at_q[p] / at_q[0.0])
 
 
-def of_control(column: str, stage: str = "raw") -> str:
-    return ", ".join(
-        f"{name} {short(row('estimates', STOCK, method, stage=stage)[column])}" for method, name in NAMED.items()
-    )
-
-
 def aligned(column: str, method: str, stage: str = "raw") -> float:
     """Of the regions before and after alignment, at the run's q."""
     return row("alignment", ALIGNED, method, stage=stage, q=0.05)[column]
@@ -111,29 +105,33 @@ def taken_out(condition: str) -> pd.Series:
     return row("evaluate", ALIGNED, "snip", condition=condition)
 
 
-def pair_of_models(column: str, method: str, stage: str) -> str:
-    return " and ".join(short(row("estimates", model, method, stage=stage)[column]) for model in BOTH)
-
-
-def of_both(column: str, stage: str) -> str:
-    return ", ".join(f"{name} {pair_of_models(column, method, stage)}" for method, name in NAMED.items())
+def of_all(column: str, stage: str) -> str:
+    """A row of a page's table: a cell for each method, with every model's number."""
+    of_method = (
+        ", ".join(short(row("estimates", model, method, stage=stage)[column]) for model in MODELS) for method in NAMED
+    )
+    return " | ".join(of_method)
 
 
 OTHER_PROMPTS, SAME_PROMPTS = "same response", "same prompts"
 Quote = Callable[[], str]
 README: list[Quote] = [
-    lambda: f"more than chance** ({short(largest_floor())} for",
-    lambda: of_both("iou", "raw"),
-    lambda: of_both("ceiling", "raw"),
-    lambda: "stand at {} (these".format(
-        span([row("estimates", model, method, stage="raw")["place"] for model in BOTH for method in NAMED])
+    lambda: "refuses {:.0f}% of the ten sets' prompts, and the aligned model {:.0f}%".format(
+        *(100 * aligned(f"refused_{when}", "snip") for when in ("before", "after"))
     ),
+    lambda: f"| two safety sets | {of_all('iou', 'raw')} |",
+    lambda: f"| halves of two safety sets, 24 prompts each | {of_all('between', 'raw')} |",
+    lambda: f"| two halves of one set, 24 prompts each | {of_all('ceiling', 'raw')} |",
+    lambda: "share only {} more than".format(
+        span([effect("beyond_noise", model, method) for model in MODELS for method in NAMED])
+    ),
+    lambda: f"| two safety sets, refined | {of_all('iou', 'refined')} |",
+    lambda: f"of a third safety set | {of_all('placebo_iou', 'refined')} |",
+    lambda: f"By chance it were {short(largest_floor())}.",
     lambda: "takes {} of the overlap".format(
-        span([effect("drops_when_refined", model, method) for model in BOTH for method in NAMED])
+        span([effect("drops_when_refined", model, method) for model in MODELS for method in NAMED])
     ),
-    lambda: of_both("iou", "refined"),
-    lambda: ", ".join(pair_of_models("placebo_iou", method, "refined") for method in NAMED),
-    lambda: f"share {range_of(OTHER_PROMPTS)}, the same prompts",
+    lambda: f"same response share {range_of(OTHER_PROMPTS)}, the same prompts",
     lambda: f"with another response {range_of(SAME_PROMPTS)}",
     lambda: "AdvBench, {:.1f}% of the weights, SmolLM2 refuses {:.0f}% of".format(
         100 * taken_out("refined")["share_of_weights"], 100 * taken_out("refined")["refusal_rate"]
@@ -146,18 +144,10 @@ README: list[Quote] = [
         100 * taken_out("refined")["degenerate_rate"], taken_out("refined")["perplexity_ratio"]
     ),
     lambda: f"does the same: {100 * taken_out('harmless')['refusal_rate']:.0f}%",
-    lambda: "refuses {:.0f}% of the ten sets' prompts, and the aligned model {:.0f}%".format(
-        *(100 * aligned(f"refused_{when}", "snip") for when in ("before", "after"))
-    ),
-    lambda: f"({of_control('iou')})",
-    lambda: f"takes {span([effect('drops_when_refined', STOCK, method) for method in NAMED])} of that away",
     lambda: "share SNIP {}, Wanda {} and SafeNeuron {}".format(
         *(short(aligned("crossed", method)) for method in WEIGHED)
     ),
     lambda: "share {}, {} and {}".format(*halves_of_one_model("raw")),
-    lambda: "{}, {} and {} instead of {}, {} and {}".format(
-        *(short(aligned("crossed", method, "refined")) for method in WEIGHED), *halves_of_one_model("refined")
-    ),
 ]
 STUDY_ROWS = {
     "at_most_moderate": "at most moderate",
