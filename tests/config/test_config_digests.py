@@ -311,12 +311,16 @@ MODELS = {
     "tiny": {"kind": "tiny", "family": "llama"},
     "aligned": {"kind": "aligned", "base": "tiny-llama", "harmful": ["syn_build"], "harmless": ["syn_chores"]},
 }
+SHAPE = dict.fromkeys(
+    ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size"), 64
+) | {"model_type": "llama"}
 MODEL_RULES = {
     "dtype": Rule("model"),
     "plain_template": Rule("model", ("a {prompt}", "b {prompt}")),
     "chat_template": Rule("model"),
     "before_alignment": Rule("", ("tiny-llama",), "a run that has that model too compares their regions"),
     "parameters": Rule("", (10,), "what jobs ask of a cluster before its config.json is there"),
+    "shape": Rule("", (SHAPE,), "what jobs ask of a cluster before its config.json is there"),
     "title": Rule("figures", ("Mine",)),
     "licence": Rule("report", ("other",), "what a model may be used for changes no weight"),
     "citation": Rule("report", ("other",), "who made a model changes no weight"),

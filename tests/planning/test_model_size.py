@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from pipeline import ROOT
 from random_models import ARCHITECTURES, varied_model
 from some_recipes import some_recipe
 from transformers import AutoConfig
 
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.architectures import TIED
+from safety_regions.config.load import load_registries, load_run
 from safety_regions.config.models import ModelSpec
 from safety_regions.config.registries import Registries
 from safety_regions.models.architecture import projections
@@ -127,6 +129,52 @@ def test_a_prepared_folder_counts_more_than_the_registry(tmp_path: Path, monkeyp
     assert sized("aligned") == size_from_config(config, "float32")
     path.write_text("no JSON")
     assert sized("hub") == size_from_count(8_030_261_248, "bfloat16")
+
+
+REGISTERED = {
+    "llama3_2-1b": "Llama-3.2-1B",
+    "llama3_2-3b": "Llama-3.2-3B",
+    "llama3_1-8b": "Llama-3.1-8B",
+    "qwen2_5-0_5b": "Qwen2.5-0.5B",
+    "qwen2_5-7b": "Qwen2.5-7B",
+    "mistral-7b": "Mistral-7B-v0.3",
+    "gemma2-2b": "gemma-2-2b",
+    "gemma2-9b": "gemma-2-9b",
+}
+COUNTED = {
+    "qwen2_5-1_5b": 1_543_714_304,
+    "qwen2_5-3b": 3_085_938_688,
+    "smollm2-135m": 134_515_008,
+    "gemma3-270m": 268_098_176,
+    "qwen2_5-coder-0_5b": 630_167_424,
+}
+"""Published, or counted in the files."""
+
+
+def test_a_shape_of_the_registry_is_that_of_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the model is here it is as large as afterwards."""
+    registries = load_registries(load_run({}, [ROOT / "config/paper.yaml"]), [ROOT / "config/paper.yaml"])
+    monkeypatch.chdir(tmp_path)
+    shaped = {name for name, model in registries.models.items() if model.shape}
+    assert shaped == {*REGISTERED, *COUNTED}
+    for name in shaped:
+        size, dtype = size_of(name, folder(name), registries), registries.models[name].dtype
+        if name in COUNTED:
+            assert size.parameters == pytest.approx(COUNTED[name], rel=2e-4), name
+        else:
+            assert size == size_from_config(published(REGISTERED[name])[1], dtype), name
+
+
+def test_a_shape_leaves_open_what_its_architecture_decides() -> None:
+    _, config = published("gemma-2-2b")
+    assert "tie_word_embeddings" not in config
+    said = spec(HUB, shape=config, dtype="bfloat16")
+    assert size_of("m", folder("m"), Registries({}, {"m": said})) == size_from_config(config, "bfloat16")
+
+
+def test_a_shape_and_a_count_are_not_both_said() -> None:
+    with pytest.raises(ValueError, match="keep the shape"):
+        spec(HUB, shape=published("Llama-3.1-8B")[1], parameters=8_030_261_248)
 
 
 def test_what_nothing_is_known_of_is_said_to_be_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

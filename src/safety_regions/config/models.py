@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from safety_regions.config.base import CommitSha, HubId, Id, Section, Sha256, Title
 
@@ -97,6 +97,20 @@ ModelSource = Annotated[
 ]
 
 
+class Shape(Section):
+    """Dimensions of a model, under the names that its config.json has for them."""
+
+    model_type: str
+    hidden_size: int = Field(ge=1)
+    intermediate_size: int = Field(ge=1)
+    num_hidden_layers: int = Field(ge=1)
+    num_attention_heads: int = Field(ge=1)
+    num_key_value_heads: int | None = Field(default=None, ge=1)
+    head_dim: int | None = Field(default=None, ge=1)
+    vocab_size: int = Field(ge=1)
+    tie_word_embeddings: bool | None = None
+
+
 class ModelSpec(Section):
     """Where a model's weights come from and how it is run."""
 
@@ -108,8 +122,10 @@ class ModelSpec(Section):
     comes first."""
     chat_template: bool = True
     """`false`: leave the model's own chat template out; `plain_template` stands in its place, or the prompt alone."""
+    shape: Shape | None = None
+    """What memory and time are estimated by before the model is prepared; then its own config.json counts."""
     parameters: int | None = Field(default=None, ge=1)
-    """How many weights it has: what jobs ask of a cluster before the model is prepared; then its config.json counts."""
+    """How many weights it has, where its shape is not known: estimates are then larger than they need be."""
     title: Title | None = None
     """Its name as people write it, in figures and on the page of a report; without one it goes by its id there."""
     before_alignment: Id | None = None
@@ -117,6 +133,12 @@ class ModelSpec(Section):
     `aligned` one. A run with both compares their regions."""
     licence: str
     citation: str
+
+    @model_validator(mode="after")
+    def _is_said_once(self) -> "ModelSpec":
+        if self.shape is not None and self.parameters is not None:
+            raise ValueError("shape and parameters say the same: keep the shape")
+        return self
 
     @property
     def unaligned(self) -> str | None:

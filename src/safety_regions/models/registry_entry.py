@@ -5,12 +5,15 @@ before any weights are fetched.
 import json
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import ValidationError
+
 from safety_regions.config.architectures import text_config
-from safety_regions.config.models import ModelSpec
+from safety_regions.config.models import ModelSpec, Shape
 from safety_regions.errors import UserError
 from safety_regions.hub import hub_errors, page
 from safety_regions.models.checks import refuse_configuration
@@ -55,7 +58,7 @@ def of_hub(id: str, revision: str | None = None) -> Described:
             hint=f"look for another copy of the model; the files of this one: {page('model', id)}/tree/{known.sha}",
         )
     source = {"kind": "hub", "id": id, "revision": known.sha}
-    parameters = {"parameters": known.safetensors.total} if known.safetensors else {}
+    parameters = known.safetensors.total if known.safetensors else None
     return _described(folder, source, getattr(known.card_data, "license", None), page("model", id), parameters)
 
 
@@ -65,7 +68,7 @@ def of_folder(path: Path) -> Described:
     Raises `UserError` for a folder that is no model, and for a model that cannot be scored.
     """
     source = {"kind": "local", "path": str(path), "sha256": folder_digest(path)}
-    return _described(path, source, None, str(path), {"parameters": _n_weights(path)})
+    return _described(path, source, None, str(path), _n_weights(path))
 
 
 def _n_weights(folder: Path) -> int:
@@ -79,12 +82,21 @@ def _n_weights(folder: Path) -> int:
     return count
 
 
-def _described(folder: Path, source: dict, licence: str | None, citation: str, more: dict) -> Described:
+def _size(config: dict, parameters: int | None) -> dict[str, Any]:
+    """Its shape, or where that says too little, as of a model with an encoder, the number of its weights."""
+    if text_config(config) is config:
+        with suppress(ValidationError):
+            shape = Shape.model_validate({name: config[name] for name in Shape.model_fields if name in config})
+            return {"shape": shape.model_dump(exclude_none=True)}
+    return {} if parameters is None else {"parameters": parameters}
+
+
+def _described(folder: Path, source: dict, licence: str | None, citation: str, parameters: int | None) -> Described:
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     said = config | text_config(config)
     dtype = said.get("dtype") or said.get("torch_dtype")
     has_template = _has_template(folder)
-    entry = {"source": source, "dtype": dtype if dtype in DTYPES else DTYPES[0], **more}
+    entry = {"source": source, "dtype": dtype if dtype in DTYPES else DTYPES[0], **_size(config, parameters)}
     if not has_template:
         entry["plain_template"] = PLAIN_TEMPLATE
     return Described(entry | {"licence": licence or UNKNOWN, "citation": citation}, config["model_type"], has_template)

@@ -82,6 +82,8 @@ def size_of(name: str, folder: Artifact, registries: Registries, dtype: str | No
         return size_of(spec.source.base, folder.inputs["base"], registries, dtype)
     if isinstance(spec.source, TinyModel):
         return _tiny(spec.source, dtype)
+    if spec.shape is not None:
+        return size_from_config(spec.shape.model_dump(exclude_none=True), dtype)
     return size_from_count(spec.parameters or UNKNOWN, dtype, known=spec.parameters is not None)
 
 
