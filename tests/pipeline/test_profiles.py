@@ -37,6 +37,8 @@ def test_a_value_on_the_command_line_leaves_the_rest_of_a_profile_s_machine(noth
     said = nothing_made.planned_jobs("--profile", "profiles/slurm", "--config", "machine={batch_tokens: 256}")
     # The profile's `tables_per_job: 1`: one for each method, and those of all methods together.
     assert said["overlap"] > len(CATALOGUE) - 1
+    # And one for each method whose regions are taken out.
+    assert said["evaluate"] > 1
 
 
 def test_a_cluster_that_nothing_is_known_of_ends_the_run_with_the_remedy(nothing_made: WorkingCopy):

@@ -137,8 +137,8 @@ class Machine(Section):
     datasets_per_job: int = Field(default=100, ge=1)
     """Most artifacts, one for each dataset and method, that one job makes after loading its model once."""
     tables_per_job: int = Field(default=100, ge=1)
-    """Most overlap tables that one job counts: one for each method, and one across methods. Hours each for models of
-    billions of weights."""
+    """Most tables that one job makes, of overlaps (one for each method, and one across methods) or of evaluation (one
+    for each method). Hours each for models of billions of weights."""
     trainings_per_job: int = Field(default=100, ge=1)
     """Most fine-tunings (one for each condition, learning rate and seed) that one job does; those of one condition
     stay together."""

@@ -160,7 +160,7 @@ def _alignment(plan: Plan, before: ModelMethod, after: ModelMethod) -> Artifact[
 
 
 def _evaluation(plan: Plan, model: str) -> Parts:
-    """What becomes of the model without regions: one table per method, all made by one job."""
+    """What becomes of the model without regions: one table per method."""
     options, run = plan.run.evaluate, plan.run
     if options is None:
         return {}
@@ -184,7 +184,7 @@ def _evaluation(plan: Plan, model: str) -> Parts:
         for of in plan.regions
         if of.model == model and evaluated(plan, of)
     }
-    plan.add_batches("evaluate", model, list(tables.values()))
+    plan.add_batches("evaluate", model, list(tables.values()), run.machine.tables_per_job)
     return tables
 
 
