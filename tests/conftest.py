@@ -22,6 +22,8 @@ LONGEST = (
     "test_run_on_slurm",
     "test_repeats",
     "test_shared",
+    "test_other_runs",
+    "test_docs_method",
     "test_breaks",
     "test_changes",
 )
