@@ -55,6 +55,7 @@ rule all:
 onstart:
     refuse_to_work_twice()
     write_jobs()
+    warm_up()
 
 
 onsuccess:

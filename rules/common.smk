@@ -25,6 +25,7 @@ from safety_regions.planning.make import make_plan
 from safety_regions.planning.placeholders import placeholder_warning
 from safety_regions.share.pointers import not_pulled
 from safety_regions.text import section_for_terminal
+from safety_regions.warm import start as warm
 
 
 @contextlib.contextmanager
@@ -65,7 +66,12 @@ ASKING = Asking(PLAN, gpu_seen=shutil.which("nvidia-smi") is not None)
 # The interpreter that runs snakemake, or the container's.
 INTERPRETER = "python" if INVOCATION.is_contained else shlex.quote(sys.executable)
 PYTHON = f"{environment.assignments(environment.JOB)} {INTERPRETER}"
-OFFLINE = f"{environment.assignments(environment.OFFLINE)} {PYTHON}"
+# Jobs on this machine that need nothing from elsewhere, and no GPU, are forked where that is the same.
+IS_WARM = MACHINE.warm and INVOCATION.can_be_warm and not ASKING.uses_gpus
+OFFLINE = (
+    f"{environment.assignments(environment.OFFLINE | environment.JOB)}"
+    f" {warm.words(INTERPRETER) if IS_WARM else INTERPRETER}"
+)
 
 
 wildcard_constraints:
@@ -125,6 +131,12 @@ def refuse_to_work_twice():
             "SLURM keeps no accounts here (sacct fails): when its controller restarts, this snakemake will wait"
             " for ever; end it with Ctrl-C and start it again."
         )
+
+
+def warm_up():
+    """Have a process at hand that forks the jobs of this machine."""
+    if IS_WARM and not INVOCATION.is_on_cluster:
+        warm.start()
 
 
 def write_jobs():

@@ -9,8 +9,6 @@ rule constrain:
         manifest="results/manifests/constrain/{model}.{key}.{round}.json",
     log:
         "logs/constrain/{model}.{key}.{round}.log",
-    benchmark:
-        "logs/benchmarks/constrain/{model}.{key}.{round}.tsv"
     resources:
         mem_mb=memory("constrain"),
         runtime=minutes("constrain"),

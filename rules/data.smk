@@ -9,8 +9,6 @@ rule fetch_dataset:
         receipt="results/datasets/{name}.{key}.jsonl.receipt.json",
     log:
         "logs/fetch_dataset/{name}.{key}.log",
-    benchmark:
-        "logs/benchmarks/fetch_dataset/{name}.{key}.tsv"
     params:
         recipe=recipe,
         options=dataset_options,
@@ -29,8 +27,6 @@ rule sample_prompts:
         receipt="results/prompts/{name}.{key}.jsonl.receipt.json",
     log:
         "logs/sample_prompts/{name}.{key}.log",
-    benchmark:
-        "logs/benchmarks/sample_prompts/{name}.{key}.tsv"
     params:
         recipe=recipe,
         rows=of_artifact(lambda prompts: prompts.inputs["rows"].path),
@@ -39,7 +35,7 @@ rule sample_prompts:
     message:
         "Sample the prompts of {wildcards.name}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/sample_prompts.py --recipe {params.recipe:q} --rows {params.rows:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/sample_prompts.py --recipe {params.recipe:q} --rows {params.rows:q}"
         " --earlier {params.earlier:q} --apart {params.apart:q} --output {output.prompts:q}"
 
 
@@ -51,14 +47,12 @@ rule prompt_overlap:
         receipt="results/prompt_overlap/prompt_overlap.{key}.csv.receipt.json",
     log:
         "logs/prompt_overlap/{key}.log",
-    benchmark:
-        "logs/benchmarks/prompt_overlap/{key}.tsv"
     params:
         recipe=recipe,
         prompts=of_artifact(rule_inputs.named_inputs),
     message:
         "Count the prompts that the sets share"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/prompt_overlap.py --recipe {params.recipe:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/prompt_overlap.py --recipe {params.recipe:q}"
         " --prompts {params.prompts:q}"
         " --output {output.table:q}"

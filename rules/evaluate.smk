@@ -9,8 +9,6 @@ rule evaluate:
         manifest="results/manifests/evaluate/{model}.{key}.{round}.json",
     log:
         "logs/evaluate/{model}.{key}.{round}.log",
-    benchmark:
-        "logs/benchmarks/evaluate/{model}.{key}.{round}.tsv"
     resources:
         mem_mb=memory("evaluate"),
         runtime=minutes("evaluate"),

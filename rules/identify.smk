@@ -15,8 +15,6 @@ rule measure:
         manifest="results/manifests/measure/{model}.{key}.{round}.json",
     log:
         "logs/measure/{model}.{key}.{round}.log",
-    benchmark:
-        "logs/benchmarks/measure/{model}.{key}.{round}.tsv"
     resources:
         mem_mb=memory("measure"),
         runtime=minutes("measure"),
@@ -39,8 +37,6 @@ rule select_regions:
         manifest="results/manifests/select/{model}.{key}.{round}.json",
     log:
         "logs/select_regions/{model}.{key}.{round}.log",
-    benchmark:
-        "logs/benchmarks/select_regions/{model}.{key}.{round}.tsv"
     resources:
         mem_mb=memory("select"),
         runtime=minutes("select"),
@@ -60,8 +56,6 @@ rule refine_regions:
         manifest="results/manifests/refine/{model}.{key}.{round}.json",
     log:
         "logs/refine_regions/{model}.{key}.{round}.log",
-    benchmark:
-        "logs/benchmarks/refine_regions/{model}.{key}.{round}.tsv"
     resources:
         mem_mb=memory("refine"),
         runtime=minutes("refine"),
@@ -70,4 +64,4 @@ rule refine_regions:
     message:
         "Take out of the safety regions of {wildcards.model} what its utility regions hold"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/refine_regions.py --job @{params.job:q} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/refine_regions.py --job @{params.job:q} --manifest {output.manifest:q}"

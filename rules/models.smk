@@ -10,8 +10,6 @@ rule fetch_model:
         receipt="results/models/{model}.{key}.receipt.json",
     log:
         "logs/fetch_model/{model}.{key}.log",
-    benchmark:
-        "logs/benchmarks/fetch_model/{model}.{key}.tsv"
     wildcard_constraints:
         model=rule_inputs.either(name for name, made in PLAN.models.items() if not made.recipe.is_trained),
     resources:
@@ -36,8 +34,6 @@ rule train_model:
         receipt="results/models/{model}.{key}.receipt.json",
     log:
         "logs/train_model/{model}.{key}.log",
-    benchmark:
-        "logs/benchmarks/train_model/{model}.{key}.tsv"
     wildcard_constraints:
         model=rule_inputs.either(name for name, made in PLAN.models.items() if made.recipe.is_trained),
     resources:
@@ -65,8 +61,6 @@ rule respond:
         manifest="results/manifests/respond/{model}.{key}.{round}.json",
     log:
         "logs/respond/{model}.{key}.{round}.log",
-    benchmark:
-        "logs/benchmarks/respond/{model}.{key}.{round}.tsv"
     resources:
         mem_mb=memory("respond"),
         runtime=minutes("respond"),
@@ -88,8 +82,6 @@ rule give_responses:
         manifest="results/manifests/give/{policy}.{key}.{round}.json",
     log:
         "logs/give_responses/{policy}.{key}.{round}.log",
-    benchmark:
-        "logs/benchmarks/give_responses/{policy}.{key}.{round}.tsv"
     wildcard_constraints:
         policy="template|dataset|borrowed",
     params:
@@ -97,7 +89,7 @@ rule give_responses:
     message:
         "Give the prompts responses that no model has to: {wildcards.policy}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/respond.py --job @{params.job:q} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/respond.py --job @{params.job:q} --manifest {output.manifest:q}"
 
 
 rule train_adapter:
@@ -108,8 +100,6 @@ rule train_adapter:
         receipt="results/adapters/{model}.{key}.receipt.json",
     log:
         "logs/train_adapter/{model}.{key}.log",
-    benchmark:
-        "logs/benchmarks/train_adapter/{model}.{key}.tsv"
     resources:
         mem_mb=memory("train"),
         runtime=minutes("train"),

@@ -9,8 +9,6 @@ rule overlap:
         manifest="results/manifests/overlap/{model}.{key}.{round}.json",
     log:
         "logs/overlap/{model}.{key}.{round}.log",
-    benchmark:
-        "logs/benchmarks/overlap/{model}.{key}.{round}.tsv"
     resources:
         mem_mb=memory("overlap"),
         runtime=minutes("overlap"),
@@ -19,4 +17,4 @@ rule overlap:
     message:
         "Compare the regions of {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/overlap.py --job @{params.job:q} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/overlap.py --job @{params.job:q} --manifest {output.manifest:q}"

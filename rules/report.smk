@@ -9,14 +9,12 @@ rule draw_figures:
         manifest="results/manifests/draw/{model}.{key}.{round}.json",
     log:
         "logs/draw_figures/{model}.{key}.{round}.log",
-    benchmark:
-        "logs/benchmarks/draw_figures/{model}.{key}.{round}.tsv"
     params:
         job=job,
     message:
         "Draw the figures of {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/draw_figures.py --job @{params.job:q} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/draw_figures.py --job @{params.job:q} --manifest {output.manifest:q}"
 
 
 rule write_report:
@@ -51,8 +49,6 @@ rule write_report:
         receipt="results/report/{name}.{key}.receipt.json",
     log:
         "logs/write_report/{name}.{key}.log",
-    benchmark:
-        "logs/benchmarks/write_report/{name}.{key}.tsv"
     params:
         recipe=recipe,
         parts=of_artifact(rule_inputs.inputs_as_json),
@@ -60,5 +56,5 @@ rule write_report:
     message:
         "Write the report of {wildcards.name}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/write_report.py --recipe {params.recipe:q} --parts {params.parts:q}"
+        "exec &> >(tee {log:q}); {OFFLINE} scripts/write_report.py --recipe {params.recipe:q} --parts {params.parts:q}"
         " --output {params.folder:q}"

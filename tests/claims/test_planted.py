@@ -64,7 +64,6 @@ def test_a_whole_run_writes_no_secret(finished_run: WorkingCopy):
     """All jobs of that run had them in their environment."""
     for kind in (
         "logs/measure/*.log",
-        "logs/benchmarks/**/*.tsv",
         ".snakemake/log/*.log",
         ".snakemake/metadata/*",
         "results/**/*.receipt.json",

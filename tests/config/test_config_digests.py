@@ -241,6 +241,7 @@ RULES = {
     "machine.trainings_per_job": Rule("", (1,), SAYS_NOTHING_OF_RESULTS),
     "machine.gpu_memory_gb": Rule("", (80.0,), SAYS_NOTHING_OF_RESULTS),
     "machine.gpus_per_node": Rule("", (8,), SAYS_NOTHING_OF_RESULTS),
+    "machine.warm": Rule("", why=SAYS_NOTHING_OF_RESULTS),
     "machine.recompute_published": Rule("", why=SAYS_NOTHING_OF_RESULTS),
 }
 EXACTLY = {

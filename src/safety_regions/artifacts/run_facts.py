@@ -10,14 +10,28 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from uuid import uuid4
 
-PROCESS = uuid4().hex
-"""Tells processes apart. Artifacts that one process made share the times and the memory that it reports."""
 GIT_SECONDS = 5
 """Git is not waited for longer, as on a slow network file system."""
 MADE = ("results", "figures", "logs")
 """Folders whose changes say nothing about the code."""
 VERSIONED_PACKAGES = ("torch", "transformers", "tokenizers", "peft", "datasets", "numpy", "safetensors", "zstandard")
-STARTED = time.time()
+
+
+class Beginning:
+    """Of this process: of an interpreter when this module is imported, of a fork when it is forked."""
+
+    def __init__(self) -> None:
+        self.anew()
+        os.register_at_fork(after_in_child=self.anew)
+
+    def anew(self) -> None:
+        """Take this moment for it."""
+        self.process = uuid4().hex
+        """Tells processes apart. Artifacts that one process made share the times and the memory that it reports."""
+        self.time = time.time()
+
+
+BEGINNING = Beginning()
 
 
 def gpu_facts() -> dict:
@@ -89,10 +103,10 @@ def run_facts() -> dict:
         "instructions": instructions(),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
         "peak_memory_mib": usage.ru_maxrss // 1024,
-        "started": int(STARTED),
-        "wall_seconds": round(time.time() - STARTED, 2),
+        "started": int(BEGINNING.time),
+        "wall_seconds": round(time.time() - BEGINNING.time, 2),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
-        "process": PROCESS,
+        "process": BEGINNING.process,
         **gpu_facts(),
         **commit_facts(),
         "versions": {name: version_of(name) for name in VERSIONED_PACKAGES},

@@ -1,5 +1,6 @@
 """How this snakemake was started: the one place that reads attributes of `workflow` which no manual tells of."""
 
+import sys
 from functools import cached_property
 from typing import Any
 
@@ -73,6 +74,12 @@ class Invocation:
     def is_contained(self) -> bool:
         """Whether jobs run in the container."""
         return any(method.name == "APPTAINER" for method in self._workflow.deployment_settings.deployment_method)
+
+    @property
+    def can_be_warm(self) -> bool:
+        """Whether it may start a process that jobs of this machine are forked from: on Linux, outside of containers, if
+        it runs the workflow."""
+        return sys.platform == "linux" and self.is_main and not self.is_contained
 
     def one_gpu_job_at_a_time(self) -> None:
         """On one machine, unless `--resources gpu=N` says otherwise: a second job on a card would run out of memory.

@@ -148,6 +148,9 @@ class Machine(Section):
     gpus_per_node: int = Field(default=1, ge=1)
     """GPUs that one job may ask for: a larger model's layers are spread over them; one that needs more is refused
     before anything starts."""
+    warm: bool = True
+    """Whether one process imports what jobs on this machine import, and forks each of them: the same results in less
+    time. Jobs on GPUs, on clusters and in containers start plainly."""
     recompute_published: bool = False
     """Compute again what was published but not pulled to this machine; otherwise such a run stops and says what to
     pull."""
