@@ -105,6 +105,32 @@ def taken_out(condition: str) -> pd.Series:
     return row("evaluate", ALIGNED, "snip", condition=condition)
 
 
+def fine_tuned(condition: str) -> pd.Series:
+    """After the last step, the mean of the seeds; before the first, of the aligned model."""
+    rows = cells("rewound" if condition.startswith("rewound") else "constrain", ALIGNED, condition=condition)
+    return rows.sort_values("step").iloc[-1]
+
+
+def kept(*conditions: str) -> float:
+    """Harmful prompts refused, in %, by all of these conditions."""
+    (share,) = {round(100 * fine_tuned(condition)["refusal_rate"], 1) for condition in conditions}
+    return share
+
+
+def of_training(condition: str, name: str) -> str:
+    """A row of a page's table."""
+    steps = cells("constrain", ALIGNED, condition=condition).sort_values("step")
+    refused = [f"{100 * share:.1f}" for share in steps["refusal_rate"]] + [""] * (2 - len(steps))
+    last = fine_tuned(condition)
+    return f"| {name} | {' | '.join(refused)} | {100 * last['over_refusal_rate']:.1f} | {last['benign_loss']:.3f} |"
+
+
+def interval(claim: str, digits: int) -> str:
+    of = row("verdicts", ALIGNED, "snip", claim=claim)
+    ends = ", ".join(short(of[end], digits) for end in ("low", "high"))
+    return f"{short(of['effect'], digits)}, [{ends}]"
+
+
 def of_all(column: str, stage: str) -> str:
     """A row of a page's table: a cell for each method, with every model's number."""
     of_method = (
@@ -144,6 +170,12 @@ README: list[Quote] = [
         100 * taken_out("refined")["degenerate_rate"], taken_out("refined")["perplexity_ratio"]
     ),
     lambda: f"does the same: {100 * taken_out('harmless')['refusal_rate']:.0f}%",
+    lambda: "refusals of 48 harmful prompts from {:.0f}% to {:.0f}%.".format(kept("aligned"), kept("nothing")),
+    lambda: "share frozen ({:.1f}% of the weights) it is {:.0f}%".format(
+        100 * fine_tuned("refined")["share_of_weights"], kept("refined")
+    ),
+    lambda: "or weights of the utility regions, {:.0f}%. Put back".format(kept("utility_refined", "random_refined")),
+    lambda: "the region brings {:.0f}%".format(kept("rewound_refined")),
     lambda: "share SNIP {}, Wanda {} and SafeNeuron {}".format(
         *(short(aligned("crossed", method)) for method in WEIGHED)
     ),
@@ -213,10 +245,51 @@ CLAIMS: list[Quote] = [
     ),
     lambda: "by {}, {} and {} less than".format(*(short(aligned("apart", method)) for method in WEIGHED)),
 ]
+FROZEN = {
+    "aligned": "the aligned model, not trained",
+    "nothing": "nothing",
+    "refined": "region",
+    "random_refined": "random weights, as many",
+    "utility_refined": "weights of the utility regions, as many",
+}
+CONSTRAINING: list[Quote] = [
+    *((lambda c=condition, n=name: of_training(c, n).replace("|  |", "| |")) for condition, name in FROZEN.items()),
+    lambda: "use, {:.2f}% of the scored weights".format(100 * fine_tuned("refined")["share_of_weights"]),
+    lambda: (
+        "the region {:.1f}, random weights {:.1f}, random weights as large {:.1f}, weights of the utility"
+        " regions {:.1f}.".format(*(kept(f"rewound_{of}refined") for of in ("", "random_", "magnitude_", "utility_")))
+    ),
+    lambda: "With the region frozen {} more of the refusals are kept than with the best control, [{}]".format(
+        *interval("freezing_protects", 3).rstrip("]").split(", [")
+    ),
+    lambda: f"does not hold.** {interval('rewinding_restores', 3)}.",
+    lambda: "It holds {} times its share of the squared change, [{}]".format(
+        *interval("region_moves", 3).rstrip("]").split(", [")
+    ),
+    lambda: re.search(
+        r"nothing frozen keeps \d+%", row("verdicts", ALIGNED, "snip", claim="freezing_protects")["reason"]
+    )[0],
+]
 NAMES = ["135", "0.5"]
 SETTINGS = ["0", "1", "100", "50", "24", "48"]
 KNOWN = {
     "README.md": {*NAMES, *SETTINGS},
+    "docs/constraining.md": {
+        "80",
+        "20",
+        "4",
+        ".0002",
+        ".05",
+        "24",
+        "48",
+        "10",
+        ".1",
+        "1.2",
+        "390",
+        "580",
+        "6.7",
+        "624",
+    },
     "docs/claims.md": {
         *NAMES,
         *SETTINGS,
@@ -237,6 +310,7 @@ def section(page: str, title: str) -> str:
     [
         ("README.md", "What was found", README),
         ("docs/claims.md", "On real models", CLAIMS),
+        ("docs/constraining.md", "On a real model", CONSTRAINING),
     ],
 )
 def test_what_is_quoted_of_a_run_stands_in_its_tables_and_nothing_else_is_quoted(page, title, quotes):
