@@ -19,10 +19,11 @@ from safety_regions.kernels import THREADS
 from safety_regions.methods.interface import method
 from safety_regions.overlap.counts import count
 from safety_regions.overlap.tables import nway_table, pair_table, size_table
-from safety_regions.planning.environment import JOB, assignments
+from safety_regions.planning.environment import JOB, OFFLINE, assignments
 from safety_regions.regions.format import write_region
 from safety_regions.regions.select import Cut, select
 from safety_regions.table_files import write_parquet
+from safety_regions.warm import start as warm
 
 PAGE = (ROOT / "docs/determinism.md").read_text("utf-8")
 GRID = (0.01, 0.05, 0.2)
@@ -66,7 +67,9 @@ def test_every_job_of_a_run_was_told_so(finished_run: WorkingCopy):
     commands = {job["rule"]: job["shellcmd"] for job in kept}
     assert {"fetch_dataset", "train_model", "measure", "select_regions", "overlap", "evaluate"} <= commands.keys()
     for rule, command in commands.items():
-        assert f"{assignments(JOB)} {sys.executable} scripts/" in command, rule
+        plainly = f"{sys.executable} scripts/"
+        forked = f"{warm.words(sys.executable)} scripts/"
+        assert f"{assignments(JOB)} {plainly}" in command or f"{assignments(OFFLINE | JOB)} {forked}" in command, rule
 
 
 def regions(folder, scope):

@@ -79,7 +79,12 @@ WALKS = {
         Typed("rm -r X", words={"X": REGION}, inside="../clone"),
         Typed("safety-regions pull X", "region", {"X": f"$(cd ../copy; ls {REGION})"}, inside="../clone"),
         Typed("dvc pull", "files added", inside="../clone"),
-        Typed("safety-regions verify [--remote] [--json]", '"artifacts"', {"[": "", "]": ""}, inside="../clone"),
+        Typed(
+            "safety-regions verify [--remote] [--json] [PATH ...]",
+            '"artifacts"',
+            {"[": "", "]": "", "PATH ...": "results"},
+            inside="../clone",
+        ),
         Typed("dvc gc --workspace", answer="y\n", inside="../clone"),
         Typed("dvc gc --workspace --cloud", answer="y\n", inside="../clone"),
     ],

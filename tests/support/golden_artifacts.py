@@ -5,7 +5,8 @@ here and not made by the code of another kind, so that a change of one kind is n
 
 A file is described by its sha256. Numbers that come out of a model's forward or backward pass differ in their last bits
 from one processor to the next, so of these a few sums stand beside the sha256 of all else, and are compared with a
-tolerance: tensors of floats (weights, statistics), perplexities, and floats among the facts of receipts. A model that
+tolerance: tensors of floats (weights, statistics), perplexities, floors that are products of matrices, and floats among
+the facts of receipts. A model that
 points to a folder of this machine (kind `local`) is not made here, since its pointer holds an absolute path.
 """
 
@@ -79,6 +80,7 @@ INEXACT = {
     "constrain.csv": ["benign_loss", "perplexity"],
     "moved.csv": ["change", "change_inside"],
     "course.csv": ["training_loss", "benign_loss"],
+    "nway.parquet": ["floor_iou", "floor_intersection"],
 }
 """By file: its columns of numbers that differ in their last bits."""
 
@@ -118,8 +120,9 @@ def _described(path: Path) -> Described:
         return _of_facts(json.loads(path.read_text())["facts"])
     if path.suffix == ".safetensors":
         return _of_tensors(path)
-    inexact = INEXACT.get(path.name)
-    return _of_table(path, inexact) if inexact else files.sha256_of_file(path)
+    if (inexact := INEXACT.get(path.name)) is None:
+        return files.sha256_of_file(path)
+    return (_of_columns if path.suffix == ".parquet" else _of_table)(path, inexact)
 
 
 def _of_facts(facts: dict) -> Described:
@@ -150,12 +153,30 @@ def _of_tensors(path: Path) -> Described:
         for name in sorted(file.keys()):
             tensor = file.get_tensor(name)
             if tensor.is_floating_point():
-                values = tensor.double().flatten().numpy()
-                signs = np.random.Generator(np.random.PCG64(0)).choice([-1.0, 1.0], values.size)
-                numbers[name] = [float(f"{x:.7g}") for x in (np.sqrt(values @ values), signs @ values)]
+                numbers[name] = _sums(tensor.double().flatten().numpy())
             else:
                 exact.update(tensor.contiguous().numpy().tobytes())
     return _with_numbers(exact.hexdigest(), numbers)
+
+
+def _sums(values: np.ndarray) -> list[float]:
+    """The norm, and the sum with random signs."""
+    signs = np.random.Generator(np.random.PCG64(0)).choice([-1.0, 1.0], values.size)
+    return [float(f"{x:.7g}") for x in (np.sqrt(values @ values), signs @ values)]
+
+
+def _of_columns(path: Path, inexact: list[str]) -> Described:
+    """The table without some columns of floats, and of these two sums and where nothing is."""
+    table = pd.read_parquet(path)
+    exact = files.canonical_json(
+        [
+            {name: str(dtype) for name, dtype in table.dtypes.items()},
+            table.drop(columns=inexact).to_json(orient="values", double_precision=15),
+            table[inexact].isna().to_numpy().tolist(),
+        ]
+    )
+    numbers = {name: _sums(table[name].fillna(0).to_numpy()) for name in inexact}
+    return _with_numbers(files.sha256_of_text(exact), numbers)
 
 
 def _of_table(path: Path, inexact: list[str]) -> Described:
