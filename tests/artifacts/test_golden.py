@@ -20,7 +20,7 @@ import pytest
 # It is a command, too.
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from golden_artifacts import MAKERS, Described, differences, make
+from golden_artifacts import CLOSE, MAKERS, Described, differences, make
 
 from safety_regions.artifacts import kinds
 from safety_regions.artifacts.kinds import VERSIONS
@@ -306,6 +306,12 @@ SAME = RECORD["overlap"]["files"]
 )
 def test_only_what_is_near_is_the_same(files: dict, named: list[str]) -> None:
     assert differences(SAME, files) == named
+
+
+def test_numbers_that_are_products_in_float64_are_held_to_a_closer_tolerance() -> None:
+    recorded = {"a": {"sha256": "1", "numbers": {"x": [1.0, 0.5]}, "tolerance": CLOSE}}
+    for off, named in ((1e-12, []), (1e-8, ["a"])):
+        assert differences(recorded, {"a": recorded["a"] | {"numbers": {"x": [1.0 + off, 0.5]}}}) == named
 
 
 def test_without_a_record_or_of_another_version_it_is_to_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,7 +153,7 @@ README: list[Quote] = [
     ),
     lambda: f"| two safety sets, refined | {of_all('iou', 'refined')} |",
     lambda: f"of a third safety set | {of_all('placebo_iou', 'refined')} |",
-    lambda: f"By chance it were {short(largest_floor())}.",
+    lambda: f"By chance it would be {short(largest_floor())}.",
     lambda: "takes {} of the overlap".format(
         span([effect("drops_when_refined", model, method) for model in MODELS for method in NAMED])
     ),

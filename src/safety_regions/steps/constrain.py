@@ -34,6 +34,7 @@ from safety_regions.regions.masks import Masks, in_at_least, masks_at, union, un
 from safety_regions.regions.owned_weights import check_fit, expand
 from safety_regions.regions.random_regions import Magnitudes, count_of, random_as_large, random_like
 from safety_regions.steps.entry import Entry
+from safety_regions.steps.jobs import grouped
 from safety_regions.steps.questions import own_pairs, prompts_of
 from safety_regions.table_files import write_csv
 
@@ -46,10 +47,7 @@ ALIGNED = "aligned"
 
 def by_training(entries: Sequence[Entry[ConstrainRecipe]]) -> list[list[Entry[ConstrainRecipe]]]:
     """Entries grouped by what is trained for them, in the order of the first of each group."""
-    groups: dict[str, list[Entry[ConstrainRecipe]]] = {}
-    for entry in entries:
-        groups.setdefault(entry.recipe.training, []).append(entry)
-    return list(groups.values())
+    return grouped(entries, lambda entry: entry.recipe.training)
 
 
 def constrain(

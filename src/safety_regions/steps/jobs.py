@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from safety_regions.files import load_json, readable_json, write_text
 from safety_regions.steps.entry import Entry
 
 R = TypeVar("R", bound=Recipe)
+E = TypeVar("E", bound=Entry[Any])
 
 
 def job_parser(description: str | None, scoring: bool = False) -> argparse.ArgumentParser:
@@ -70,6 +71,14 @@ def by_kind(makers: Mapping[type[Recipe], Callable[[Entry[Any]], Any]]) -> Calla
         makers[type(entry.recipe)](entry)
 
     return make
+
+
+def grouped(entries: Sequence[E], key: Callable[[E], Hashable]) -> list[list[E]]:
+    """Entries with the same key together, in the order of the first of each group."""
+    groups: dict[Hashable, list[E]] = {}
+    for entry in entries:
+        groups.setdefault(key(entry), []).append(entry)
+    return list(groups.values())
 
 
 def run_entries(entries: Sequence[Entry[R]], make: Callable[[Entry[R]], Any], manifest: Path | str) -> None:

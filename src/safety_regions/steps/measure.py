@@ -13,8 +13,9 @@ from safety_regions.methods.interface import method
 from safety_regions.methods.passes import GradientObserver, run_pass
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Sample
-from safety_regions.planning.recipes.regions import RegionRecipe, Sampled, StatisticsRecipe
+from safety_regions.planning.recipes.regions import RegionRecipe, StatisticsRecipe
 from safety_regions.steps.entry import Entry
+from safety_regions.steps.jobs import grouped
 from safety_regions.steps.method_inputs import method_inputs
 from safety_regions.steps.samples import content_facts, read_samples
 from safety_regions.steps.write import write_levels, write_statistics
@@ -26,10 +27,7 @@ def by_sample(entries: Sequence[Measured]) -> list[list[Measured]]:
     """Entries grouped by what the model reads for them, in the order of the first of each group: the same model and
     pairs, or half of them.
     """
-    groups: dict[Sampled, list[Measured]] = {}
-    for entry in entries:
-        groups.setdefault(entry.recipe.sampled, []).append(entry)
-    return list(groups.values())
+    return grouped(entries, lambda entry: entry.recipe.sampled)
 
 
 def measure(entries: Sequence[Measured], machine: Machine) -> None:
