@@ -1,16 +1,16 @@
-"""Shapes and dtypes in signatures are checked while tests run; one thread, so that results agree to the bit."""
+"""What signatures promise is checked while tests run; one thread, so that results agree to the bit."""
 
 import os
 
 import pytest
+from checked_imports import check_imports
 from hypothesis import settings
-from jaxtyping import install_import_hook
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-install_import_hook("safety_regions", "beartype.beartype")
+check_imports()
 
 # Machines are shared: how long an example takes says nothing about the code.
 settings.register_profile("shared-machine", deadline=None, print_blob=True)

@@ -33,7 +33,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SOURCE = Path("src/safety_regions")
 HEAVY = (
-    "beartype",
+    "beartype.claw",
     "datasets",
     "filelock",
     "hydra",
@@ -114,15 +114,15 @@ class Copy:
 
     def load_unaffected(self, module: str, tests: list[str]) -> None:
         """Load what these tests need of the package and no mutant of the module changes, checked as in tests."""
-        from jaxtyping import install_import_hook
+        sys.path[:0] = self._own
+        from checked_imports import check_imports
         from unaffected import unaffected
 
-        sys.path[:0] = self._own
         files = [self.folder / "tests" / test.partition("::")[0] for test in tests if "/" in test]
         files += [self.folder / "tests/conftest.py", *(self.folder / "tests/support").glob("*.py")]
-        with install_import_hook("safety_regions", "beartype.beartype"):
-            for name in unaffected(self.folder, module, files):
-                importlib.import_module(name)
+        check_imports()
+        for name in unaffected(self.folder, module, files):
+            importlib.import_module(name)
         # What is there to stay is not to be looked through by each process.
         gc.freeze()
 
