@@ -18,7 +18,7 @@ from safety_regions.provenance.usage import own_times, use_of
 def known(name, **run):
     """An artifact with these facts of its run."""
     recipe = {"kind": "region", "name": name}
-    found = Known(f"results/{name}", receipts.Receipt(recipe, receipts.recipe_digest(recipe), {}))
+    found = Known(f"results/{name}", receipts.Receipt(recipe, receipts.recipe_digest(recipe), {}, {}, {}))
     found.__dict__["run"] = run
     return found
 

@@ -5,9 +5,11 @@ Beside the file or folder `X` lies `X.receipt.json`, the same bytes whenever it 
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from safety_regions.artifacts.code_history import code_of
 from safety_regions.artifacts.run_facts import run_facts, version_of
@@ -31,10 +33,13 @@ class Receipt:
     digest: str
     files: dict[str, str]
     """sha256 of each file of the artifact, by file name."""
-    facts: dict = field(default_factory=dict)
+    facts: dict
     """Deterministic facts about the content: counts, rates, licence, citation."""
-    code: dict[str, str] = field(default_factory=dict)
+    code: dict[str, str]
     """Digest of each module that decided the bytes (`safety_regions.artifacts.code_digests`)."""
+
+
+_RECEIPT = TypeAdapter(Receipt)
 
 
 def receipt_path(artifact: Path | str) -> Path:
@@ -83,24 +88,19 @@ def read(artifact: Path | str) -> Receipt:
     path = receipt_path(artifact)
     try:
         content = load_json(path.read_text(encoding="utf-8"))
-        receipt = Receipt(content["recipe"], content["digest"], content["files"], content["facts"], content["code"])
-        shapes = [
-            (receipt.recipe, dict),
-            (receipt.digest, str),
-            (receipt.files, dict),
-            (receipt.facts, dict),
-            (receipt.code, dict),
-        ]
-        if not all(isinstance(value, kind) for value, kind in shapes):
-            raise TypeError("a field has the wrong type")
+        receipt = _RECEIPT.validate_python(content)
         _check_files(receipt.files)
         digest = recipe_digest(receipt.recipe)
     except FileNotFoundError:
         raise UserError("receipt missing", where=str(path), hint=_remake(artifact)) from None
     except OSError as error:
         raise unreadable(error, path) from None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"not a receipt: {error!r}", where=str(path), hint=_remake(artifact)) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(f"not a receipt: {key}: {first['msg']}", where=str(path), hint=_remake(artifact)) from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"not a receipt: {error}", where=str(path), hint=_remake(artifact)) from None
     if digest != receipt.digest:
         raise UserError(
             "the recipe in this receipt was edited: it no longer has the digest beside it",
@@ -110,14 +110,14 @@ def read(artifact: Path | str) -> Receipt:
     return receipt
 
 
-def _check_files(files: dict) -> None:
+def _check_files(files: dict[str, str]) -> None:
     """An artifact has files, all in one folder: a name that leads elsewhere would let a receipt speak of any file."""
     if not files:
         raise ValueError("it names no file")
     for name, sha256 in files.items():
         if name in ("", ".", "..") or re.search(r"[/\0]", name):
             raise ValueError(f"{name!r} is not the name of a file")
-        if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
+        if not re.fullmatch("[0-9a-f]{64}", sha256):
             raise ValueError(f"{sha256!r} is no sha256")
 
 

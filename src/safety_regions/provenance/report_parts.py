@@ -85,5 +85,5 @@ def rebuilt_figures(report: dict, role: str, digest: str) -> Known | None:
         recipe = FiguresRecipe(version=version, style=report["style"], context=context, overlap=overlap)
         if recipe.digest == digest:
             path = f"{RESULTS}/figures/{PartRole.parse(role).name}.{digest[:DIGITS]}"
-            return Known(path, Receipt(recipe.as_json(), digest, {}), rebuilt=True)
+            return Known(path, Receipt(recipe.as_json(), digest, {}, {}, {}), rebuilt=True)
     return None
