@@ -18,7 +18,7 @@ from safety_regions.planning.recipes.parse import parse_recipe
 from safety_regions.steps.arguments import Paths
 
 if TYPE_CHECKING:
-    from safety_regions.models.load import LoadedModel
+    import safety_regions.models.load
 
 R_co = TypeVar("R_co", bound=Recipe, covariant=True)
 
@@ -86,7 +86,7 @@ class Entry(Generic[R_co]):
                 )
         return path
 
-    def model(self, device: str, dtype: str | None = None) -> "LoadedModel":
+    def model(self, device: str, dtype: str | None = None) -> "safety_regions.models.load.LoadedModel":
         """The prepared model, loaded once by a process; `dtype` overrides its own. Raises `UserError` as `checked`."""
         from safety_regions.models.load import load_once
 
