@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import metadata
 from types import SimpleNamespace
 
 import pytest
@@ -42,6 +43,7 @@ def cuda(**changes):
     ("torch", "facts"),
     [
         (cuda(), {"gpu": "GPU 1", "n_gpus": 1, "gpu_peak_memory_mib": 3}),
+        (cuda(device_count=lambda: 3), {"gpu": "GPU 1", "n_gpus": 2, "gpu_peak_memory_mib": 9}),
         (cuda(is_initialized=lambda: False), NO_GPU),
         (cuda(max_memory_allocated=lambda device: 0), NO_GPU),
         (None, NO_GPU),
@@ -102,3 +104,9 @@ def test_run_facts_tell_processes_apart():
     facts = run_facts.run_facts()
     assert facts["process"] == run_facts.run_facts()["process"] and len(facts["process"]) == 32
     assert {"gpu", "n_gpus", "commit", "dirty", "wall_seconds"} <= facts.keys()
+
+
+def test_the_packages_that_can_decide_bytes_are_named_with_their_versions():
+    packages = run_facts.run_facts()["versions"]
+    assert {"torch", "transformers", "tokenizers", "numpy", "safetensors", "zstandard"} <= packages.keys()
+    assert packages["safetensors"] == metadata.version("safetensors")

@@ -52,6 +52,8 @@ def test_every_region_gets_estimates_and_a_verdict_on_every_claim(planted):
     ]
     assert found.estimates.groupby(["model", "method"], sort=False).size().to_dict() == dict.fromkeys(names, 2)
     assert found.estimates["place"].notna().all()
+    refined = found.estimates[found.estimates["stage"] == "refined"]
+    assert refined[["size_matched_iou", "placebo_iou"]].notna().all(axis=None)
     assert found.responses.empty
     assert set(found.confounds["method"]) == {"snip", "wanda"}
 

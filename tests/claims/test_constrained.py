@@ -1,8 +1,11 @@
 """Claims about fine-tuned models, on planted outcomes: what protects, what only seems to, and what tells nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from safety_regions.claims.constrained import Constrained, concentrations, moves, protects, restores
 from safety_regions.claims.crossed import crossed_mean, mean_over_seeds
@@ -174,6 +177,33 @@ def test_the_interval_covers_the_truth_where_seeds_and_prompts_vary():
             estimate = crossed_mean(np.sign(latent) * (np.abs(latent) > 0.5), 0.95)
             missed[n_seeds] += not estimate.low <= 0 <= estimate.high
     assert all(count / n < 0.08 for count in missed.values()), missed
+
+
+def test_the_interval_of_two_factors_by_its_literal_formula():
+    values = np.random.default_rng(2).uniform(-1, 1, (4, 9))
+    per_seed = [np.mean(row) for row in values]
+    per_prompt = [*(np.mean(column) for column in values.T), 1.0, -1.0]
+
+    def variance_of_mean(numbers):
+        return sum((x - np.mean(numbers)) ** 2 for x in numbers) / (len(numbers) - 1) / len(numbers)
+
+    of_seeds, of_prompts = variance_of_mean(per_seed), variance_of_mean(per_prompt)
+    variance = of_seeds + of_prompts
+    freedom = variance**2 / (of_seeds**2 / 3 + of_prompts**2 / 10)
+    reach = stats.t.ppf(0.95, freedom) * np.sqrt(variance)
+    found, middle = crossed_mean(values, 0.9), np.mean(per_prompt)
+    assert (found.value, found.n_sets) == (pytest.approx(values.mean()), 4)
+    assert (found.low, found.high) == pytest.approx((middle - reach, middle + reach))
+
+
+def test_outcomes_of_fewer_prompts_or_none_are_not_compared():
+    """A table of which a part is missing says nothing of the claim, rather than something of what is there."""
+    tables = planted(frozen())
+    of_region = tables.outcomes["condition"] == "refined"
+    few = tables.outcomes["id"].isin([f"p{i}" for i in range(9)])
+    for missing in (of_region, of_region & few):
+        outcome = protects(replace(tables, outcomes=tables.outcomes[~missing]), LINES)
+        assert outcome.decision == UNDECIDED and np.isnan(outcome.effect)
 
 
 def test_agreement_of_all_prompts_is_no_certainty():

@@ -107,6 +107,20 @@ def test_the_table_has_the_columns_of_the_report():
     assert rows["n_sets"].tolist() == [3, 3]
 
 
+def test_the_table_has_every_estimate_with_its_interval_and_what_it_is_held_against():
+    tables = draw(PlantedWorld(utility=0.5), 5, 0)
+    seeds = tables.replicates[tables.replicates["a"] == tables.replicates["b"]].assign(kind="seeds", iou=0.9)
+    tables = replace(tables, replicates=pd.concat([tables.replicates, seeds], ignore_index=True))
+    measured = measure(tables, 0.95)
+    raw = estimate_rows("m", "snip", tables, measured).set_index("stage").loc["raw"]
+    stage = measured.stages["raw"]
+    for name in ("iou", "between", "ceiling", "place", "unlimited"):
+        estimate = getattr(stage, name)
+        assert list(raw[[name, f"{name}_low", f"{name}_high"]]) == [estimate.value, estimate.low, estimate.high]
+        assert estimate.low < estimate.value < estimate.high, name
+    assert (raw["floor"], raw["seeds_iou"], raw["half_prompts"]) == (stage.floor, 0.9, stage.half_prompts)
+
+
 def test_without_replicates_and_without_anything_all_is_undefined():
     alone = measure(replace(by_hand(), replicates=NOTHING), 0.95)
     assert np.isnan(

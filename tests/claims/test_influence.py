@@ -29,6 +29,8 @@ def test_an_odd_set_is_named_with_what_the_estimate_is_without_it(odd):
     for name in ("iou", "between", "place", "unlimited"):
         row = found.loc[("raw", name)]
         assert row["moved_by"] == "set3" and row["without"] == pytest.approx(getattr(fewer, name).value)
+    changes = {"difference", "drop", "beyond_size", "placebo", "beyond_placebo"}
+    assert set(found.loc["refined"].index) >= changes | {"iou"}
     drop = found.loc[("refined", "drop")]
     assert drop["without"] == pytest.approx(measure(odd.without(drop["moved_by"]), 0.95).refinement.drop.value)
 

@@ -75,6 +75,10 @@ def test_an_empty_table_gives_nothing():
     found = square(pd.DataFrame({"a": [], "b": [], "iou": []}), "iou", SETS)
     assert np.isnan(found).all()
     assert np.isnan(mean(np.array([np.nan])))
+
+
+def test_the_mean_is_that_of_what_is_defined():
+    assert mean(np.array([0.5, np.nan, 1.0])) == 0.75
     assert np.isnan(ratio(np.array([1.0, np.nan, 1.0]), np.array([0.0, 1.0, np.nan]))).all()
 
 

@@ -222,6 +222,8 @@ def test_the_responses_table_says_what_is_shared():
         "same prompts, own and fixed responses": (0.1, 1),
     }
     assert compared(NOTHING).empty
+    halves = draw(PlantedWorld(), 3, 0).replicates
+    assert list(compared(halves).columns) == [*halves.columns, "comparison"] and compared(halves).empty
     assert response_rows("m", "snip", empty()).empty
 
 

@@ -26,6 +26,17 @@ TUNINGS = {"full": None, "lora": Lora(4, 8.0)}
 SHORT = Tuning(Schedule(3e-2, 6, 2, 0, weight_decay=0.1), (3, 6))
 
 
+def test_where_nothing_is_frozen_the_change_is_told_and_none_of_it_is_inside():
+    loaded = random_model("llama")
+    matrices = projections(loaded.model)
+    aligned = copied(matrices)
+    with torch.no_grad():
+        matrices[0].module.weight[0, 0] += 0.5
+    found = moved(matrices, aligned, {})
+    assert found[0].change == pytest.approx(0.25) and {of.change for of in found[1:]} == {0.0}
+    assert {(of.n_inside, of.change_inside) for of in found} == {(0, 0.0)}
+
+
 def all_but(places):
     """The other weights of the same modules."""
     return {module: ~inside for module, inside in places.items()}

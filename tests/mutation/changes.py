@@ -65,7 +65,7 @@ def changes_of(source: str) -> list[Change]:
 def said(source: str, changed: str) -> tuple[str, str]:
     """The changed lines before and after, each in one line."""
     lines = list(difflib.unified_diff(source.splitlines(), changed.splitlines(), lineterm="", n=0))[2:]
-    parts = [[line[1:].strip() for line in lines if line.startswith(sign)] for sign in "-+"]
+    parts = [[line[1:].strip() for line in lines if line.startswith(sign) and line[1:].strip()] for sign in "-+"]
     return " ".join(parts[0]), " ".join(parts[1])
 
 
