@@ -98,10 +98,9 @@ def _tails(prompt: str, is_safe: bool) -> dict:
     return {"prompt": prompt, "response": f"{prompt} Done.", "category": {"a,b": False}, "is_safe": is_safe}
 
 
-def _instruct(number: int, instruction: str, given: str) -> dict:
+def _instruct(instruction: str, given: str) -> dict:
     return {
-        "id": f"task_{number}",
-        "motivation_app": "Mail",
+        "id": "task_0",
         "instruction": instruction,
         "instances": [{"input": given, "output": "An output."}, {"input": "second", "output": "never read"}],
     }
@@ -118,7 +117,7 @@ COMPLETIONS = [
     _gpt4("contrast_homonyms", "c", "2_full_refusal"),
     _gpt4("contrast_homonyms", "d", "1_full_compliance"),
 ]
-INSTRUCTIONS = [_instruct(0, "Sum up.", "A text."), _instruct(1, "Greet.", "")]
+INSTRUCTIONS = [_instruct("Sum up.", "A text."), _instruct("Greet.", "")]
 INSTRUCTED = [("Sum up.\n\nA text.", "An output."), ("Greet.", "An output.")]
 SUMS = [_gsm(1), _gsm(2)]
 SUMMED = [(row["question"], row["answer"]) for row in SUMS]
@@ -201,7 +200,14 @@ PUBLISHED_SETS = {
     "ailuminate": of_file(
         as_csv(
             [
-                {"release_prompt_id": hazard, "prompt_text": f"On {hazard}", "hazard": hazard, "persona": "p"}
+                {
+                    "release_prompt_id": hazard,
+                    "prompt_text": f"On {hazard}",
+                    "hazard": hazard,
+                    "persona": "p",
+                    "locale": "en_US",
+                    "prompt_hash": "0",
+                }
                 for hazard in ("dfm", "cse")
             ]
         ),
@@ -293,8 +299,10 @@ PUBLISHED_SETS = {
         ("Name it.\n\nA text.", "It."),
         ("Name two.", "One, two."),
     ),
-    "self_instruct": of_file(as_lines(INSTRUCTIONS), *INSTRUCTED),
-    "self_instruct_seeds": of_file(as_lines(INSTRUCTIONS), *INSTRUCTED),
+    "self_instruct": of_file(as_lines([row | {"motivation_app": "Mail"} for row in INSTRUCTIONS]), *INSTRUCTED),
+    "self_instruct_seeds": of_file(
+        as_lines([row | {"name": "n", "is_classification": False} for row in INSTRUCTIONS]), *INSTRUCTED
+    ),
     "or_bench_hard": of_hub(
         {
             "README.md": card(
