@@ -111,6 +111,23 @@ def test_a_later_start_that_stopped_is_shown(here: Path) -> None:
     assert look().has_failed
 
 
+@pytest.mark.parametrize(
+    ("command", "same"),
+    [
+        ("snakemake --profile profiles/slurm", True),
+        ("snakemake -n --configfile config/demo.yaml --config 'machine={cores: 2}'", True),
+        ("snakemake --configfile config/small.yaml", False),
+        ("snakemake --configfiles config/demo.yaml own.yaml --cores 2", False),
+        ("snakemake --config 'thresholds={q: 0.01}'", False),
+        ("snakemake --configfile", True),
+    ],
+)
+def test_a_run_of_another_configuration_is_told_from_the_one_asked_about(here: Path, command: str, same: bool) -> None:
+    """Its table is of the one, and the progress of the other. A command that cannot be read is not judged."""
+    log(HEADER.replace("snakemake --profile profiles/slurm", command), STARTED)
+    assert ("another run than the one counted above" in shown()) != same
+
+
 def test_the_table_counts_what_is_in_place_by_model_and_kind(plan: Plan) -> None:
     first, heads, row = progress_table(dataclasses.replace(plan))
     assert "report 1/1" in first
