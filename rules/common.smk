@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from safety_regions.artifacts.other_code import made_by_other_code
+from safety_regions.cluster import terminal
 from safety_regions.cluster.invocation import Invocation
 from safety_regions.cluster.resources import Asking
 from safety_regions.cluster.run_state import look
@@ -63,6 +64,8 @@ INVOCATION = Invocation(workflow)
 PLAN = planned()
 MACHINE = PLAN.run.machine
 ASKING = Asking(PLAN, gpu_seen=shutil.which("nvidia-smi") is not None)
+if INVOCATION.is_main:
+    terminal.install(logger, ASKING)
 # The interpreter that runs snakemake, or the container's.
 INTERPRETER = "python" if INVOCATION.is_contained else shlex.quote(sys.executable)
 PYTHON = f"{environment.assignments(environment.JOB)} {INTERPRETER}"

@@ -11,6 +11,7 @@ from pipeline import new_working_copy
 from snakelogs import FAILED, HEADER, OVER, STARTED, fake_squeue, finished, log, snakemake_at_work, write
 
 from safety_regions.cluster.run_state import look, snakemake_here
+from safety_regions.cluster.snakemake_log import LOGS
 from safety_regions.cluster.status import lines, progress_table
 from safety_regions.commands import status
 from safety_regions.config.registries import Registries
@@ -111,6 +112,23 @@ def test_a_later_start_that_stopped_is_shown(here: Path) -> None:
     assert look().has_failed
 
 
+@pytest.mark.parametrize(
+    ("command", "same"),
+    [
+        ("snakemake --profile profiles/slurm", True),
+        ("snakemake -n --configfile config/demo.yaml --config 'machine={cores: 2}'", True),
+        ("snakemake --configfile config/small.yaml", False),
+        ("snakemake --configfiles config/demo.yaml own.yaml --cores 2", False),
+        ("snakemake --config 'thresholds={q: 0.01}'", False),
+        ("snakemake --configfile", True),
+    ],
+)
+def test_a_run_of_another_configuration_is_told_from_the_one_asked_about(here: Path, command: str, same: bool) -> None:
+    """Its table is of the one, and the progress of the other. A command that cannot be read is not judged."""
+    log(HEADER.replace("snakemake --profile profiles/slurm", command), STARTED)
+    assert ("another run than the one counted above" in shown()) != same
+
+
 def test_the_table_counts_what_is_in_place_by_model_and_kind(plan: Plan) -> None:
     first, heads, row = progress_table(dataclasses.replace(plan))
     assert "report 1/1" in first
@@ -138,6 +156,11 @@ def test_the_command_after_a_job_that_failed_at_a_real_snakemake(
     assert ended.returncode == 1
     # A night that fails ends with what failed, and why.
     last = ended.stdout.splitlines()[-8:]
+    # The terminal has a line for each job, and how far all are; why they run stands in snakemake's own log.
+    assert " Fetch the dataset syn_steal\n" in ended.stdout and "% by estimated time" in ended.stdout
+    assert "Reason:" not in ended.stdout and "Finished jobid" not in ended.stdout
+    (own,) = (copy.folder / LOGS).glob("*.log")
+    assert "Reason: Missing output files: " in own.read_text() and "Finished jobid" in own.read_text()
     assert last[0] == "Failed (1):" and last[1].startswith("  Fetch the dataset own_set: no column")
     assert last[-1].endswith(": safety-regions status --configfile config/micro.yaml")
     monkeypatch.chdir(copy.folder)

@@ -17,6 +17,7 @@ from safety_regions.provenance.differences import differences
 from safety_regions.provenance.recompute import Again, find, recompute
 from safety_regions.regions.format import write_region
 from safety_regions.regions.select import Cut
+from safety_regions.share.content import contents
 from safety_regions.steps.entry import Entry
 from safety_regions.steps.overlap import overlap
 
@@ -182,12 +183,34 @@ def test_a_region_that_differs_says_how_far(plan, tmp_path):
     put_region(region.path, region.recipe.as_json(), seed=1)
     put_region(again, region.recipe.as_json(), seed=1, flip=10)
     files = [receipts.read(path).files for path in (region.path, again)]
-    made = Again(region, again, *files, 1.0)
+    made = Again(region, again, *files, 1.0, {role: source.path for role, source in region.inputs.items()})
     assert made.different == [again.name]
     text = "\n".join(_lines(made))
     assert text.count("elements are in one of the two only, IoU 0.") == 3 and "DIFFERENT" in text
     Path(region.path).unlink()
     assert "the published bytes are not here" in "\n".join(_lines(made))
+
+
+def test_inputs_that_are_not_those_published_are_told_among_the_causes(plan, tmp_path):
+    """Else a colleague with pairs of an own machine would look for the cause where it is not."""
+    region = plan.regions["micro", "wanda"]["own_set"]
+    again = tmp_path / Path(region.path).name
+    put_region(region.path, region.recipe.as_json(), seed=1)
+    put_region(again, region.recipe.as_json(), seed=1, flip=10)
+    places = {role: source.path for role, source in region.inputs.items()}
+    made = Again(region, again, *[receipts.read(path).files for path in (region.path, again)], 1.0, places)
+    for path in places.values():
+        content = contents([path])[path]
+        pointer = f"outs:\n- {{md5: {content.md5}, size: {content.size}, hash: md5, path: x}}\n"
+        Path(path + ".dvc").write_text(pointer)
+    assert "its inputs are those published" in "\n".join(_lines(made))
+    role, source = next(iter(region.inputs.items()))
+    Path(source.path + ".dvc").write_text(pointer.replace("md5: ", "md5: 0", 1))
+    text = "\n".join(_lines(made))
+    assert f"input {role}: other bytes in place than those published" in text and source.path in text
+    assert "inputs are those" not in text
+    Path(source.path + ".dvc").unlink()
+    assert f"nothing says of {source.path}" in "\n".join(_lines(made))
 
 
 def test_a_region_of_a_real_run_comes_out_again(finished_run, monkeypatch, capfd):

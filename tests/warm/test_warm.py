@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -54,7 +55,7 @@ FINDS = """
 import __main__, signal
 print(__name__, __file__, __main__.__file__, sys.argv, sys.orig_argv, sys.path, os.getcwd(), os.umask(0))
 print({name: value for name, value in sorted(os.environ.items()) if name not in ('_', 'TORCHINDUCTOR_CACHE_DIR')})
-print([(n, str(signal.getsignal(n))) for n in (1, 2, 13, 15, 17)], sys.stdin.read(), sys.stdout.line_buffering)
+print([(n, str(signal.getsignal(n))) for n in (1, 2, 13, 15, 17, 18, 20)], sys.stdin.read(), sys.stdout.line_buffering)
 print(sorted(name for name in globals() if not name.startswith('__')), sys.flags, sorted(os.listdir('/proc/self/fd')))
 """
 
@@ -200,6 +201,28 @@ def test_a_signal_to_the_client_reaches_the_script(warm: Warm):
         assert ("KeyboardInterrupt" in messages) == (number == signal.SIGINT)
 
 
+def test_a_stopped_client_stops_the_script_until_it_goes_on(warm: Warm):
+    """As Ctrl-Z and `fg` do. A terminal tells the process as well, which has to go on to pass it on."""
+    with warm.at_work("import time\nfor _ in range(1000): time.sleep(0.1)") as client:
+        server = int(stat_of(warm.process)[1])
+        ignored = re.search(r"SigIgn:\t(\w+)", Path(f"/proc/{server}/status").read_text())
+        assert ignored and int(ignored[1], 16) >> (signal.SIGTSTP - 1) & 1
+        for number, stopped in ((signal.SIGTSTP, True), (signal.SIGCONT, False)) * 2:
+            client.send_signal(number)
+            wait_for(lambda stopped=stopped: {is_stopped(client.pid), is_stopped(warm.process)} == {stopped}, 60)
+        client.terminate()
+        assert client.wait(60) == -signal.SIGTERM and is_gone(warm.process)
+
+
+def stat_of(process: int) -> list[str]:
+    """State, parent, ... of a process."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+
+
+def is_stopped(process: int) -> bool:
+    return stat_of(process)[0] == "T"
+
+
 def test_a_killed_client_kills_the_script_and_what_it_started(warm: Warm):
     with warm.at_work("import subprocess; subprocess.run(['sleep', '101.5'])") as client:
         wait_for(lambda: b"101.5" in sleepers())
@@ -254,7 +277,7 @@ def test_without_a_process_it_is_started(warm: Warm, tmp_path: Path):
 
 def test_a_killed_snakemake_ends_the_process_and_its_scripts(warm: Warm):
     with warm.at_work("import time; time.sleep(100)") as client:
-        server = int(Path(f"/proc/{warm.process}/stat").read_text().split()[3])
+        server = int(stat_of(warm.process)[1])
         assert b"server.py" in Path(f"/proc/{server}/cmdline").read_bytes()
         # It alone: neither its group nor what it started.
         warm.snakemake.kill()

@@ -13,6 +13,7 @@ from safety_regions.cluster.run_state import Seen
 from safety_regions.cluster.slurm_jobs import ClusterJob
 from safety_regions.cluster.snakemake_log import LoggedJob, LoggedRun
 from safety_regions.planning.plan import Plan
+from safety_regions.planning.run_words import RunWords
 
 KEY_DIGITS = 12
 
@@ -27,6 +28,7 @@ def lines(plan: Plan, seen: Seen) -> Iterator[str]:
         )
     yield ""
     yield from _latest(seen)
+    yield from _of_another(plan, seen)
     yield from _at_work(seen)
     yield from failures(seen)
     yield from _advice(seen)
@@ -85,6 +87,16 @@ def _latest(seen: Seen) -> Iterator[str]:
     if seen.stopped:
         yield f"A later start ({seen.stopped.path.name[:17]}) stopped before any job:"
         yield from (f"  {line}" for line in seen.stopped.error.splitlines()[:8])
+
+
+def _of_another(plan: Plan, seen: Seen) -> Iterator[str]:
+    """That the latest start was of another configuration than the one that is asked about."""
+    try:
+        same = seen.run is None or RunWords.of_command(seen.run.command).names_as(plan.named)
+    except ValueError:
+        return
+    if not same:
+        yield "  This is another run than the one counted above: all from here on is of it."
 
 
 def _fate(seen: Seen, run: LoggedRun) -> str:

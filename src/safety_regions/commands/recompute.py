@@ -5,12 +5,14 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from safety_regions.artifacts import receipts
 from safety_regions.artifacts.artifact import RESULTS
 from safety_regions.errors import UserError
 from safety_regions.planning.from_files import add_config_options, plan_of
 from safety_regions.provenance.differences import differences
 from safety_regions.provenance.index import Known
 from safety_regions.provenance.recompute import Again, find, recompute_all
+from safety_regions.share.replaced import replaced
 
 SHORT = 16
 
@@ -90,4 +92,25 @@ def _why(again: Again) -> list[str]:
         # Records of before a fact was noted have none to compare.
         if fact in old.run and old.run[fact] != new.run.get(fact):
             lines.append(f"  {fact}: {old.run[fact]} then, {new.run.get(fact)} now")
-    return lines or ["  packages, code and machine are the same by what receipts and run facts say"]
+    lines = lines or ["  packages, code and machine are the same by what receipts and run facts say"]
+    return lines + (_inputs(again) or ["  its inputs are those published, by their pointers and receipts"])
+
+
+def _inputs(again: Again) -> list[str]:
+    """Those inputs that are not the published ones, or of which nobody can tell."""
+    lines, sources = [], again.artifact.inputs
+    in_place = {role: path for role, path in again.inputs.items() if path == sources[role].path}
+    found = replaced(in_place.values())
+    for role, path in again.inputs.items():
+        if role not in in_place:
+            other = receipts.read(path).files != receipts.read(sources[role].path).files
+            lines += [f"  input {role}: the one made again above, with other bytes than those published"] * other
+        elif found[path]:
+            lines.append(
+                f"  input {role}: other bytes in place than those published: safety-regions verify {path} says more"
+            )
+    unknown = [path for path in dict.fromkeys(in_place.values()) if found[path] is None]
+    if unknown:
+        others = f" and {len(unknown) - 1} others" if len(unknown) > 1 else ""
+        lines.append(f"  whether it was made from the input that is here, nothing says of {unknown[0]}{others}")
+    return lines

@@ -11,9 +11,7 @@ from safety_regions.config.profiles import config_of, files_of
 from safety_regions.errors import UserError, unreadable
 from safety_regions.planning.make import make_plan
 from safety_regions.planning.plan import Plan
-from safety_regions.planning.run_words import UNNAMED, RunWords
-
-DEFAULT = Path("config/demo.yaml")
+from safety_regions.planning.run_words import DEFAULT, UNNAMED, RunWords
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +20,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         "--configfile",
         nargs="+",
         type=Path,
-        default=[DEFAULT],
+        default=[Path(DEFAULT)],
         metavar="FILE",
         help=f"the run's configuration, as for snakemake (default {DEFAULT})",
     )

@@ -2,9 +2,12 @@
 
 import os
 import shlex
-from argparse import Namespace
+from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+DEFAULT = "config/demo.yaml"
+"""The configuration of a run that is named by no `--configfile`."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,26 @@ class RunWords:
         """Those of a command line, of `snakemake` or `safety-regions`."""
         files = (os.path.relpath(path) for path in arguments.configfile or ())
         return cls(tuple(arguments.profile or ()), tuple(files), tuple(arguments.config or ()))
+
+    @classmethod
+    def of_command(cls, command: str) -> "RunWords":
+        """Those of a `snakemake` command as a shell has it. Raises `ValueError` if it is none."""
+        parser = ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
+        parser.add_argument("--profile", action="append")
+        parser.add_argument("--configfile", "--configfiles", nargs="+")
+        parser.add_argument("--config", "-C", nargs="*")
+        try:
+            return cls.of(parser.parse_known_args(shlex.split(command))[0])
+        except ArgumentError as error:
+            raise ValueError(str(error)) from None
+
+    def names_as(self, other: "RunWords") -> bool:
+        """Whether both are of one configuration, on whatever machine."""
+        return self._science() == other._science()
+
+    def _science(self) -> tuple[tuple[str, ...], list[str]]:
+        own = [word for word in self.overrides if not word.startswith("machine=")]
+        return self.configfiles or (DEFAULT,), sorted(own)
 
     def ours(self, *words: str) -> str:
         """`safety-regions WORDS` for this run. Of machines it is told what `--config` says."""

@@ -49,6 +49,8 @@ class Again:
     """sha256 by file, as the receipt has it."""
     made: dict[str, str]
     seconds: float
+    inputs: Places
+    """Where those lay from which it was made, by role."""
 
     @property
     def different(self) -> list[str]:
@@ -75,7 +77,8 @@ def recompute(plan: Plan, artifact: Artifact, folder: Path, places: Places | Non
             f"scripts/{Path(command[0]).name} ended with exit code {done.returncode}; what it said stands above",
             where=artifact.path,
         )
-    return Again(artifact, path, published, receipts.check(path, artifact.digest).files, time.monotonic() - began)
+    made = receipts.check(path, artifact.digest).files
+    return Again(artifact, path, published, made, time.monotonic() - began, paths)
 
 
 def recompute_all(plan: Plan, artifact: Artifact, folder: Path, measure: bool) -> list[Again]:

@@ -49,6 +49,11 @@ def committed(folder: str) -> set[str]:
     return set(_list("ls-tree", "-r", "-z", "--name-only", "HEAD", "--", folder))
 
 
+def committed_text(path: str) -> str:
+    """A file as it is in the last commit. Raises `UserError` if it is not there."""
+    return git("show", f"HEAD:./{path}")
+
+
 def changes(folder: str) -> dict[str, str]:
     """git's two letters (index, working tree) of every known file below a folder that is not as committed."""
     prefix = git("rev-parse", "--show-prefix").strip()

@@ -14,12 +14,12 @@ from safety_regions.errors import UserError
 from safety_regions.planning.plan import Plan
 from safety_regions.share import git
 from safety_regions.share.content import files_of
-from safety_regions.share.dvc import dvc, forget_index
+from safety_regions.share.dvc import dvc
 from safety_regions.share.export_report import export_report
 from safety_regions.share.findings import DISAGREES, OK, Finding, inspect, refusal
 from safety_regions.share.merge_conflicts import refuse_disputed, remove_broken
 from safety_regions.share.pointers import read_pointer
-from safety_regions.share.storage import Storage, look, place
+from safety_regions.share.storage import Storage, look, place, push
 
 
 @dataclass(frozen=True)
@@ -151,10 +151,8 @@ def _refuse_changed(added: Sequence[Finding]) -> None:
 def _push(findings: Sequence[Finding]) -> None:
     """Have DVC push artifacts. Raises `UserError` if the remote lacks bytes of them afterwards."""
     digests = {finding.path: finding.content.md5 for finding in findings if finding.content}
-    storage = _after_push(digests)
-    if any(map(storage.lacks, digests.values())):
-        forget_index()
-        storage = _after_push(digests)
+    push(digests.values())
+    storage = look(digests.values())
     lacking = {path: digest for path, digest in digests.items() if storage.lacks(digest)}
     if not lacking:
         return
@@ -170,11 +168,6 @@ def _push(findings: Sequence[Finding]) -> None:
         where=", ".join(lacking),
         hint=hint,
     )
-
-
-def _after_push(digests: dict[str, str]) -> Storage:
-    dvc("push", targets=[path + POINTER for path in digests])
-    return look(digests.values())
 
 
 def _small_files(here: Iterable[Artifact]) -> list[str]:

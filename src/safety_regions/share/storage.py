@@ -1,7 +1,9 @@
-"""Which bytes DVC's default remote and cache have.
+"""Which bytes DVC's default remote and cache have, and bytes brought from the one to the other.
 
-DVC's commands trust that a remote which has the list of a folder has its files too; here each object is asked for. It
-runs as a process of its own, under DVC's lock: `python -m safety_regions.share.storage`, one object a line.
+DVC's commands trust that a remote which has the list of a folder has its files too; here each object is asked for. And
+its `push` reads each pointer again, several times, which takes longer than all else; here objects are pushed by their
+names. Both run in a process of their own, under DVC's lock: `python -m safety_regions.share.storage`, one object a
+line.
 """
 
 import hashlib
@@ -17,6 +19,7 @@ from typing import Any
 
 from safety_regions.errors import UserError
 
+LOOK, PUSH = "look", "push"
 LIST = ".dir"
 """Ends the names of lists of a folder's files."""
 NO_PROJECT = "restore .dvc/config from git, or: dvc init"
@@ -61,18 +64,40 @@ def look(objects: Iterable[str] = ()) -> Storage:
     there is no DVC, no project, no default remote, if the remote cannot be reached, or if another DVC process is at
     work here.
     """
+    answer = _ask(LOOK, objects)
+    return Storage(**{**answer, "absent": frozenset(answer["absent"]), "uncached": frozenset(answer["uncached"])})
+
+
+def push(objects: Iterable[str]) -> None:
+    """Have DVC push files and folders from the cache to the default remote, its progress on the terminal.
+
+    `objects`: as for `look`. Raises `UserError` as `look` does, and if some were not taken.
+    """
+    failed = _ask(PUSH, objects)["failed"]
+    if failed:
+        raise UserError(
+            f"DVC: {len(failed)} objects were not pushed",
+            where=", ".join(failed[:5]),
+            hint="look at the remote's space and rights, and call this again: what is done stays done",
+        )
+
+
+def _ask(what: str, objects: Iterable[str]) -> dict[str, Any]:
+    """The answer of the process to one of `LOOK` and `PUSH`."""
     if find_spec("dvc") is None:
         raise UserError("DVC is not installed", hint="pip install dvc")
-    command = [sys.executable, "-m", "safety_regions.share.storage"]
-    done = subprocess.run(command, input="\n".join(objects), capture_output=True, text=True)
+    command = [sys.executable, "-m", "safety_regions.share.storage", what]
+    errors = None if what == PUSH and sys.stderr.isatty() else subprocess.PIPE
+    done = subprocess.run(command, input="\n".join(objects), stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
-        answer = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        raise UserError(f"DVC cannot be asked: {done.stderr.strip()[-500:]}", hint=OUT_OF_REACH) from None
+        said = (done.stderr or f"exit code {done.returncode}").strip()[-500:]
+        raise UserError(f"DVC cannot be asked: {said}", hint=OUT_OF_REACH) from None
     if "error" in answer:
         found = "another DVC process is at work here" if answer["kind"] == "LockError" else answer["error"]
         raise UserError(f"DVC: {found}", where=str(Path.cwd()), hint=HINTS.get(answer["kind"], OUT_OF_REACH))
-    return Storage(**{**answer, "absent": frozenset(answer["absent"]), "uncached": frozenset(answer["uncached"])})
+    return answer
 
 
 def place(store: str, digest: str) -> str:
@@ -80,7 +105,7 @@ def place(store: str, digest: str) -> str:
     return f"{store}/{digest[:2]}/{digest[2:]}"
 
 
-def _answer(asked: list[str]) -> dict[str, Any]:
+def _seen(asked: list[str]) -> dict[str, Any]:
     with import_module("dvc.repo").Repo() as repo, repo.lock:
         remote, cache = repo.cloud.get_remote_odb(), repo.cache.local
         lists = {digest: _files(digest, [cache, remote]) for digest in asked if digest.endswith(LIST)}
@@ -95,6 +120,15 @@ def _answer(asked: list[str]) -> dict[str, Any]:
             "absent": sorted(set(objects) - set(remote.list_oids_exists(objects))),
             "uncached": sorted(set(objects) - set(cache.list_oids_exists(objects))),
         }
+
+
+def _pushed(asked: list[str]) -> dict[str, Any]:
+    named = import_module("dvc_data.hashfile.hash_info").HashInfo
+    with import_module("dvc.repo").Repo() as repo, repo.lock:
+        # Of a list alone DVC would not push the files.
+        files = {file for digest in asked if digest.endswith(LIST) for file in _files(digest, [repo.cache.local])}
+        done = repo.cloud.push({named("md5", digest) for digest in files.union(asked)})
+    return {"failed": sorted(each.value for each in done.failed)}
 
 
 def _files(digest: str, stores: list[Any]) -> list[str]:
@@ -113,7 +147,7 @@ def _files(digest: str, stores: list[Any]) -> list[str]:
 def main() -> None:
     """Answer as JSON for the objects on stdin."""
     try:
-        answer = _answer(sys.stdin.read().split())
+        answer = {LOOK: _seen, PUSH: _pushed}[sys.argv[1]](sys.stdin.read().split())
     # Remotes have errors of many libraries; all of them are for the user to mend.
     except Exception as error:
         answer = {"kind": type(error).__name__, "error": f"{str(error) or type(error).__name__}"}

@@ -16,6 +16,8 @@ from types import FrameType
 SOCKET = "SAFETY_REGIONS_WARM"
 """Environment variable: the path of the process's socket. Jobs do not see it."""
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_AND_GO = (signal.SIGTSTP, signal.SIGCONT)
+"""What Ctrl-Z and `fg` tell; passed on too, and heeded here."""
 STREAMS = (0, 1, 2)
 YES = b"y"
 """The answer once the job runs; after it comes its exit code, a signal's with a minus, as a C int."""
@@ -35,26 +37,30 @@ def main() -> None:
 
 def _code_of_fork(path: str, words: list[str]) -> int | None:
     """The exit code of the script, forked; None if it was not begun."""
-    ignored = [number for number in PASSED_ON if signal.getsignal(number) == signal.SIG_IGN]
+    every = (*PASSED_ON, *STOP_AND_GO)
+    ignored = [number for number in every if signal.getsignal(number) == signal.SIG_IGN]
     told: list[int] = []
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        told.append(number)
         with contextlib.suppress(OSError):  # It has ended meanwhile.
             connection.send(bytes([number]))
+        if number == signal.SIGTSTP:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif number in PASSED_ON:
+            told.append(number)
 
     try:
         connection.connect(path)
         socket.send_fds(connection, [_request(words, ignored)], STREAMS)
-        for number in set(PASSED_ON) - set(ignored):
+        for number in set(every) - set(ignored):
             signal.signal(number, pass_on)
         begun = connection.recv(1) == YES
     except OSError:
         begun = False
     if begun:
         return _awaited(connection)
-    for number in set(PASSED_ON) - set(ignored):
+    for number in set(every) - set(ignored):
         signal.signal(number, signal.SIG_DFL)
     for missed in told:
         os.kill(os.getpid(), missed)

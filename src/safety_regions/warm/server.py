@@ -50,6 +50,8 @@ HANDLERS: dict[int, Any] = {
     signal.SIGHUP: signal.SIG_DFL,
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGTSTP: signal.SIG_DFL,
+    signal.SIGCONT: signal.SIG_DFL,
 }
 """What an interpreter does at these signals, unless it was started to ignore them."""
 HARMLESS = ("_", "OLDPWD", "PWD", "SHLVL")
@@ -121,7 +123,9 @@ class Server:
 
     def serve(self, first: socket.socket) -> None:
         """Take jobs until standard input ends, then kill those that run."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # A terminal tells these to all; jobs hear of them by their clients.
+        for number in (signal.SIGINT, signal.SIGTSTP):
+            signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         request = Request.parse(first.recv(LARGEST, socket.MSG_PEEK))
