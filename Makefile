@@ -9,7 +9,7 @@ INSTALL := $(PIP) install --quiet --no-compile --constraint $(LOCK)
 COMPILE := $(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
 TORCH := $(shell grep '^torch==' $(LOCK))
 
-.PHONY: reproduce test test-cluster check mutants bench publish pull verify
+.PHONY: reproduce test test-cluster check site mutants bench publish pull verify
 .DELETE_ON_ERROR:
 
 # The run that `reproduce`, `publish` and `pull` are for.
@@ -31,10 +31,14 @@ test-cluster: $(VENV)/.installed-dev
 check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/snakefmt --check --compact-diff Snakefile rules
+	$(VENV)/bin/snakefmt --check --compact-diff Snakefile workflow/Snakefile rules
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 	$(VENV)/bin/python -m safety_regions.config.generate --check
+
+# The pages of docs/ as a site, with a search: build/site/index.html. A link that leads nowhere ends it.
+site: $(VENV)/.installed-dev
+	$(VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs -d build/pages . build/site
 
 # Whether the tests fail when the core is wrong: takes an hour or two, so it is no part of `make test`. WORDS are for the program,
 # such as `--all regions/select.py` (tests/mutation/mutants.py).
@@ -62,11 +66,11 @@ $(VENV)/.installed: $(LOCK) pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(INSTALL) --editable '.[dev]'
+	$(INSTALL) --editable '.[dev,docs]'
 	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.installed-mutation: $(VENV)/.installed-dev
-	$(INSTALL) --editable '.[dev,mutation]'
+	$(INSTALL) --editable '.[dev,docs,mutation]'
 	@$(COMPILE)
 	@touch $@

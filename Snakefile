@@ -28,28 +28,19 @@ include: "rules/constrain.smk"
 include: "rules/report.smk"
 
 
-# On a cluster these run where snakemake does: seconds each, and the only ones that may need a network.
-localrules:
-    all,
-    prefetch,
-    fetch_dataset,
-    fetch_model,
-    sample_prompts,
-    give_responses,
-    prompt_overlap,
-    draw_figures,
-    write_report,
+# `localrule`: on a cluster it runs where snakemake does. Such take seconds, and they alone may need a network.
+#
+# The first rule is what a plain `snakemake` makes, unless a Snakefile that imports this one has its own.
+rule all:
+    input:
+        targets,
+    localrule: True
 
 
 rule prefetch:
     input:
         downloads,
-
-
-rule all:
-    default_target: True
-    input:
-        targets,
+    localrule: True
 
 
 onstart:

@@ -6,6 +6,7 @@
 import atexit
 import contextlib
 import functools
+import os
 import shlex
 import shutil
 import sys
@@ -53,9 +54,10 @@ def end_with(error):
 def planned():
     """The validated configuration's plan."""
     with told_without_traceback():
-        run = load_run(config, INVOCATION.configfiles, INVOCATION.overrides)
-        registries = load_registries(run, INVOCATION.configfiles, INVOCATION.overrides)
-        return make_plan(run, registries, INVOCATION.words)
+        INVOCATION.refuse_prefix()
+        said = INVOCATION.said_of(config)
+        run = load_run(config, *said)
+        return make_plan(run, load_registries(run, *said), INVOCATION.words)
 
 
 # The section of summary.md that says in short what was found.
@@ -68,13 +70,12 @@ if INVOCATION.is_main:
     terminal.install(logger, ASKING)
 # The interpreter that runs snakemake, or the container's.
 INTERPRETER = "python" if INVOCATION.is_contained else shlex.quote(sys.executable)
-PYTHON = f"{environment.assignments(environment.JOB)} {INTERPRETER}"
 # Jobs on this machine that need nothing from elsewhere, and no GPU, are forked where that is the same.
 IS_WARM = MACHINE.warm and INVOCATION.can_be_warm and not ASKING.uses_gpus
-OFFLINE = (
-    f"{environment.assignments(environment.OFFLINE | environment.JOB)}"
-    f" {warm.words(INTERPRETER) if IS_WARM else INTERPRETER}"
-)
+FORKED = warm.words(INTERPRETER) if IS_WARM else INTERPRETER
+# Where this file lies, and whether it belongs to a module of another Snakefile.
+HERE = INVOCATION.folder
+IS_IMPORTED = INVOCATION.is_imported
 
 
 wildcard_constraints:
@@ -83,6 +84,23 @@ wildcard_constraints:
     name="[A-Za-z0-9_-]+",
     model="[A-Za-z0-9_-]+",
     method="[a-z0-9]+",
+
+
+def script(name):
+    """A file of scripts/, as a command names it: wherever snakemake runs, and whoever imports this workflow."""
+    place = f"../scripts/{name}.py"
+    return shlex.quote(os.path.relpath(HERE / place) if HERE else workflow.source_path(place))
+
+
+# Commands are parameters, since a Snakefile that imports this one sees none of the names here.
+def networked(name):
+    """The command that starts a script which may need something from elsewhere."""
+    return f"{environment.assignments(environment.JOB)} {INTERPRETER} {script(name)}"
+
+
+def offline(name):
+    """The command that starts any other."""
+    return f"{environment.assignments(environment.OFFLINE | environment.JOB)} {FORKED} {script(name)}"
 
 
 @functools.cache
@@ -98,6 +116,11 @@ def prepare():
         logger.warning(str(other_code))
     if placeholders := placeholder_warning(PLAN):
         logger.warning(f"warning: {placeholders}")
+    if IS_IMPORTED and not INVOCATION.goes_by_times_alone:
+        logger.warning(
+            "warning: finished steps will be started again, to find their work done: paths say what is up to date."
+            " Hint: --rerun-triggers mtime, or that line in profiles/default/config.yaml"
+        )
     INVOCATION.one_gpu_job_at_a_time()
     refuse_what_cannot_be()
 

@@ -14,10 +14,11 @@ rule constrain:
         runtime=minutes("constrain"),
         gpu=gpus("constrain"),
     params:
+        program=offline("constrain"),
         job=job,
         device=MACHINE.device,
     message:
         "Fine-tune {wildcards.model} under a constraint and ask it again"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/constrain.py --job @{params.job:q} --device {params.device}"
+        "exec &> >(tee {log:q}); {params.program} --job @{params.job:q} --device {params.device}"
         " --manifest {output.manifest:q}"

@@ -9,13 +9,15 @@ rule fetch_dataset:
         receipt="results/datasets/{name}.{key}.jsonl.receipt.json",
     log:
         "logs/fetch_dataset/{name}.{key}.log",
+    localrule: True
     params:
+        program=networked("fetch_dataset"),
         recipe=recipe,
         options=dataset_options,
     message:
         "Fetch the dataset {wildcards.name}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/fetch_dataset.py --recipe {params.recipe:q} {params.options}"
+        "exec &> >(tee {log:q}); {params.program} --recipe {params.recipe:q} {params.options}"
         " --output {output.rows:q}"
 
 
@@ -27,7 +29,9 @@ rule sample_prompts:
         receipt="results/prompts/{name}.{key}.jsonl.receipt.json",
     log:
         "logs/sample_prompts/{name}.{key}.log",
+    localrule: True
     params:
+        program=offline("sample_prompts"),
         recipe=recipe,
         rows=of_artifact(lambda prompts: prompts.inputs["rows"].path),
         earlier=of_artifact(rule_inputs.earlier_rows),
@@ -35,7 +39,7 @@ rule sample_prompts:
     message:
         "Sample the prompts of {wildcards.name}"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/sample_prompts.py --recipe {params.recipe:q} --rows {params.rows:q}"
+        "exec &> >(tee {log:q}); {params.program} --recipe {params.recipe:q} --rows {params.rows:q}"
         " --earlier {params.earlier:q} --apart {params.apart:q} --output {output.prompts:q}"
 
 
@@ -47,12 +51,14 @@ rule prompt_overlap:
         receipt="results/prompt_overlap/prompt_overlap.{key}.csv.receipt.json",
     log:
         "logs/prompt_overlap/{key}.log",
+    localrule: True
     params:
+        program=offline("prompt_overlap"),
         recipe=recipe,
         prompts=of_artifact(rule_inputs.named_inputs),
     message:
         "Count the prompts that the sets share"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/prompt_overlap.py --recipe {params.recipe:q}"
+        "exec &> >(tee {log:q}); {params.program} --recipe {params.recipe:q}"
         " --prompts {params.prompts:q}"
         " --output {output.table:q}"

@@ -14,10 +14,11 @@ rule evaluate:
         runtime=minutes("evaluate"),
         gpu=gpus("evaluate"),
     params:
+        program=offline("evaluate"),
         job=job,
         device=MACHINE.device,
     message:
         "Take the regions out of {wildcards.model} and ask it again"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/evaluate.py --job @{params.job:q} --device {params.device}"
+        "exec &> >(tee {log:q}); {params.program} --job @{params.job:q} --device {params.device}"
         " --manifest {output.manifest:q}"

@@ -20,13 +20,14 @@ rule measure:
         runtime=minutes("measure"),
         gpu=gpus("measure"),
     params:
+        program=offline("measure"),
         job=job,
         device=MACHINE.device,
         batch_tokens=MACHINE.batch_tokens,
     message:
         "Measure the statistics, or regions, of {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/measure.py --job @{params.job:q} --device {params.device}"
+        "exec &> >(tee {log:q}); {params.program} --job @{params.job:q} --device {params.device}"
         " --batch-tokens {params.batch_tokens} --manifest {output.manifest:q}"
 
 
@@ -41,12 +42,12 @@ rule select_regions:
         mem_mb=memory("select"),
         runtime=minutes("select"),
     params:
+        program=offline("select_regions"),
         job=job,
     message:
         "Select the regions of {wildcards.model} from its statistics"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/select_regions.py --job @{params.job:q}"
-        " --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {params.program} --job @{params.job:q}" " --manifest {output.manifest:q}"
 
 
 rule refine_regions:
@@ -60,8 +61,9 @@ rule refine_regions:
         mem_mb=memory("refine"),
         runtime=minutes("refine"),
     params:
+        program=offline("refine_regions"),
         job=job,
     message:
         "Take out of the safety regions of {wildcards.model} what its utility regions hold"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/refine_regions.py --job @{params.job:q} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {params.program} --job @{params.job:q} --manifest {output.manifest:q}"

@@ -12,17 +12,19 @@ rule fetch_model:
         "logs/fetch_model/{model}.{key}.log",
     wildcard_constraints:
         model=rule_inputs.either(name for name, made in PLAN.models.items() if not made.recipe.is_trained),
+    localrule: True
     resources:
         mem_mb=8000,
         runtime=240,
     params:
+        program=networked("prepare_model"),
         recipe=recipe,
         folder="results/models/{model}.{key}",
         options=model_options,
     message:
         "Fetch the model {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {PYTHON} scripts/prepare_model.py --recipe {params.recipe:q} {params.options}"
+        "exec &> >(tee {log:q}); {params.program} --recipe {params.recipe:q} {params.options}"
         " --output {params.folder:q}"
 
 
@@ -41,6 +43,7 @@ rule train_model:
         runtime=minutes("train"),
         gpu=gpus("train"),
     params:
+        program=offline("prepare_model"),
         recipe=recipe,
         folder="results/models/{model}.{key}",
         inputs=of_artifact(rule_inputs.training_options),
@@ -49,7 +52,7 @@ rule train_model:
     message:
         "Train the model {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/prepare_model.py"
+        "exec &> >(tee {log:q}); {params.program}"
         " --recipe {params.recipe:q} {params.inputs} {params.options} --device {params.device}"
         " --output {params.folder:q}"
 
@@ -66,12 +69,13 @@ rule respond:
         runtime=minutes("respond"),
         gpu=gpus("respond"),
     params:
+        program=offline("respond"),
         job=job,
         device=MACHINE.device,
     message:
         "Answer the prompts of all sets: {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/respond.py --job @{params.job:q} --device {params.device}"
+        "exec &> >(tee {log:q}); {params.program} --job @{params.job:q} --device {params.device}"
         " --manifest {output.manifest:q}"
 
 
@@ -84,12 +88,14 @@ rule give_responses:
         "logs/give_responses/{policy}.{key}.{round}.log",
     wildcard_constraints:
         policy="template|dataset|borrowed",
+    localrule: True
     params:
+        program=offline("respond"),
         job=job,
     message:
         "Give the prompts responses that no model has to: {wildcards.policy}"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/respond.py --job @{params.job:q} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {params.program} --job @{params.job:q} --manifest {output.manifest:q}"
 
 
 rule train_adapter:
@@ -105,6 +111,7 @@ rule train_adapter:
         runtime=minutes("train"),
         gpu=gpus("train"),
     params:
+        program=offline("train_adapter"),
         recipe=recipe,
         folder="results/adapters/{model}.{key}",
         model=of_artifact(lambda adapter: adapter.inputs["model"].path),
@@ -113,5 +120,5 @@ rule train_adapter:
     message:
         "Train a safety adapter for {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/train_adapter.py --recipe {params.recipe:q} --model {params.model:q}"
+        "exec &> >(tee {log:q}); {params.program} --recipe {params.recipe:q} --model {params.model:q}"
         " --data {params.data:q} --device {params.device} --output {params.folder:q}"

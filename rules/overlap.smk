@@ -13,8 +13,9 @@ rule overlap:
         mem_mb=memory("overlap"),
         runtime=minutes("overlap"),
     params:
+        program=offline("overlap"),
         job=job,
     message:
         "Compare the regions of {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/overlap.py --job @{params.job:q} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {params.program} --job @{params.job:q} --manifest {output.manifest:q}"

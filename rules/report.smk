@@ -9,12 +9,14 @@ rule draw_figures:
         manifest="results/manifests/draw/{model}.{key}.{round}.json",
     log:
         "logs/draw_figures/{model}.{key}.{round}.log",
+    localrule: True
     params:
+        program=offline("draw_figures"),
         job=job,
     message:
         "Draw the figures of {wildcards.model}"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/draw_figures.py --job @{params.job:q} --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {params.program} --job @{params.job:q} --manifest {output.manifest:q}"
 
 
 rule write_report:
@@ -49,12 +51,14 @@ rule write_report:
         receipt="results/report/{name}.{key}.receipt.json",
     log:
         "logs/write_report/{name}.{key}.log",
+    localrule: True
     params:
+        program=offline("write_report"),
         recipe=recipe,
         parts=of_artifact(rule_inputs.inputs_as_json),
         folder="results/report/{name}.{key}",
     message:
         "Write the report of {wildcards.name}"
     shell:
-        "exec &> >(tee {log:q}); {OFFLINE} scripts/write_report.py --recipe {params.recipe:q} --parts {params.parts:q}"
+        "exec &> >(tee {log:q}); {params.program} --recipe {params.recipe:q} --parts {params.parts:q}"
         " --output {params.folder:q}"

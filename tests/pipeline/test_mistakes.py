@@ -49,12 +49,7 @@ def test_a_missing_local_file_is_named(copy: WorkingCopy):
     assert "did you mean 'owned.csv'?" in message
 
 
-def test_lint_finds_nothing_but_the_choice_of_one_environment(copy: WorkingCopy):
-    """Every rule runs in the interpreter that runs snakemake, whose packages one lock pins: it is the one variable they
-    share.
-    """
-    findings = re.findall(r"^ +\* (.*)$", copy.snakemake("--lint").stdout, re.MULTILINE)
-    assert set(findings) == {
-        "Shell command directly uses variable PYTHON from outside of the rule:",
-        "Shell command directly uses variable OFFLINE from outside of the rule:",
-    }
+def test_lint_finds_nothing(copy: WorkingCopy):
+    said = copy.snakemake("--lint").stdout
+    assert re.findall(r"^ +\* (.*)$", said, re.MULTILINE) == []
+    assert "your workflow is in a good condition" in said

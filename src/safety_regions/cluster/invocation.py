@@ -1,17 +1,23 @@
 """How this snakemake was started: the one place that reads attributes of `workflow` which no manual tells of."""
 
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from snakemake.common import dict_to_key_value_args
+from snakemake.sourcecache import LocalSourceFile
 from snakemake.utils import update_config
 
 from safety_regions.config.profiles import config_of, files_of_this_snakemake
+from safety_regions.errors import UserError
 from safety_regions.planning.run_words import UNNAMED, RunWords
 
 GPU = "gpu"
 """The resource that rules ask for GPUs with."""
+A_PATH = "results/regions"
 
 
 class Invocation:
@@ -43,12 +49,45 @@ class Invocation:
         # It imports pandas, which a snakemake that was started has done, and whoever imports this module has not.
         from snakemake.cli import get_argument_parser
 
-        return RunWords.of(get_argument_parser().parse_args())
+        words = RunWords.of(get_argument_parser().parse_args())
+        # A Snakefile that imports this one names the file itself; our own commands have to be told it.
+        return replace(words, configfiles=tuple(self.configfiles)) if self.is_imported else words
 
     @property
     def configfiles(self) -> list:
         """The configuration files, in the order in which they were merged."""
         return self._workflow.configfiles
+
+    def said_of(self, config: Mapping) -> tuple[list, dict]:
+        """The configuration files, and what is laid over them, of which this configuration is made: none of them, if a
+        Snakefile that imports this one hands on a part of its own."""
+        is_whole = config is self._workflow.modifier_stack[0].globals["config"]
+        return (self.configfiles, self.overrides) if is_whole else ([], {})
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the file that is parsed belongs to a module of another Snakefile. Known while parsing alone."""
+        return not self._workflow.modifier.is_main_snakefile()
+
+    @property
+    def folder(self) -> Path | None:
+        """That of the file that is parsed; None if it lies on no disk, such as one of `github(...)`."""
+        folder = self._workflow.current_basedir
+        return Path(folder.get_path_or_uri(secret_free=True)) if isinstance(folder, LocalSourceFile) else None
+
+    def refuse_prefix(self) -> None:
+        """Raises `UserError` where a module's paths are changed by the Snakefile that imports it. Known while parsing.
+
+        Jobs are told by their recipes where their files are, which no Snakefile changes.
+        """
+        changed = self._workflow.modifier.path_modifier.replace_prefix(A_PATH)
+        if changed != A_PATH:
+            raise UserError(
+                f"paths changed to {changed}",
+                where="the Snakefile that imports this workflow",
+                expected="a module without `prefix` and `replace_prefix`: recipes say where files are",
+                hint="results lie in results/ of the folder where snakemake runs; --directory names another",
+            )
 
     @property
     def targets(self) -> list[str]:
@@ -59,6 +98,11 @@ class Invocation:
     def is_main(self) -> bool:
         """Whether it runs the workflow, and not a single job for another snakemake."""
         return self._workflow.is_main_process
+
+    @property
+    def goes_by_times_alone(self) -> bool:
+        """Whether files are made again for their times, and for nothing else. Known once the jobs are planned."""
+        return {str(trigger) for trigger in self._workflow.rerun_triggers} == {"mtime"}
 
     @property
     def is_on_slurm(self) -> bool:
