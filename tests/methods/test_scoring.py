@@ -47,7 +47,7 @@ def literal_wanda(loaded, samples):
     for sample in samples:
         hooks = []
         for p in matrices:
-            keep = lambda _, args, name=p.name: inputs[name].append(args[0][0, sample.n_prompt :].double())  # noqa: B023, E731
+            keep = lambda _, args, name=p.name: inputs[name].append(args[0].flatten(0, -2)[sample.n_prompt :].double())  # noqa: B023, E731
             hooks.append(p.module.register_forward_pre_hook(keep))
         loaded.model(torch.tensor([sample.input_ids]))
         for hook in hooks:

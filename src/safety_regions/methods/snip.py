@@ -98,7 +98,10 @@ def score(weight: Float[Tensor, "out in"], statistic: Float[Tensor, "out in"]) -
 
 
 class _LinearSummingGradients(torch.autograd.Function):
-    """y = x W^T + b, whose backward adds |g_b^T x_b| of each sample b to a running sum instead of making dL/dW."""
+    """y = x W^T + b, whose backward adds |g_b^T x_b| of each sample b to a running sum instead of making dL/dW.
+
+    An x of two dimensions is that of one sample.
+    """
 
     @staticmethod
     def forward(ctx, x, weight, bias, product, add):
@@ -110,8 +113,9 @@ class _LinearSummingGradients(torch.autograd.Function):
     def backward(ctx, *gradients):
         (gradient,) = gradients
         x, weight = ctx.saved_tensors
-        for x_b, g_b in zip(x.unbind(), gradient.mT.unbind(), strict=True):
-            torch.mm(g_b, x_b, out=ctx.product)
+        of_samples = (of if of.dim() > 2 else of[None] for of in (x, gradient))
+        for x_b, g_b in zip(*of_samples, strict=True):
+            torch.mm(g_b.mT, x_b, out=ctx.product)
             ctx.add()
         return gradient @ weight, None, None, None, None
 

@@ -1,4 +1,4 @@
-"""A model's scored matrices: the linear layers that `config.architectures` names.
+"""A model's scored matrices: the linear layers that `config.layouts` names.
 
 Scored are these projections of every block, all that there are of q, k, v, o, gate, up and down; embeddings, norms and
 lm_head are not. An architecture that fuses several projections into one matrix gives each its block of output rows.
@@ -12,7 +12,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from safety_regions.config.architectures import BY_HEAD, DECODERS, LAYOUTS, WRAPPERS, refuse_unknown
+from safety_regions.config.architectures import WRAPPERS, blocks_path, refuse_unknown
+from safety_regions.config.layouts import LAYOUTS
+from safety_regions.config.text_dimensions import in_common_names
 from safety_regions.errors import UserError
 from safety_regions.regions.owned_weights import KINDS, Layout, make_layout
 
@@ -52,24 +54,39 @@ def auto_class(model_type: str) -> Any:
 
 
 def decoder_of(model: Any) -> Any:
-    """What turns tokens into the last layer's states: its blocks are `layers`, its `config` is that of the text model.
+    """What turns tokens into the last layer's states: its `config` is that of the text model.
 
     Raises `UserError` for an architecture that is not known.
     """
-    refuse_unknown(model.config.to_dict(), model.config.name_or_path)
-    return model.get_submodule(decoder_path(model.config.model_type))
+    return model.get_submodule(_blocks_path(model).rpartition(".")[0])
 
 
-def decoder_path(model_type: str) -> str:
-    """Where in a model of this type its decoder is."""
-    return WRAPPERS.get(model_type) or DECODERS.get(model_type, "model")
+def layers_of(model: Any) -> list[nn.Module]:
+    """The blocks of the decoder, in order. Raises `UserError` for an architecture that is not known."""
+    return list(model.get_submodule(_blocks_path(model)))
+
+
+def _blocks_path(model: Any) -> str:
+    config = model.config.to_dict()
+    refuse_unknown(config, model.config.name_or_path)
+    return blocks_path(config)
+
+
+def states_of(output: Any) -> Tensor:
+    """The states in what a layer gives: some types give more beside them."""
+    return output[0] if isinstance(output, tuple) else output
 
 
 def attentions(model: Any) -> list[nn.Module]:
     """What computes the attention of each layer, and so holds W_o."""
-    decoder = decoder_of(model)
-    [path] = [path for path, kinds in LAYOUTS[decoder.config.model_type].items() if kinds == ("o",)]
-    return [block.get_submodule(path.rpartition(".")[0]) for block in decoder.layers]
+    modules = LAYOUTS[decoder_of(model).config.model_type].modules
+    [path] = [path for path, kinds in modules.items() if kinds == ("o",)]
+    return [layer.get_submodule(path.rpartition(".")[0]) for layer in layers_of(model)]
+
+
+def mixes_rows(model: Any) -> bool:
+    """Whether linear modules get the tokens of a batch's rows one behind the other: it reads one row at a time then."""
+    return LAYOUTS[decoder_of(model).config.model_type].mixes_rows
 
 
 def projections(model: Any) -> list[Projection]:
@@ -77,10 +94,10 @@ def projections(model: Any) -> list[Projection]:
 
     Raises `UserError` for an architecture that is not known, and for a module that is missing or not a plain linear.
     """
-    decoder, found = decoder_of(model), []
-    for layer, block in enumerate(decoder.layers):
-        paths = LAYOUTS[decoder.config.model_type].items()
-        in_block = [p for path, kinds in paths for p in _of_module(decoder.config, layer, block, path, kinds)]
+    config, found = decoder_of(model).config, []
+    for layer, block in enumerate(layers_of(model)):
+        paths = LAYOUTS[config.model_type].modules.items()
+        in_block = [p for path, kinds in paths for p in _of_module(config, layer, block, path, kinds)]
         found += sorted(in_block, key=lambda p: KINDS.index(p.kind))
     return found
 
@@ -102,24 +119,29 @@ def _of_module(config: Any, layer: int, block: nn.Module, path: str, kinds: tupl
             expected="a plain linear layer",
             hint="quantised weights cannot be scored; use the unquantised model",
         )
-    if len(kinds) > 1 and config.model_type in BY_HEAD:
-        by_head = torch.arange(module.weight.shape[0]).unflatten(0, (config.num_attention_heads, len(kinds), -1))
-        for kind, rows in zip(kinds, by_head.unbind(1), strict=True):
+    total = module.weight.shape[0]
+    groups, widths = _fused(config, total, kinds)
+    if groups > 1:
+        parts = torch.arange(total).unflatten(0, (groups, -1)).split(widths, dim=1)
+        for kind, rows in zip(kinds, parts, strict=True):
             yield Projection(f"{layer}.{kind}", layer, kind, module, rows.flatten(), rows.numel())
         return
     start = 0
-    for kind, n_rows in zip(kinds, _n_rows(config, module, kinds), strict=True):
+    for kind, n_rows in zip(kinds, widths, strict=True):
         yield Projection(f"{layer}.{kind}", layer, kind, module, slice(start, start + n_rows), n_rows)
         start += n_rows
 
 
-def _n_rows(config: Any, module: nn.Linear, kinds: tuple[str, ...]) -> list[int]:
-    total = module.weight.shape[0]
-    if kinds == ("q", "k", "v"):
-        head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        keys = config.num_key_value_heads * head
-        return [total - 2 * keys, keys, keys]
-    return [total // len(kinds)] * len(kinds)
+def _fused(config: Any, total: int, kinds: tuple[str, ...]) -> tuple[int, list[int]]:
+    """How many groups of rows a matrix of so many rows has, and how many rows of each kind a group."""
+    if "q" not in kinds or len(kinds) == 1:
+        return 1, [total // len(kinds)] * len(kinds)
+    said = in_common_names(config.to_dict())
+    n_heads = said["num_attention_heads"]
+    n_keys = said.get("num_key_value_heads", n_heads)
+    head = total // (n_heads + 2 * n_keys)
+    groups = {"one": 1, "heads": n_heads, "keys": n_keys, "four": 4}[LAYOUTS[config.model_type].groups]
+    return groups, [(n_heads if kind == "q" else n_keys) * head // groups for kind in kinds]
 
 
 def linears(matrices: Sequence[Projection]) -> list[nn.Linear]:

@@ -48,5 +48,5 @@ class ResponseInputs(ABC):
         (x,) = inputs
         assert self._batch is not None
         if x is not self._last[0]:
-            self._last = (x, self.reduce(x.detach()[self._batch.is_response.to(x.device)]))
+            self._last = (x, self.reduce(x.detach()[self._batch.is_response.to(x.device).view(x.shape[:-1])]))
         self.add(module, self._last[1])
