@@ -32,7 +32,7 @@ weights are fetched, a local folder by `snakemake -n`, with this sentence and wh
 def fate(model_type: str) -> str:
     """By which methods models of this type are scored, or the sentence with which they are refused."""
     try:
-        config = CONFIG_MAPPING[model_type]().to_dict()
+        config = CONFIG_MAPPING[model_type]().to_dict() | {"model_type": model_type}
     # Of one that has no defaults, nothing but its type.
     except Exception:
         config = {"model_type": model_type}

@@ -37,12 +37,12 @@ def literal_states(loaded, samples):
     for k in range(states.shape[1]):
         cut, seen = copy.deepcopy(decoder), []
         setattr(cut, blocks, getattr(cut, blocks)[: k + 1])
-        [norm] = [getattr(cut, name) for name in NORMS if hasattr(cut, name)]
-        norm.register_forward_pre_hook(lambda _, x, seen=seen: seen.append(x[0]))
+        for norm in [getattr(cut, name) for name in NORMS if hasattr(cut, name)]:
+            norm.register_forward_pre_hook(lambda _, x, seen=seen: seen.append(x[0]))
         cut.config.num_hidden_layers = k + 1
         for row, sample in enumerate(samples):
-            cut(torch.tensor([sample.input_ids[: sample.n_prompt]]))
-            states[row, k] = seen[-1][0, -1]
+            output = cut(torch.tensor([sample.input_ids[: sample.n_prompt]]))
+            states[row, k] = (seen[-1] if seen else output.last_hidden_state)[0, -1]
     return states
 
 
@@ -84,7 +84,7 @@ def multiplied(loaded, first, last, alpha, scale_o):
     model = copy.deepcopy(loaded.model)
     for p in projections(model):
         if first <= p.layer <= last and (scale_o or p.kind != "o"):
-            p.module.weight[p.rows] *= alpha
+            p.write(p.read() * alpha)
     return model
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from random_models import ARCHITECTURES, random_model, random_samples
 
-from safety_regions.models.architecture import layout_of, projections
+from safety_regions.models.architecture import layout_of, matrix_of, projections
 
 VARIANTS = [
     *((name, options) for name, options in ARCHITECTURES.items()),
@@ -23,7 +23,7 @@ def moved(loaded, ids, kind, head, position):
     of, layout = parts[kind], layout_of(loaded.model)
     # So that no position takes all of a row's probability.
     parts["k"].write(parts["k"].read() * 0.7)
-    rows = torch.arange(len(of.module.weight))[of.rows].unflatten(0, (-1, layout.head_dim))[head]
+    rows = torch.arange(len(matrix_of(of.module)))[of.rows].unflatten(0, (-1, layout.head_dim))[head]
     seen = []
 
     def push(_, __, output):

@@ -113,10 +113,23 @@ def test_expansion_equals_the_loops(granularity, heads, kinds):
 
 ONE_HEAD_OF_KEYS = ["gpt_bigcode"]
 FOUR_HEADS_OF_KEYS = [
-    *("biogpt", "bloom", "codegen", "ctrl", "gpt_neo", "gpt_neox", "gpt_neox_japanese", "gptj", "mpt", "opt"),
-    *("modernbert-decoder", "persimmon", "xglm"),
+    *(
+        "biogpt",
+        "bloom",
+        "codegen",
+        "ctrl",
+        "gpt-sw3",
+        "gpt2",
+        "gpt_neo",
+        "gpt_neox",
+        "gpt_neox_japanese",
+        "gptj",
+        "mpt",
+        "opt",
+    ),
+    *("modernbert-decoder", "openai-gpt", "persimmon", "xglm"),
 ]
-FOUR_TIMES_AS_WIDE = ["bloom", "codegen", "falcon", "gpt_bigcode", "gpt_neox_japanese", "gptj", "mpt"]
+FOUR_TIMES_AS_WIDE = ["bloom", "codegen", "falcon", "gpt_bigcode", "gpt_neox_japanese", "gptj", "mpt", "openai-gpt"]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -9,7 +9,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTraine
 from safety_regions.config.architectures import WRAPPERS, claims
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.models.adapter import LoraAdapter, named_linears
-from safety_regions.models.architecture import auto_class
+from safety_regions.models.architecture import auto_class, matrix_of
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Sample
 
@@ -88,6 +88,8 @@ ARCHITECTURES: dict[str, dict] = {
     "ctrl": {"dff": 48},
     "diffllama": {},
     "falcon": {"new_decoder_architecture": True, "num_kv_heads": 2},
+    "gpt-sw3": {"n_inner": 48},
+    "gpt2": {"n_inner": 48, "scale_attn_by_inverse_layer_idx": True},
     "gpt_bigcode": {"multi_query": True},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]], "window_size": 5},
     "gpt_neox_japanese": {},
@@ -100,7 +102,8 @@ ARCHITECTURES: dict[str, dict] = {
     },
     "mpt": {},
     "nanochat": {},
-    "opt": {"ffn_dim": 48, "word_embed_proj_dim": 24},
+    "openai-gpt": {"initializer_range": 1.0},
+    "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32},
     "xglm": {"ffn_dim": 48},
 }
 """Every known architecture, with what it has and others have not."""
@@ -155,8 +158,10 @@ def configuration(family: str, **sizes) -> PreTrainedConfig:
     """Of a small model of this family; in a wrapper, the sizes are those of its text model."""
     if family not in WRAPPERS:
         wanted = SIZES | sizes
-        if not hasattr(CONFIG_MAPPING[family](), "num_key_value_heads"):
-            del wanted["num_key_value_heads"]
+        default = CONFIG_MAPPING[family]()
+        for name in ("num_key_value_heads", "intermediate_size"):
+            if not hasattr(default, name):
+                del wanted[name]
         if isinstance(getattr(CONFIG_MAPPING[family], "head_dim", None), property):
             del wanted["head_dim"]
         return AutoConfig.for_model(family, **wanted)
@@ -193,7 +198,7 @@ def random_adapter(loaded: LoadedModel, rank: int = 4, seed: int = 0) -> LoraAda
     generator = torch.Generator().manual_seed(seed)
     factors = {}
     for name, module in named_linears(loaded.model).items():
-        n_out, n_in = module.weight.shape
+        n_out, n_in = matrix_of(module).shape
         factors[name] = (torch.randn(rank, n_in, generator=generator), torch.randn(n_out, rank, generator=generator))
     return LoraAdapter(0.5, factors)
 

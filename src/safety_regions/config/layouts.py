@@ -74,6 +74,12 @@ class Blocks:
     """Rows of a matrix of learned positions, beyond those that its configuration says; None: it has none."""
 
 
+GPT2 = Blocks(
+    {"attn.c_attn": ("q", "k", "v"), "attn.c_proj": ("o",)} | FIRST_SECOND,
+    path="transformer.h",
+    claim=UNWATCHED,
+    further_positions=0,
+)
 LAYOUTS: dict[str, Blocks] = {
     "llama": Blocks(SEPARATE),
     "mistral": Blocks(SEPARATE),
@@ -158,6 +164,8 @@ LAYOUTS: dict[str, Blocks] = {
         claim=UNWATCHED,
         further_positions=0,
     ),
+    "gpt-sw3": GPT2,
+    "gpt2": GPT2,
     "gpt_neo": Blocks(
         {
             "attn.attention.q_proj": ("q",),
@@ -206,6 +214,7 @@ LAYOUTS: dict[str, Blocks] = {
         claim=UNWATCHED,
     ),
     "nanochat": Blocks(ATTENTION | {"mlp.fc1": ("up",), "mlp.fc2": ("down",)}, claim=UNWATCHED),
+    "openai-gpt": GPT2,
     "opt": Blocks(OUT_PROJ, path="model.decoder.layers", claim=UNWATCHED, mixes_rows=True, further_positions=2),
     "xglm": Blocks(OUT_PROJ, claim=UNWATCHED),
 }

@@ -26,7 +26,6 @@ EXPERTS = Kind("its feed-forward is experts, of which every token takes a few", 
 LATENT = Kind(
     "its keys and values come out of one matrix of low rank", "take a model that has a matrix for each of them"
 )
-EXCHANGED = Kind("its matrices lie with rows and columns exchanged", "take a model of another architecture")
 OWN_CODE = Kind("its code lies beside its weights, and is never run", "take a model of a known architecture")
 UNWATCHED = Kind(
     "its attention is computed where nobody can look on, by none of transformers' attention functions",
@@ -36,11 +35,9 @@ NAMED = {
     "bert-generation": ENCODER,
     "cpmant": UNWATCHED,
     "dots1": EXPERTS,
-    "gpt2": EXCHANGED,
     "idefics": CROSS,
     "mllama_text_model": CROSS,
     "moshi": CROSS,
-    "openai-gpt": EXCHANGED,
     "reformer": CHOSEN,
     "rwkv": STATES,
     "trocr": ENCODER_DECODER,

@@ -91,6 +91,6 @@ def _cutting(layer: nn.Module, cut: list[Tensor]) -> RemovableHandle:
 
     def put(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         cut.append(states_of(output).detach().requires_grad_())
-        return (cut[-1], *output[1:]) if isinstance(output, tuple) else cut[-1]
+        return (cut[-1], *output[1:]) if isinstance(output, tuple | list) else cut[-1]
 
     return layer.register_forward_hook(put)

@@ -6,7 +6,7 @@ lm_head are not. An architecture that fuses several projections into one matrix 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from jaxtyping import Float, Int64
@@ -18,32 +18,50 @@ from safety_regions.config.text_dimensions import in_common_names
 from safety_regions.errors import UserError
 from safety_regions.regions.owned_weights import KINDS, Layout, make_layout
 
+if TYPE_CHECKING:
+    from transformers.pytorch_utils import Conv1D
+
+    Linear: TypeAlias = nn.Linear | Conv1D
+else:
+    Linear = nn.Module
+"""A module that multiplies by a matrix. The weight of a `Conv1D` lies as (in, out)."""
+
+
+def turned(module: Linear, matrix: Tensor) -> Tensor:
+    """A matrix (out, in) as the module's weight lies, or what lies like that as (out, in): a view."""
+    return matrix if isinstance(module, nn.Linear) else matrix.T
+
+
+def matrix_of(module: Linear) -> Float[Tensor, "out in"]:
+    """The module's weights as they are now. What is written to it the model has."""
+    return turned(module, module.weight.detach())
+
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """One scored matrix: some rows of the weight of a linear module."""
+    """One scored matrix: some rows of that of a linear module."""
 
     name: str
     """`<layer>.<kind>`, the same for every architecture: `0.q`, `11.down`."""
     layer: int
     kind: str
-    module: nn.Linear
+    module: Linear
     rows: slice | Int64[Tensor, " out"]
-    """Of the module's weight, in the order of this matrix's own; an index of what has as many rows."""
+    """Of the module's matrix, in the order of this matrix's own; an index of what has as many rows."""
     n_rows: int
 
     @property
     def shape(self) -> tuple[int, int]:
         """(output rows, input channels) of this matrix."""
-        return self.n_rows, self.module.weight.shape[1]
+        return self.n_rows, matrix_of(self.module).shape[1]
 
     def read(self) -> Float[Tensor, "out in"]:
         """The weights as they are now. What is written to them gets into the model by `write` alone."""
-        return self.module.weight.detach()[self.rows]
+        return matrix_of(self.module)[self.rows]
 
     def write(self, weights: Float[Tensor, "out in"]) -> None:
         """Give the model these weights."""
-        self.module.weight.detach()[self.rows] = weights
+        matrix_of(self.module)[self.rows] = weights
 
 
 def auto_class(model_type: str) -> Any:
@@ -74,7 +92,7 @@ def _blocks_path(model: Any) -> str:
 
 def states_of(output: Any) -> Tensor:
     """The states in what a layer gives: some types give more beside them."""
-    return output[0] if isinstance(output, tuple) else output
+    return output[0] if isinstance(output, tuple | list) else output
 
 
 def attentions(model: Any) -> list[nn.Module]:
@@ -112,14 +130,16 @@ def _of_module(config: Any, layer: int, block: nn.Module, path: str, kinds: tupl
             expected=f"the modules that LAYOUTS says of {config.model_type}, in every layer",
             hint="layers of different kinds (experts, state spaces) cannot be scored",
         ) from None
-    if not isinstance(module, nn.Linear):
+    from transformers.pytorch_utils import Conv1D
+
+    if not isinstance(module, nn.Linear | Conv1D):
         raise UserError(
             f"layer {layer}'s {path} is a {type(module).__name__}",
             where=config.name_or_path,
             expected="a plain linear layer",
             hint="quantised weights cannot be scored; use the unquantised model",
         )
-    total = module.weight.shape[0]
+    total = len(matrix_of(module))
     groups, widths = _fused(config, total, kinds)
     if groups > 1:
         parts = torch.arange(total).unflatten(0, (groups, -1)).split(widths, dim=1)
@@ -144,7 +164,7 @@ def _fused(config: Any, total: int, kinds: tuple[str, ...]) -> tuple[int, list[i
     return groups, [(n_heads if kind == "q" else n_keys) * head // groups for kind in kinds]
 
 
-def linears(matrices: Sequence[Projection]) -> list[nn.Linear]:
+def linears(matrices: Sequence[Projection]) -> list[Linear]:
     """The distinct linear modules that hold these matrices, in order."""
     return list(dict.fromkeys(p.module for p in matrices))
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from safety_regions.models.architecture import Linear
 from safety_regions.models.tokens import Batch
 
 
@@ -17,7 +18,7 @@ class ResponseInputs(ABC):
     Modules that get the very same tensor, as q, k and v do, share what `reduce` makes of it.
     """
 
-    def __init__(self, modules: Sequence[nn.Linear]):
+    def __init__(self, modules: Sequence[Linear]):
         self._modules = modules
         self._batch: Batch | None = None
         self._last: tuple[Tensor | None, Tensor] = (None, torch.empty(0))

@@ -20,8 +20,8 @@ def size_from_config(config: dict, dtype: str) -> ModelSize:
     """The size of a model from the content of its config.json; of one of no known architecture, as if of Llama's.
 
     The dimensions are those of the text model; its parameters count an encoder of images, from above. Biases and norms
-    inside or behind the blocks' two are left out: together below a ten-thousandth. Raises `KeyError` for a
-    configuration that lacks a dimension.
+    inside or behind the blocks' two are left out, together below a ten-thousandth, and what stands between the last
+    block and the output matrix. Raises `KeyError` for a configuration that lacks a dimension.
     """
     whole, config = config, in_common_names(text_config(config))
     hidden, layers, inner = config["hidden_size"], config["num_hidden_layers"], config["intermediate_size"]
