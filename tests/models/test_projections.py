@@ -1,10 +1,15 @@
-"""Rows that are called q, k and v are those of one head's queries, keys and values, by what a push at them moves."""
+"""Scored matrices of a model: their rows are what their names say, and no weight of a block is missed."""
 
 import pytest
 import torch
 from random_models import ARCHITECTURES, random_model, random_samples
+from safetensors.torch import load_file, save_file
 
+from safety_regions.artifacts import receipts
+from safety_regions.errors import UserError
 from safety_regions.models.architecture import layout_of, matrix_of, projections
+from safety_regions.models.folder import save
+from safety_regions.models.load import load_model
 
 VARIANTS = [
     *((name, options) for name, options in ARCHITECTURES.items()),
@@ -63,3 +68,23 @@ def test_a_push_moves_what_the_rows_name_says(architecture, options):
     # The first position attends to itself alone, whatever its key; but for sinks.
     alone = moved(loaded, ids, "k", 0, 0)[0].any().item()
     assert alone == (architecture == "granite_swa")
+
+
+def test_causal_masks_beside_weights_are_no_weights(tmp_path):
+    """As older checkpoints of GPT-J and its like hold them in every block."""
+    loaded = random_model("gptj")
+    save(loaded.model, loaded.tokenizer, tmp_path)
+    file = tmp_path / "model.safetensors"
+    weights = load_file(file)
+
+    def again(name):
+        save_file(weights | {name: torch.ones(2)}, file, metadata={"format": "pt"})
+        receipts.write(tmp_path, {"kind": "model", "dtype": "float32"}, {})
+        return load_model(tmp_path)
+
+    for found, expected in zip(
+        projections(again("transformer.h.0.attn.masked_bias").model), projections(loaded.model), strict=True
+    ):
+        assert torch.equal(found.read(), expected.read())
+    with pytest.raises(UserError, match=r"more than config\.json asks for: transformer\.h\.0\.attn\.k_proj\.bias"):
+        again("transformer.h.0.attn.k_proj.bias")

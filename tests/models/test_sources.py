@@ -140,6 +140,7 @@ def test_an_architecture_that_is_not_known_is_told_by_its_configuration(config, 
             "'llava_next' would be scored wrongly: around 'granite' it leaves out",
         ),
         ({"model_type": "aya_vision", "text_config": {"model_type": "cohere2"}}, "leaves out the scale"),
+        ({"model_type": "bloom", "slow_but_exact": True, "pretraining_tp": 4}, "slow_but_exact multiplies parts"),
         ({"model_type": "gemma3_text", "use_bidirectional_attention": True}, "positions attend to later ones"),
         (
             {

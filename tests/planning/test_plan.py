@@ -392,8 +392,8 @@ def test_a_local_model_that_cannot_be_scored_is_refused_by_the_plan(tmp_path):
 
 @pytest.mark.parametrize("known_by", ["folder", "shape", "prepared"])
 def test_a_method_that_is_not_right_for_a_model_is_refused_by_the_plan(known_by, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
     registries = load_registries(RunConfig(), [], {})
+    monkeypatch.chdir(tmp_path)
     source = {"kind": "hub", "id": "org/mine", "revision": "0" * 40}
     if known_by == "folder":
         source = {"kind": "local", "path": str(tmp_path), "sha256": "0" * 64}

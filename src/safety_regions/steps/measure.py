@@ -39,8 +39,8 @@ def measure(entries: Sequence[Measured], machine: Machine) -> None:
     that are missing, damaged, or not the recipes', and for a method that is not right for the model.
     """
     loaded = entries[0].model(machine.device)
-    asked = [entry.recipe.method for entry in entries]
-    refuse_unclaimed(loaded.model.config.to_dict(), asked, entries[0].inputs["model"].name)
+    config = loaded.model.config
+    refuse_unclaimed(config.to_dict(), [entry.recipe.method for entry in entries], config.name_or_path)
     samples, facts = read_samples(entries[0], loaded)
     shared = [entry for entry in entries if _shares(entry)]
     alone = [[entry] for entry in entries if not _shares(entry)]
