@@ -106,7 +106,7 @@ def test_a_method_that_is_not_right_for_the_model_is_left_out_and_said(
     assert "safeneuron left out: not right for models of type 'bloom'" in capsys.readouterr().out
     run = plan_of_files([Path("config/mine.yaml")]).run
     assert run.methods.safeneuron is None and run.methods.snip is not None
-    assert run.evaluate and run.evaluate.methods == ["snip", "wanda"]
+    assert run.controls and run.controls.methods == ["snip", "wanda"]
     shape = yaml.safe_load(Path("config/mine.models.yaml").read_text())["mine"]["shape"]
     assert (shape["num_hidden_layers"], shape["intermediate_size"]) == (2, 128)
 

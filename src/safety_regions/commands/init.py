@@ -125,8 +125,10 @@ def _run_text(
     for section in ("evaluate", "constrain"):
         if content.get(section) and "models" in content[section]:
             del content[section]["models"]
+    for section in ("replicates", "controls", "evaluate", "constrain"):
         if content.get(section) and content[section].get("methods"):
-            content[section]["methods"] = [name for name in content[section]["methods"] if name not in unclaimed]
+            # Where nothing is left, all that the run has.
+            content[section]["methods"] = [x for x in content[section]["methods"] if x not in unclaimed] or None
     if unclaimed:
         content["methods"] = content.get("methods", {}) | dict.fromkeys(unclaimed)
     return (
