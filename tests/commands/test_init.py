@@ -95,6 +95,22 @@ def test_a_wrapper_s_weights_have_the_dtype_that_its_text_model_says(
     assert of_folder(wrapper).entry["dtype"] == "bfloat16"
 
 
+def test_a_method_that_is_not_right_for_the_model_is_left_out_and_said(
+    model: Path, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(model, other)
+    sizes = {"hidden_size": 32, "n_layer": 2, "n_head": 4, "vocab_size": 260}
+    (other / "config.json").write_text(json.dumps({"model_type": "bloom", **sizes}))
+    init(str(other), "--name", "mine")
+    assert "safeneuron left out: not right for models of type 'bloom'" in capsys.readouterr().out
+    run = plan_of_files([Path("config/mine.yaml")]).run
+    assert run.methods.safeneuron is None and run.methods.snip is not None
+    assert run.controls and run.controls.methods == ["snip", "wanda"]
+    shape = yaml.safe_load(Path("config/mine.models.yaml").read_text())["mine"]["shape"]
+    assert (shape["num_hidden_layers"], shape["intermediate_size"]) == (2, 128)
+
+
 def test_nothing_is_written_over(model: Path, project: Path) -> None:
     init(str(model), "--name", "mine")
     before = Path("config/mine.yaml").read_bytes()

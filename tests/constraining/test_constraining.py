@@ -17,7 +17,7 @@ from safety_regions.constraining.finetune import Checkpoint, Lora, Tuning, fine_
 from safety_regions.constraining.moved import Moved, moved
 from safety_regions.constraining.places import copied, n_weights, places_of, put_back, sha256_of_bits
 from safety_regions.constraining.rewind import rewound
-from safety_regions.models.architecture import projections
+from safety_regions.models.architecture import matrix_of, projections
 from safety_regions.models.generate import generate
 from safety_regions.models.outcomes import Outcome, outcome_of
 from safety_regions.models.training import Schedule, reproducible, train
@@ -87,12 +87,12 @@ def test_mixed_are_the_products_of_training_and_nothing_else(tuning):
 
 @pytest.mark.parametrize("tuning", TUNINGS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("family", ["llama", "phi3"])
+@pytest.mark.parametrize("family", ["llama", "phi3", "gpt2"])
 def test_no_frozen_weight_differs_and_the_others_move(family, dtype, tuning):
     loaded = random_model(family, dtype=dtype)
     for module in places_in(loaded):
         # Adding a zero would turn the sign of these.
-        module.weight.detach()[:, :3] = -0.0
+        matrix_of(module)[:, :3] = -0.0
     frozen = places_in(loaded)
     before, digest = copied(projections(loaded.model)), sha256_of_bits(frozen)
     seen = []
@@ -103,9 +103,9 @@ def test_no_frozen_weight_differs_and_the_others_move(family, dtype, tuning):
     with tuned(loaded, frozen, Tuning(SHORT.schedule, SHORT.steps, lora=TUNINGS[tuning]), at=at):
         assert sha256_of_bits(frozen) == digest and seen == [digest, digest]
         for module, inside in frozen.items():
-            assert torch.equal(bits(module.weight[inside]), bits(before[module][inside]))
-            assert (module.weight[~inside] != before[module][~inside]).float().mean() > 0.5
-    assert all(torch.equal(bits(module.weight), bits(weights)) for module, weights in before.items())
+            assert torch.equal(bits(matrix_of(module)[inside]), bits(before[module][inside]))
+            assert (matrix_of(module)[~inside] != before[module][~inside]).float().mean() > 0.5
+    assert all(torch.equal(bits(matrix_of(module)), bits(weights)) for module, weights in before.items())
     assert not any(weight.requires_grad for weight in loaded.model.parameters())
 
 

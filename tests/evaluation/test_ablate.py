@@ -27,7 +27,7 @@ def same_bits(model, before):
 
 
 @pytest.mark.parametrize("replace", ["zero", "mean"])
-@pytest.mark.parametrize("family", [*FAMILIES, "gpt_neox"])
+@pytest.mark.parametrize("family", [*FAMILIES, "gpt_neox", "gpt2"])
 def test_ablated_model_equals_a_copy_with_edited_weights(family, replace):
     loaded = random_model(family)
     masks = random_masks(layout_of(loaded.model).shapes, 0.2)
@@ -61,7 +61,7 @@ def test_weights_come_back_bit_for_bit_after_an_exception(dtype):
     assert same_bits(loaded.model, before)
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, "nemotron", "phi"])
+@pytest.mark.parametrize("family", [*FAMILIES, "nemotron", "phi", "gpt2"])
 @pytest.mark.parametrize(("neurons", "halves"), [("v", ("v", "o")), ("ffn", ("up", "down"))])
 def test_a_neuron_owns_the_columns_that_it_feeds(family, neurons, halves):
     """What it writes is read nowhere else: without its row, or without its columns, the model computes the same."""

@@ -7,8 +7,9 @@ import copy
 import numpy as np
 import pytest
 import torch
-from random_models import ARCHITECTURES, FAMILIES, random_model, random_samples, varied_model
+from random_models import FAMILIES, claiming, random_model, random_samples, varied_model
 
+from safety_regions.config.architectures import blocks_path
 from safety_regions.config.methods import SafeLayer
 from safety_regions.errors import UserError
 from safety_regions.methods import safelayer
@@ -25,22 +26,27 @@ from safety_regions.regions.select import Cut
 PROMPTS = ["Paint a fence.", "Add two and two.", "Water the plants, please.", "Name a colour."]
 
 
+NORMS = ("norm", "final_layernorm", "final_layer_norm", "layer_norm", "layernorm", "final_norm", "ln_f", "norm_f")
+"""Names of a decoder's last norm."""
+
+
 def literal_states(loaded, samples):
-    """Each prompt by itself; the model cut behind layer k, its last norm taken out, gives what layer k puts out."""
-    decoder = decoder_of(loaded.model)
-    states = torch.empty(len(samples), len(decoder.layers), decoder.config.hidden_size)
+    """Each prompt by itself; the model cut behind layer k gives its last norm what layer k puts out."""
+    decoder, blocks = decoder_of(loaded.model), blocks_path(loaded.model.config.to_dict()).rpartition(".")[2]
+    states = torch.empty(len(samples), decoder.config.num_hidden_layers, decoder.config.hidden_size)
     for k in range(states.shape[1]):
-        cut = copy.deepcopy(decoder)
-        cut.layers = cut.layers[: k + 1]
-        [norm] = [name for name in ("norm", "final_layernorm", "final_layer_norm") if hasattr(cut, name)]
-        setattr(cut, norm, torch.nn.Identity())
+        cut, seen = copy.deepcopy(decoder), []
+        setattr(cut, blocks, getattr(cut, blocks)[: k + 1])
+        for norm in [getattr(cut, name) for name in NORMS if hasattr(cut, name)]:
+            norm.register_forward_pre_hook(lambda _, x, seen=seen: seen.append(x[0]))
         cut.config.num_hidden_layers = k + 1
         for row, sample in enumerate(samples):
-            states[row, k] = cut(torch.tensor([sample.input_ids[: sample.n_prompt]])).last_hidden_state[0, -1]
+            output = cut(torch.tensor([sample.input_ids[: sample.n_prompt]]))
+            states[row, k] = (seen[-1] if seen else output.last_hidden_state)[0, -1]
     return states
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", claiming("safelayer"))
 def test_states_are_the_layers_outputs_at_the_last_prompt_token(architecture):
     loaded, samples = varied_model(architecture), random_samples(7)
     found = last_token_states(loaded, samples, batch_tokens=60)
@@ -78,12 +84,12 @@ def multiplied(loaded, first, last, alpha, scale_o):
     model = copy.deepcopy(loaded.model)
     for p in projections(model):
         if first <= p.layer <= last and (scale_o or p.kind != "o"):
-            p.module.weight[p.rows] *= alpha
+            p.write(p.read() * alpha)
     return model
 
 
 @pytest.mark.parametrize(
-    ("architecture", "scale_o"), [*((of, True) for of in ARCHITECTURES), ("phi3", False), ("phi", False)]
+    ("architecture", "scale_o"), [*((of, True) for of in claiming("safelayer")), ("phi3", False), ("phi", False)]
 )
 def test_scaled_layers_act_like_multiplied_weights(architecture, scale_o):
     loaded, ids = varied_model(architecture), torch.tensor([random_samples(1, shortest=9)[0].input_ids])

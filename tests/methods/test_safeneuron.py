@@ -13,9 +13,11 @@ from literal_neurons import (
     zeroed_rows,
 )
 from measured_neurons import assert_equal, measured, random_prompts
-from random_models import ARCHITECTURES, FAMILIES, random_model, varied_model
+from random_models import FAMILIES, claiming, random_model, varied_model
 
-from safety_regions.config.architectures import LAYOUTS, SEPARATE, WRONG
+from safety_regions.config.architectures import refuse_unclaimed, refuse_unknown
+from safety_regions.config.layouts import LAYOUTS, SEPARATE, Blocks
+from safety_regions.config.other_architectures import WRONG
 from safety_regions.errors import UserError
 
 KV_HEADS = [2, 4]
@@ -40,7 +42,7 @@ def test_value_importance_is_the_largest_change_by_one_query_head(family, kv_hea
         assert_equal(found[f"{layer}.v"][0], per_head.amax(dim=1).flatten())
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", claiming("safeneuron"))
 def test_importance_is_what_zeroing_changes_in_every_architecture(architecture):
     """Norms of queries and keys are held: a channel behind the norm leaves, and what the norm divides by stays."""
     loaded, samples = varied_model(architecture), random_prompts(2)
@@ -53,13 +55,17 @@ def test_importance_is_what_zeroing_changes_in_every_architecture(architecture):
             assert_equal(found[name][row], expected)
 
 
-@pytest.mark.parametrize("architecture", ["bitnet", "diffllama"])
-def test_an_architecture_that_is_refused_would_be_wrong(architecture, monkeypatch):
+@pytest.mark.parametrize(
+    ("architecture", "said"), [("bitnet", "would be scored wrongly"), ("diffllama", "safeneuron is not right")]
+)
+def test_an_architecture_that_is_refused_would_be_wrong(architecture, said, monkeypatch):
     loaded, [sample] = random_model(architecture), random_prompts(1)
-    with pytest.raises(UserError, match="would be scored wrongly"):
-        measured(loaded, [sample])
-    monkeypatch.setitem(LAYOUTS, architecture, SEPARATE)
-    monkeypatch.delitem(WRONG, architecture)
+    config = {"model_type": architecture}
+    with pytest.raises(UserError, match=said):
+        refuse_unknown(config, "here")
+        refuse_unclaimed(config, ["safeneuron"], "here")
+    monkeypatch.setitem(LAYOUTS, architecture, Blocks(SEPARATE))
+    monkeypatch.delitem(WRONG, architecture, raising=False)
     found, off = measured(loaded, [sample]), []
     for layer, seen in enumerate(layer_inputs(loaded, sample)):
         expected = zeroed_rows(loaded, layer, seen)
@@ -67,11 +73,9 @@ def test_an_architecture_that_is_refused_would_be_wrong(architecture, monkeypatc
     assert max(off) > 0.01
 
 
-def test_attention_sinks_are_refused(monkeypatch):
-    monkeypatch.setitem(LAYOUTS, "flint", SEPARATE)
-    monkeypatch.delitem(WRONG, "flint")
+def test_attention_sinks_are_refused():
     with pytest.raises(UserError, match="attention sinks"):
-        measured(random_model("flint"), random_prompts(1))
+        measured(random_model("granite_swa"), random_prompts(1))
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, "nemotron", "starcoder2"])

@@ -12,7 +12,7 @@ from safety_regions.config.methods import options_of
 from safety_regions.errors import UserError
 from safety_regions.methods.interface import method
 from safety_regions.methods.snip import _adding
-from safety_regions.models.architecture import projections
+from safety_regions.models.architecture import projections, turned
 from safety_regions.models.tokens import batches
 from safety_regions.regions.select import Cut, select
 
@@ -32,8 +32,8 @@ def literal_snip(loaded, samples):
         loss = torch.stack([functional.cross_entropy(logits[t - 1], ids[0, t]) for t in steps]).mean()
         loss.backward()
         for p in matrices:
-            weight = p.module.weight[p.rows].detach().double()
-            totals[p.name] += (weight * p.module.weight.grad[p.rows].double()).abs()
+            weight = p.read().double()
+            totals[p.name] += (weight * turned(p.module, p.module.weight.grad)[p.rows].double()).abs()
         loaded.model.zero_grad()
     for module in {p.module for p in matrices}:
         module.weight.requires_grad_(False)
@@ -47,7 +47,7 @@ def literal_wanda(loaded, samples):
     for sample in samples:
         hooks = []
         for p in matrices:
-            keep = lambda _, args, name=p.name: inputs[name].append(args[0][0, sample.n_prompt :].double())  # noqa: B023, E731
+            keep = lambda _, args, name=p.name: inputs[name].append(args[0].flatten(0, -2)[sample.n_prompt :].double())  # noqa: B023, E731
             hooks.append(p.module.register_forward_pre_hook(keep))
         loaded.model(torch.tensor([sample.input_ids]))
         for hook in hooks:
@@ -55,7 +55,7 @@ def literal_wanda(loaded, samples):
     scores = {}
     for p in matrices:
         norm = (torch.cat(inputs[p.name]) ** 2).sum(dim=0).div(len(samples)).sqrt()
-        scores[p.name] = p.module.weight[p.rows].double().abs() * norm
+        scores[p.name] = p.read().double().abs() * norm
     return scores
 
 
@@ -69,7 +69,7 @@ def measured(name, loaded, samples, batch_tokens=60):
 def scores_of(name, loaded, samples, batch_tokens):
     of = method(name)
     statistics = measured(name, loaded, samples, batch_tokens)
-    return {p.name: of.score(p.module.weight[p.rows], statistics[p.name]) for p in projections(loaded.model)}
+    return {p.name: of.score(p.read(), statistics[p.name]) for p in projections(loaded.model)}
 
 
 def masks_of(scores):

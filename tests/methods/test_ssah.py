@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from literal_neurons import DIM, layer_inputs
+from literal_neurons import DIM
 from measured_neurons import assert_equal, random_prompts
-from random_models import ARCHITECTURES, random_model, varied_model
+from random_models import claiming, random_model, varied_model
 
 from safety_regions.config.methods import Ssah
 from safety_regions.errors import UserError
@@ -25,9 +25,14 @@ def literal(loaded, samples, tokens):
         hooks = []
         for p in projections(loaded.model):
             if kind := {"o": "v", "down": "ffn"}.get(p.kind):
-                keep = seen.setdefault((p.layer, kind), (p.module.weight, []))[1]
-                hooks.append(p.module.register_forward_pre_hook(lambda _, x, keep=keep: keep.append(x[0][0].double())))
-        rows = layer_inputs(loaded, sample, tokens)[0]["rows"]
+                keep = seen.setdefault((p.layer, kind), (p.read(), []))[1]
+                hooks.append(
+                    p.module.register_forward_pre_hook(
+                        lambda _, x, keep=keep: keep.append(x[0].flatten(0, -2).double())
+                    )
+                )
+        loaded.model(torch.tensor([sample.input_ids[: sample.n_prompt]]))
+        rows = list(sample.content if tokens == "content" else range(sample.n_prompt))
         for hook in hooks:
             hook.remove()
         for _, kept in seen.values():
@@ -36,7 +41,7 @@ def literal(loaded, samples, tokens):
 
 
 @pytest.mark.parametrize(
-    ("architecture", "tokens"), [*((of, "content") for of in ARCHITECTURES), ("llama", "prompt"), ("phi3", "prompt")]
+    ("architecture", "tokens"), [*((of, "content") for of in claiming("ssah")), ("llama", "prompt"), ("phi3", "prompt")]
 )
 def test_scores_are_the_variance_times_the_squared_norm(architecture, tokens):
     loaded, samples = varied_model(architecture), random_prompts(4)

@@ -133,7 +133,7 @@ def test_the_trained_adapter_loads_on_its_model(made):
     assert all(b.abs().max() > 0 for _, b in adapter.factors.values())
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, "gpt2"])
 def test_added_weights_are_those_that_peft_merges(family, tmp_path):
     loaded, other = random_model(family), random_model(family)
     peft_model = with_lora(other.model, rank=3, alpha=5.0)

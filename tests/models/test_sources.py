@@ -113,12 +113,12 @@ def test_a_model_that_cannot_be_scored_is_refused_before_its_weights_come(hub, t
 @pytest.mark.parametrize(
     ("config", "hint"),
     [
-        ({"model_type": "opt"}, "docs/add-a-model.md says how one is added"),
+        ({"model_type": "git"}, "docs/add-a-model.md says how one is added"),
         ({"model_type": ["llama"], "text_config": [], "layer_types": 3}, "docs/add-a-model.md says how one is added"),
         ({"model_type": "t5", "is_encoder_decoder": True}, "take a model that only decodes"),
         ({"model_type": "mamba", "state_size": 16}, "every layer has queries, keys and values"),
         ({"model_type": "qwen3_5", "text_config": {"layer_types": ["linear_attention"]}}, "every layer has queries"),
-        ({"model_type": "falcon", "auto_map": {"AutoConfig": "f.Config"}}, "a model of another architecture"),
+        ({"model_type": "cpmant", "auto_map": {"AutoConfig": "f.Config"}}, "a model of another architecture"),
         ({"model_type": "mixtral", "num_local_experts": 8}, "a dense model"),
         ({"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}, "a model of a known architecture"),
         ({"model_type": "paligemma", "text_config": {"model_type": "gemma"}}, "of type 'gemma'"),
@@ -140,6 +140,7 @@ def test_an_architecture_that_is_not_known_is_told_by_its_configuration(config, 
             "'llava_next' would be scored wrongly: around 'granite' it leaves out",
         ),
         ({"model_type": "aya_vision", "text_config": {"model_type": "cohere2"}}, "leaves out the scale"),
+        ({"model_type": "bloom", "slow_but_exact": True, "pretraining_tp": 4}, "slow_but_exact multiplies parts"),
         ({"model_type": "gemma3_text", "use_bidirectional_attention": True}, "positions attend to later ones"),
         (
             {
@@ -211,6 +212,16 @@ def test_a_model_with_a_sentencepiece_tokenizer_alone_reads_what_sentencepiece_r
     text, pieces = "plain words, and others", SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
     read = load_model(tmp_path / "out").tokenizer(text, add_special_tokens=False).input_ids
     assert read == pieces.encode(text) and pieces.unk_id() not in read
+
+
+def test_a_model_that_a_method_is_not_right_for_is_refused_where_it_is_fetched(model_folder, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    (folder / "config.json").write_text('{"model_type": "granite_swa"}')
+    inputs = Inputs(local=str(folder), methods=("snip", "safeneuron"))
+    with pytest.raises(UserError, match="safeneuron is not right for models of type 'granite_swa': attention sinks"):
+        prepare_model(local_recipe(folder, folder_digest(folder)), tmp_path / "out", inputs, "L", "C")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_altered_local_model_is_refused(model_folder, tmp_path):

@@ -390,6 +390,33 @@ def test_a_local_model_that_cannot_be_scored_is_refused_by_the_plan(tmp_path):
     assert "model mine" in error.value.where
 
 
+@pytest.mark.parametrize("known_by", ["folder", "shape", "prepared"])
+def test_a_method_that_is_not_right_for_a_model_is_refused_by_the_plan(known_by, tmp_path, monkeypatch):
+    registries = load_registries(RunConfig(), [], {})
+    monkeypatch.chdir(tmp_path)
+    source = {"kind": "hub", "id": "org/mine", "revision": "0" * 40}
+    if known_by == "folder":
+        source = {"kind": "local", "path": str(tmp_path), "sha256": "0" * 64}
+        (tmp_path / "config.json").write_text('{"model_type": "bloom"}')
+    entry = {"source": source, "licence": "a", "citation": "b"}
+    if known_by == "shape":
+        sizes = {"hidden_size": 8, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 1}
+        entry["shape"] = {"model_type": "bloom", "vocab_size": 9, **sizes}
+    mine = Registries(
+        datasets=registries.datasets, models=registries.models | {"mine": ModelSpec.model_validate(entry)}
+    )
+    run = RunConfig.model_validate({"models": ["mine"], "methods": {"safeneuron": None}})
+    folder = Path(make_plan(run, mine).models["mine"].path)
+    if known_by == "prepared":
+        assert "mine" in make_plan(RunConfig(models=["mine"]), mine).models
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text('{"model_type": "bloom"}')
+    with pytest.raises(UserError, match="safeneuron is not right for models of type 'bloom': its attention") as error:
+        make_plan(RunConfig(models=["mine"]), mine)
+    assert error.value.where == "model mine" and "snip, wanda" in error.value.expected
+    assert "mine" in make_plan(run, mine).models
+
+
 def test_models_that_are_named_are_fine_tuned_and_no_others():
     plan = plan_of(constrain={"models": ["tiny-qwen2"]})
     assert {a.name.split(".")[0] for a in plan.made.values() if a.kind == "constrain"} == {"tiny-qwen2"}

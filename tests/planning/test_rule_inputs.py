@@ -62,6 +62,11 @@ def test_the_options_of_a_registry_are_quoted_for_the_shell(plan):
     assert shlex.split(rule_inputs.registry_options(spec))[:2] == ["--licence", "it's; rm -r"]
 
 
+def test_a_model_is_fetched_for_the_methods_of_the_run(plan):
+    *_, option, methods = shlex.split(rule_inputs.model_options(plan, "smollm2-135m"))
+    assert (option, methods.split(",")) == ("--methods", [*plan.run.enabled_methods()])
+
+
 def test_either_of_no_names_matches_nothing():
     assert re.fullmatch(rule_inputs.either(["b", "a"]), "a")
     assert not re.fullmatch(rule_inputs.either([]), "")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from random_models import ALONE, ARCHITECTURES
 
-from safety_regions.config.architectures import LAYOUTS, WRAPPERS, kinds_of
+from safety_regions.config.architectures import WRAPPERS, kinds_of
+from safety_regions.config.layouts import LAYOUTS
 from safety_regions.config.other_architectures import WRONG
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,16 +15,25 @@ SECTION = (ROOT / "docs/add-a-model.md").read_text(encoding="utf-8").split("## A
 
 
 def named(text: str) -> list[str]:
-    return [name for name in re.findall(r"`(\w+)`", text) if name != "model_type"]
+    return [name for name in re.findall(r"`([\w-]+)`", text) if name != "model_type"]
 
 
 def test_the_page_lists_every_architecture_with_what_its_blocks_have() -> None:
-    rows = dict(re.findall(r"^\| (.*) \| (`.*`) \|$", SECTION, re.M))
+    rows = dict(re.findall(r"^\| ([^|]*) \| (`.*`) \|$", SECTION, re.M))
     assert named(rows.pop("behind an encoder of images")) == sorted(WRAPPERS)
     assert sorted({name for row in rows.values() for name in named(row)}) == sorted(LAYOUTS)
     assert named(rows["without a gate"]) == sorted(name for name in LAYOUTS if "gate" not in kinds_of(name))
-    fused = sorted(name for name, layout in LAYOUTS.items() if any(len(kinds) > 1 for kinds in layout.values()))
+    fused = sorted(name for name, of in LAYOUTS.items() if any(len(kinds) > 1 for kinds in of.modules.values()))
     assert named(rows["some of them fused"]) == fused
+
+
+def test_the_page_says_which_methods_are_right_for_which() -> None:
+    rows = re.findall(r"^\| (.*) \| (.*) \| (`.*`) \|$", SECTION, re.M)
+    limited = {name: of.claim for name, of in LAYOUTS.items() if of.claim is not None}
+    assert {(methods, why): named(types) for methods, why, types in rows} == {
+        (", ".join(claim.methods), claim.others): sorted(name for name in limited if limited[name] is claim)
+        for claim in limited.values()
+    }
 
 
 def test_the_page_names_those_that_would_be_wrong() -> None:

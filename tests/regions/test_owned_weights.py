@@ -10,7 +10,7 @@ from random_masks import header_for
 from random_models import ARCHITECTURES, random_model, varied_model
 
 from safety_regions.artifacts import receipts
-from safety_regions.config.architectures import BY_HEAD
+from safety_regions.config.architectures import kinds_of as config_kinds
 from safety_regions.errors import UserError
 from safety_regions.models.architecture import layout_of
 from safety_regions.models.folder import save
@@ -111,18 +111,36 @@ def test_expansion_equals_the_loops(granularity, heads, kinds):
     assert found == literally_owned(granularity, elements_of(levels, 0.3), layout) != set()
 
 
-WITHOUT_GATE = ["apertus", "arcee", "gpt_neox", "jais2", "nemotron", "persimmon", "phi", "starcoder2"]
+ONE_HEAD_OF_KEYS = ["gpt_bigcode"]
+FOUR_HEADS_OF_KEYS = [
+    *(
+        "biogpt",
+        "bloom",
+        "codegen",
+        "ctrl",
+        "gpt-sw3",
+        "gpt2",
+        "gpt_neo",
+        "gpt_neox",
+        "gpt_neox_japanese",
+        "gptj",
+        "mpt",
+        "opt",
+    ),
+    *("modernbert-decoder", "openai-gpt", "persimmon", "xglm"),
+]
+FOUR_TIMES_AS_WIDE = ["bloom", "codegen", "falcon", "gpt_bigcode", "gpt_neox_japanese", "gptj", "mpt", "openai-gpt"]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_layout_of_a_model_has_its_heads_and_shapes(architecture):
     layout = layout_of(varied_model(architecture).model)
-    n_kv_heads = 4 if architecture in BY_HEAD else 2
+    n_kv_heads = 1 if architecture in ONE_HEAD_OF_KEYS else 4 if architecture in FOUR_HEADS_OF_KEYS else 2
     assert (layout.n_heads, layout.n_kv_heads, layout.head_dim, layout.n_layers) == (4, n_kv_heads, 8, 2)
-    keys = (8 * n_kv_heads, 32)
+    keys, inner = (8 * n_kv_heads, 32), 128 if architecture in FOUR_TIMES_AS_WIDE else 48
     shapes = {"q": (32, 32), "k": keys, "v": keys, "o": (32, 32)}
-    shapes |= {} if architecture in WITHOUT_GATE else {"gate": (48, 32)}
-    shapes |= {"up": (48, 32), "down": (32, 48)}
+    shapes |= {"gate": (inner, 32)} if "gate" in config_kinds(architecture) else {}
+    shapes |= {"up": (inner, 32), "down": (32, inner)}
     assert list(layout.shapes.items())[len(shapes) :] == [(f"1.{kind}", shape) for kind, shape in shapes.items()]
 
 

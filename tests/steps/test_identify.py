@@ -2,12 +2,15 @@
 of them.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from random_models import random_model
 
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.kinds import VERSIONS
+from safety_regions.config.layouts import LAYOUTS, Claim
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import options_of
 from safety_regions.config.run import Machine
@@ -78,6 +81,15 @@ def test_files_are_the_same_made_together_or_one_by_one(tmp_path, pairs, part):
         assert first.facts["n_foreign"] == sum(row["foreign"] for row in rows)
         assert first.facts["n_cut"] == sum(not row["finished"] for row in rows)
         assert first.facts["n_empty"] == 0
+
+
+def test_a_method_that_is_not_right_for_the_model_is_refused(tmp_path, pairs, monkeypatch):
+    monkeypatch.setitem(LAYOUTS, "llama", replace(LAYOUTS["llama"], claim=Claim(("snip", "wanda"), "it is another")))
+    snip, wanda, safeneuron = entries(tmp_path / "out", pairs)
+    with pytest.raises(UserError, match="safeneuron is not right for models of type 'llama': it is another"):
+        measure([snip, wanda, safeneuron], MACHINE)
+    assert not any((tmp_path / "out").iterdir())
+    measure([wanda], MACHINE)
 
 
 def test_pairs_without_a_token_are_left_out_and_counted(tmp_path, pairs, capfd):

@@ -3,6 +3,7 @@
 import torch
 
 from safety_regions.models.adapter import LoraAdapter, named_linears
+from safety_regions.models.architecture import matrix_of
 
 
 def random_adapter(model, rank=5, seed=1, scaling=0.5):
@@ -10,7 +11,7 @@ def random_adapter(model, rank=5, seed=1, scaling=0.5):
     draw = torch.Generator().manual_seed(seed)
     factors = {}
     for name, module in named_linears(model).items():
-        n_out, n_in = module.weight.shape
+        n_out, n_in = matrix_of(module).shape
         factors[name] = (
             torch.randn(rank, n_in, generator=draw) * 0.2,
             torch.randn(n_out, rank, generator=draw) * 0.2,

@@ -6,10 +6,10 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedTokenizerFast
 
-from safety_regions.config.architectures import WRAPPERS
+from safety_regions.config.architectures import WRAPPERS, claims
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.models.adapter import LoraAdapter, named_linears
-from safety_regions.models.architecture import auto_class
+from safety_regions.models.architecture import auto_class, matrix_of
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Sample
 
@@ -82,6 +82,29 @@ ARCHITECTURES: dict[str, dict] = {
     "stablelm": {"qk_layernorm": True, "use_parallel_residual": True},
     "starcoder2": {"sliding_window": 5},
     "vaultgemma": {"attn_logit_softcapping": 1.5, "sliding_window": 5},
+    "biogpt": {},
+    "bloom": {},
+    "codegen": {"rotary_dim": 4},
+    "ctrl": {"dff": 48},
+    "diffllama": {},
+    "falcon": {"new_decoder_architecture": True, "num_kv_heads": 2},
+    "gpt-sw3": {"n_inner": 48},
+    "gpt2": {"n_inner": 48, "scale_attn_by_inverse_layer_idx": True},
+    "gpt_bigcode": {"multi_query": True},
+    "gpt_neo": {"attention_types": [[["global", "local"], 1]], "window_size": 5},
+    "gpt_neox_japanese": {},
+    "gptj": {"rotary_dim": 4},
+    "granite_swa": {"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]},
+    "modernbert-decoder": {
+        "bos_token_id": 0,
+        "sliding_window": 5,
+        "layer_types": ["sliding_attention", "full_attention"],
+    },
+    "mpt": {},
+    "nanochat": {},
+    "openai-gpt": {"initializer_range": 1.0},
+    "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32},
+    "xglm": {"ffn_dim": 48},
 }
 """Every known architecture, with what it has and others have not."""
 TEXT_OF_WRAPPERS = {
@@ -135,13 +158,22 @@ def configuration(family: str, **sizes) -> PreTrainedConfig:
     """Of a small model of this family; in a wrapper, the sizes are those of its text model."""
     if family not in WRAPPERS:
         wanted = SIZES | sizes
-        if not hasattr(CONFIG_MAPPING[family](), "num_key_value_heads"):
-            del wanted["num_key_value_heads"]
+        default = CONFIG_MAPPING[family]()
+        for name in ("num_key_value_heads", "intermediate_size"):
+            if not hasattr(default, name):
+                del wanted[name]
+        if isinstance(getattr(CONFIG_MAPPING[family], "head_dim", None), property):
+            del wanted["head_dim"]
         return AutoConfig.for_model(family, **wanted)
     text = configuration(TEXT_OF_WRAPPERS.get(family, "llama"), **sizes).to_dict()
     return AutoConfig.for_model(
         family, text_config=text, vision_config=ENCODERS.get(family, ENCODER), tie_word_embeddings=True
     )
+
+
+def claiming(method: str) -> list[str]:
+    """The architectures for which a method is right."""
+    return [name for name in ARCHITECTURES if claims({"model_type": name}, method)]
 
 
 def varied_model(architecture: str) -> LoadedModel:
@@ -166,7 +198,7 @@ def random_adapter(loaded: LoadedModel, rank: int = 4, seed: int = 0) -> LoraAda
     generator = torch.Generator().manual_seed(seed)
     factors = {}
     for name, module in named_linears(loaded.model).items():
-        n_out, n_in = module.weight.shape
+        n_out, n_in = matrix_of(module).shape
         factors[name] = (torch.randn(rank, n_in, generator=generator), torch.randn(n_out, rank, generator=generator))
     return LoraAdapter(0.5, factors)
 

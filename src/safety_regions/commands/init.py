@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
     found = _found(arguments, folder)
     words = RunWords(configfiles=(str(run_file),))
     write_text(registry, _registry_text(name, found))
-    write_text(run_file, _run_text(name, registry, other.run, arguments.like, words))
+    write_text(run_file, _run_text(name, registry, other.run, arguments.like, words, found.unclaimed))
     try:
         plan = plan_of_files([run_file])
     except UserError:
@@ -113,8 +114,10 @@ def _registry_text(name: str, found: Described) -> str:
     return "# yaml-language-server: $schema=models.schema.json\n" + yaml.safe_dump({name: found.entry}, sort_keys=False)
 
 
-def _run_text(name: str, registry: Path, other: RunConfig, like: Path, words: RunWords) -> str:
-    """All that the other run says, with this model in the place of its own."""
+def _run_text(
+    name: str, registry: Path, other: RunConfig, like: Path, words: RunWords, unclaimed: Sequence[str]
+) -> str:
+    """All that the other run says, but with this model, and without methods that are not right for it."""
     content: dict = yaml.safe_load(like.read_text(encoding="utf-8")) or {}
     models = [*other.registry.models, str(registry)]
     content |= {"name": name, "models": [name], "registry": content.get("registry", {}) | {"models": models}}
@@ -122,6 +125,12 @@ def _run_text(name: str, registry: Path, other: RunConfig, like: Path, words: Ru
     for section in ("evaluate", "constrain"):
         if content.get(section) and "models" in content[section]:
             del content[section]["models"]
+    for section in ("replicates", "controls", "evaluate", "constrain"):
+        if content.get(section) and content[section].get("methods"):
+            # Where nothing is left, all that the run has.
+            content[section]["methods"] = [x for x in content[section]["methods"] if x not in unclaimed] or None
+    if unclaimed:
+        content["methods"] = content.get("methods", {}) | dict.fromkeys(unclaimed)
     return (
         "# yaml-language-server: $schema=schema.json\n"
         f"#   {words.snakemake()}\n"
@@ -137,6 +146,8 @@ def _remarks(found: Described, registry: Path) -> list[str]:
             f"the model has no chat template, so prompts are put into {found.entry['plain_template']!r}"
             f" (plain_template in {registry}); a model that was not trained for chats hardly refuses"
         )
+    if found.unclaimed:
+        remarks.append(f"{', '.join(found.unclaimed)} left out: not right for models of type {found.model_type!r}")
     if found.entry["licence"] == UNKNOWN:
         remarks.append(f"its licence is not known; write it into {registry}")
     if found.entry["source"]["kind"] == "local":

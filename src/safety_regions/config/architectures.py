@@ -1,87 +1,15 @@
-"""Which linear layers of an architecture are q, k, v, o, gate, up and down: the only place that knows module names.
+"""What becomes of a model, by its config.json: scored by which methods, or refused with which sentence.
 
-An architecture may have no gate; the others it has. Read by the plan and where a model is fetched, so that a model that
-cannot be scored is refused before anything rests on it; no torch is needed.
+Read by the plan and where a model is fetched, so that a model that cannot be scored is refused before anything rests on
+it; no torch is needed.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
+from safety_regions.config.layouts import LAYOUTS, SEPARATE, Claim
 from safety_regions.config.other_architectures import ADDING, WRONG, kind_of
 from safety_regions.errors import UserError
-
-ModuleKinds = dict[str, tuple[str, ...]]
-"""Path of a linear module inside a block -> the projections it holds."""
-
-SEPARATE: ModuleKinds = {
-    "self_attn.q_proj": ("q",),
-    "self_attn.k_proj": ("k",),
-    "self_attn.v_proj": ("v",),
-    "self_attn.o_proj": ("o",),
-    "mlp.gate_proj": ("gate",),
-    "mlp.up_proj": ("up",),
-    "mlp.down_proj": ("down",),
-}
-QKV: ModuleKinds = {"self_attn.qkv_proj": ("q", "k", "v"), "self_attn.o_proj": ("o",)}
-GATE_UP: ModuleKinds = {"mlp.gate_up_proj": ("gate", "up"), "mlp.down_proj": ("down",)}
-ATTENTION: ModuleKinds = {path: kinds for path, kinds in SEPARATE.items() if path.startswith("self_attn.")}
-NO_GATE: ModuleKinds = ATTENTION | {"mlp.up_proj": ("up",), "mlp.down_proj": ("down",)}
-UP_DOWN: ModuleKinds = {"mlp.dense_h_to_4h": ("up",), "mlp.dense_4h_to_h": ("down",)}
-LAYOUTS: dict[str, ModuleKinds] = {
-    "llama": SEPARATE,
-    "mistral": SEPARATE,
-    "qwen2": SEPARATE,
-    "qwen3": SEPARATE,
-    "qwen3_vl_text": SEPARATE,
-    "gemma": SEPARATE,
-    "gemma2": SEPARATE,
-    "gemma3_text": SEPARATE,
-    "smollm3": SEPARATE,
-    "olmo2": SEPARATE,
-    "phi3": QKV | GATE_UP,
-    "apertus": NO_GATE,
-    "arcee": NO_GATE,
-    "cohere": SEPARATE,
-    "cohere2": SEPARATE,
-    "cwm": SEPARATE,
-    "ernie4_5": SEPARATE,
-    "exaone4": SEPARATE,
-    "glm": ATTENTION | GATE_UP,
-    "glm4": ATTENTION | GATE_UP,
-    "gpt_neox": {"attention.query_key_value": ("q", "k", "v"), "attention.dense": ("o",)} | UP_DOWN,
-    "granite": SEPARATE,
-    "helium": SEPARATE,
-    "hunyuan_v1_dense": SEPARATE,
-    "hyperclovax": SEPARATE,
-    "internlm3": SEPARATE,
-    "iquestcoder": SEPARATE,
-    "jais2": NO_GATE,
-    "ministral": SEPARATE,
-    "ministral3": SEPARATE,
-    "nemotron": NO_GATE,
-    "olmo": SEPARATE,
-    "olmo3": SEPARATE,
-    "persimmon": {"self_attn.query_key_value": ("q", "k", "v"), "self_attn.dense": ("o",)} | UP_DOWN,
-    "phi": {
-        "self_attn.q_proj": ("q",),
-        "self_attn.k_proj": ("k",),
-        "self_attn.v_proj": ("v",),
-        "self_attn.dense": ("o",),
-        "mlp.fc1": ("up",),
-        "mlp.fc2": ("down",),
-    },
-    "seed_oss": SEPARATE,
-    "stablelm": SEPARATE,
-    "starcoder2": ATTENTION | {"mlp.c_fc": ("up",), "mlp.c_proj": ("down",)},
-    "vaultgemma": SEPARATE,
-}
-"""Model type (config.json) -> linear modules of one block, with the projections each holds from its first row on, one
-behind the other."""
-
-BY_HEAD = {"gpt_neox", "persimmon"}
-"""Model types whose fused matrix holds q, k and v of the first head, then those of the next."""
-
-DECODERS = {"gpt_neox": "gpt_neox"}
-"""Model types whose decoder is not called `model` -> where it is."""
 
 WRAPPERS: dict[str, str] = {
     "gemma3": "model.language_model",
@@ -101,18 +29,33 @@ SCALED_LOGITS = {"cohere", "cohere2", "gemma2", "granite", "hyperclovax", "vault
 """Model types of `LAYOUTS` whose logits are scaled or capped behind the output matrix; in a wrapper they are not."""
 
 TIED = {
+    "biogpt",
+    "bloom",
     "cohere",
     "cohere2",
+    "ctrl",
     "ernie4_5",
+    "falcon",
     "gemma",
     "gemma2",
     "gemma3",
     "gemma3_text",
+    "gpt-sw3",
+    "gpt2",
+    "gpt_bigcode",
+    "gpt_neo",
+    "gpt_neox_japanese",
+    "granite_swa",
     "internvl",
     "mistral3",
+    "modernbert-decoder",
+    "mpt",
+    "openai-gpt",
+    "opt",
     "smollm3",
     "starcoder2",
     "vaultgemma",
+    "xglm",
 }
 """Model types whose output matrix is their embeddings where config.json does not say."""
 
@@ -125,7 +68,38 @@ def text_config(config: dict[str, Any]) -> dict[str, Any]:
 
 def kinds_of(model_type: str) -> list[str]:
     """The projections of a block of this model type; of one that is not known, those of a Llama model."""
-    return [kind for kinds in LAYOUTS.get(model_type, SEPARATE).values() for kind in kinds]
+    modules = LAYOUTS[model_type].modules if model_type in LAYOUTS else SEPARATE
+    return [kind for kinds in modules.values() for kind in kinds]
+
+
+def blocks_path(config: dict[str, Any]) -> str:
+    """Where in a model with this config.json, of a known architecture, the blocks of its decoder are."""
+    wrapper, own = WRAPPERS.get(_type(config)), LAYOUTS[_type(text_config(config))].path
+    return own if wrapper is None else f"{wrapper}.{own.partition('.')[2]}"
+
+
+def claims(config: dict[str, Any], method: str) -> bool:
+    """Whether the method is right for models with this config.json."""
+    claim = _claim(config)
+    return claim is None or method in claim.methods
+
+
+def refuse_unclaimed(config: dict[str, Any], methods: Iterable[str], where: str) -> None:
+    """Raise `UserError` for a method that is not right for a model of a known architecture, by its config.json."""
+    claim = _claim(config)
+    unclaimed = [method for method in methods if not claims(config, method)]
+    if claim is not None and unclaimed:
+        raise UserError(
+            f"{unclaimed[0]} is not right for models of type {_type(text_config(config))!r}: {claim.others}",
+            where=where,
+            expected=f"methods of: {', '.join(claim.methods)}",
+            hint=f"leave {unclaimed[0]} out of `methods`, or run this model by itself without it",
+        )
+
+
+def _claim(config: dict[str, Any]) -> Claim | None:
+    blocks = LAYOUTS.get(_type(text_config(config)))
+    return None if blocks is None else blocks.claim
 
 
 def refuse_unknown(config: dict[str, Any], where: str) -> None:
@@ -154,6 +128,8 @@ def refuse_unknown(config: dict[str, Any], where: str) -> None:
     reason = WRONG.get(model_type) or WRONG.get(own)
     if known and own != model_type and (own in SCALED_LOGITS or text.get("final_logit_softcapping")):
         reason = f"around {own!r} it leaves out what that does to its logits"
+    if known and text.get("slow_but_exact") and text.get("pretraining_tp", 1) > 1:
+        reason = "slow_but_exact multiplies parts of its matrices, one after the other"
     if known and not reason:
         return
     found, hint = "is not known", ADDING

@@ -98,7 +98,7 @@ ModelSource = Annotated[
 
 
 class Shape(Section):
-    """Dimensions of a model, under the names that its config.json has for them."""
+    """Dimensions of a model, under the names that the config.json of most has for them."""
 
     model_type: str
     hidden_size: int = Field(ge=1)

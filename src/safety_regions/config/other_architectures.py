@@ -26,7 +26,6 @@ EXPERTS = Kind("its feed-forward is experts, of which every token takes a few", 
 LATENT = Kind(
     "its keys and values come out of one matrix of low rank", "take a model that has a matrix for each of them"
 )
-EXCHANGED = Kind("its matrices lie with rows and columns exchanged", "take a model of another architecture")
 OWN_CODE = Kind("its code lies beside its weights, and is never run", "take a model of a known architecture")
 UNWATCHED = Kind(
     "its attention is computed where nobody can look on, by none of transformers' attention functions",
@@ -34,24 +33,14 @@ UNWATCHED = Kind(
 )
 NAMED = {
     "bert-generation": ENCODER,
-    "bloom": UNWATCHED,
-    "codegen": UNWATCHED,
     "cpmant": UNWATCHED,
     "dots1": EXPERTS,
-    "falcon": UNWATCHED,
-    "gpt2": EXCHANGED,
-    "gpt_neo": UNWATCHED,
-    "gpt_neox_japanese": UNWATCHED,
-    "gptj": UNWATCHED,
     "idefics": CROSS,
     "mllama_text_model": CROSS,
     "moshi": CROSS,
-    "mpt": UNWATCHED,
-    "openai-gpt": EXCHANGED,
     "reformer": CHOSEN,
     "rwkv": STATES,
     "trocr": ENCODER_DECODER,
-    "xglm": UNWATCHED,
     "xlm": ENCODER,
     "xlnet": ENCODER,
     "xlstm": STATES,
@@ -68,14 +57,12 @@ WRONG: dict[str, str] = {
     "aya_vision": UNSCALED,
     "bitnet": "a norm over all channels stands between its attention and W_o: no value neuron can be taken out alone",
     "cohere2_vision": UNSCALED,
-    "diffllama": "its attention is the difference of two softmaxes, and a norm stands between it and W_o",
     "doge": "its values decide what is attended to",
     "flint": "attention sinks take a part of every row's probability",
     "gemma3n_text": "its feed-forward keeps channels above a quantile of all, and layers share keys and values",
     "gemma4_text": "its values pass a norm, and layers share keys and values",
     "gemma4_unified_text": "its values pass a norm, and layers share keys and values",
     "gpt_oss": "attention sinks take a part of every row's probability",
-    "granite_swa": "attention sinks take a part of every row's probability",
     "llama4_text": "positions attend within chunks alone, and most of its feed-forward is experts",
 }
 """Model types whose blocks or attention look like those of known ones, and what makes scores of them wrong."""

@@ -9,6 +9,7 @@ may move, and W where it is frozen: in training, in evaluation and merged alike.
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from safety_regions.constraining.places import Places, Weights, put_back
+from safety_regions.models.architecture import Linear, matrix_of, turned
 
 
 @contextmanager
@@ -29,7 +31,7 @@ def trained_in_full(aligned: Weights, frozen: Places) -> Iterator[Callable[[], N
             module.weight.requires_grad_(True)
             stack.callback(_at_rest, module.weight)
             if module in frozen:
-                handle = module.weight.register_hook(_without(frozen[module]))
+                handle = module.weight.register_hook(_without(turned(module, frozen[module])))
                 stack.callback(handle.remove)
         yield lambda: put_back(aligned, frozen)
 
@@ -38,7 +40,7 @@ def _at_rest(weight: Tensor) -> None:
     weight.requires_grad_(False).grad = None
 
 
-def _without(frozen: Bool[Tensor, "out in"]) -> Callable[[Tensor], Tensor]:
+def _without(frozen: Bool[Tensor, "rows columns"]) -> Callable[[Tensor], Tensor]:
     return lambda gradient: gradient.masked_fill(frozen, 0)
 
 
@@ -49,7 +51,7 @@ def trained_by_adapter(aligned: Weights, frozen: Places, rank: int, alpha: float
     A is drawn from torch's current generator, B is zero.
     """
     for module in aligned:
-        parametrize.register_parametrization(module, "weight", _LowRank(module.weight, frozen.get(module), rank, alpha))
+        parametrize.register_parametrization(module, "weight", _LowRank(module, frozen.get(module), rank, alpha))
     try:
         yield lambda: None
     finally:
@@ -61,15 +63,17 @@ def trained_by_adapter(aligned: Weights, frozen: Places, rank: int, alpha: float
 class _LowRank(nn.Module):
     """From a weight to the one with an adapter; what is trained is in float32 whatever the weight is in."""
 
-    def __init__(self, weight: Tensor, frozen: Tensor | None, rank: int, alpha: float):
+    def __init__(self, module: Linear, frozen: Bool[Tensor, "out in"] | None, rank: int, alpha: float):
         super().__init__()
+        weight = matrix_of(module)
         n_out, n_in = weight.shape
-        self.scaling, self.frozen = alpha / rank, frozen
+        self.turned = partial(turned, module)
+        self.scaling, self.frozen = alpha / rank, None if frozen is None else self.turned(frozen)
         self.a = nn.Parameter(torch.empty(rank, n_in, device=weight.device))
         self.b = nn.Parameter(torch.zeros(n_out, rank, device=weight.device))
         # As LoRA's authors and peft draw it.
         nn.init.kaiming_uniform_(self.a, a=math.sqrt(5))
 
-    def forward(self, weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
-        moved = (weight.float() + self.scaling * (self.b @ self.a)).to(weight.dtype)
+    def forward(self, weight: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:
+        moved = (weight.float() + self.turned(self.scaling * (self.b @ self.a))).to(weight.dtype)
         return moved if self.frozen is None else torch.where(self.frozen, weight, moved)

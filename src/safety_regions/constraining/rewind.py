@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from safety_regions.constraining.places import Places, Weights, put_back
+from safety_regions.models.architecture import matrix_of
 
 
 @contextmanager
@@ -11,7 +12,7 @@ def rewound(aligned: Weights, places: Places) -> Iterator[None]:
     """While open, the weights in the places are the aligned model's; after it they are the trained ones, bit for
     bit.
     """
-    trained = {module: module.weight.detach().clone() for module in places}
+    trained = {module: matrix_of(module).clone() for module in places}
     put_back(aligned, places)
     try:
         yield

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from safety_regions.models.architecture import decoder_of
+from safety_regions.models.architecture import layers_of, states_of
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Backward:
     """Batches whose loss was computed and not yet backpropagated through the layers; the model stays as it is."""
 
     def __init__(self, model: Any):
-        self._layers: list[nn.Module] = list(decoder_of(model).layers)
+        self._layers: list[nn.Module] = layers_of(model)
         self._calls: list[list[_Call]] = []
         """By batch and layer."""
         self._gradients: list[Float[Tensor, "batch pos hidden"]] = []
@@ -71,7 +71,7 @@ class Backward:
     ) -> Float[Tensor, "batch pos hidden"]:
         """The gradient at a layer's input."""
         states = call.states.to(call.device).requires_grad_()
-        output = _states_of(self._layers[number](states, *call.args, **call.kwargs))
+        output = states_of(self._layers[number](states, *call.args, **call.kwargs))
         output.backward(gradient.to(output.device))
         assert states.grad is not None
         return states.grad
@@ -90,11 +90,7 @@ def _cutting(layer: nn.Module, cut: list[Tensor]) -> RemovableHandle:
     """What comes behind the layer gets a leaf to differentiate by, in place of the layer's output."""
 
     def put(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        cut.append(_states_of(output).detach().requires_grad_())
-        return (cut[-1], *output[1:]) if isinstance(output, tuple) else cut[-1]
+        cut.append(states_of(output).detach().requires_grad_())
+        return (cut[-1], *output[1:]) if isinstance(output, tuple | list) else cut[-1]
 
     return layer.register_forward_hook(put)
-
-
-def _states_of(output: Any) -> Tensor:
-    return output[0] if isinstance(output, tuple) else output

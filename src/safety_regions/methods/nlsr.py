@@ -27,6 +27,7 @@ from safety_regions.config.methods import Nlsr
 from safety_regions.errors import UserError
 from safety_regions.methods.passes import Observer, measure_alone
 from safety_regions.models.adapter import LoraAdapter, adapted, named_linears
+from safety_regions.models.architecture import Linear
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.response_inputs import ResponseInputs
 from safety_regions.models.tokens import Sample
@@ -63,7 +64,7 @@ def observer(
 class _Grams(ResponseInputs):
     """Adds up C of each adapted linear. A large model's layers may lie on several GPUs."""
 
-    def __init__(self, modules: dict[str, nn.Linear], adapter: LoraAdapter):
+    def __init__(self, modules: dict[str, Linear], adapter: LoraAdapter):
         factors = {name: a.to(modules[name].weight.device) for name, (a, _) in adapter.factors.items()}
         self._sums = {name: a.new_zeros(len(a), len(a), dtype=torch.float64) for name, a in factors.items()}
         self._of = {modules[name]: (a, self._sums[name]) for name, a in factors.items()}
@@ -73,7 +74,7 @@ class _Grams(ResponseInputs):
         return inputs.float()
 
     def add(self, module: nn.Module, reduced: Float[Tensor, "tokens in"]) -> None:
-        a, total = self._of[module]  # type: ignore[index]
+        a, total = self._of[module]
         y = (reduced @ a.mT).double()
         total.addmm_(y.mT, y)
 

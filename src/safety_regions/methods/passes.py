@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from safety_regions.config.dimensions import PARTS_OF_SUMS
 from safety_regions.methods.backward import Backward
-from safety_regions.models.architecture import decoder_of, projections
+from safety_regions.models.architecture import decoder_of, mixes_rows, projections
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Batch, Sample, buckets, collate
 from safety_regions.progress import progress
@@ -72,7 +72,8 @@ def run_pass(
     """
     of_gradients = [observer for observer in observers if isinstance(observer, GradientObserver)]
     decoder, backward = decoder_of(loaded.model), Backward(loaded.model)
-    groups = [buckets(samples, batch_tokens)]
+    # Gradients are gathered of one sample at a time: where a module cannot tell them apart it must get no other.
+    groups = [buckets(samples, 1 if of_gradients and mixes_rows(loaded.model) else batch_tokens)]
     if of_gradients:
         groups = _groups(groups[0], samples, _tokens_kept(loaded.model))
 

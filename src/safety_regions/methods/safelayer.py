@@ -24,7 +24,7 @@ from safety_regions.errors import UserError
 from safety_regions.methods.angle_gap import measure_gap
 from safety_regions.methods.layer_range import NOT_TRIED, Found, find_range, onset_and_smoothing, scales
 from safety_regions.models.answers import is_refusal
-from safety_regions.models.architecture import decoder_of
+from safety_regions.models.architecture import decoder_of, layers_of, states_of
 from safety_regions.models.generate import generate
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.scaling import scaled_layers
@@ -148,14 +148,13 @@ def _states_of(loaded: LoadedModel, prompts: Sequence[Sample]) -> Float32[Tensor
     rows, last = range(len(prompts)), [s.n_prompt - 1 for s in prompts]
     states: list[Tensor] = []
 
-    def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        states.append(output[rows, last].float().cpu())
+    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+        states.append(states_of(output)[rows, last].float().cpu())
 
     with ExitStack() as hooks:
-        decoder = decoder_of(loaded.model)
-        for layer in decoder.layers:
+        for layer in layers_of(loaded.model):
             hooks.callback(layer.register_forward_hook(keep).remove)
-        decoder(collate(prompts).to(loaded.device).input_ids, use_cache=False)
+        decoder_of(loaded.model)(collate(prompts).to(loaded.device).input_ids, use_cache=False)
     return torch.stack(states, dim=1)
 
 

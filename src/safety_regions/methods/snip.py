@@ -15,14 +15,14 @@ from functools import partial
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from safety_regions.config.methods import Snip
 from safety_regions.methods.backward import Backward
 from safety_regions.methods.passes import Observer, measure_alone
 from safety_regions.methods.weights import weight_levels
-from safety_regions.models.architecture import Projection, linears, projections
+from safety_regions.models.architecture import Linear, Projection, linears, matrix_of, projections, turned
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Batch, Sample
 from safety_regions.regions.select import Cut
@@ -49,7 +49,7 @@ class _Gradients:
         self._layers: dict[int, list[Projection]] = {}
         for matrix in matrices:
             self._layers.setdefault(matrix.layer, []).append(matrix)
-        self._sums: dict[nn.Linear, Float32[Tensor, "out in"]] = {}
+        self._sums: dict[Linear, Float32[Tensor, "out in"]] = {}
         # One product buffer per shape and dtype: a fresh one for every sample costs more in page faults than its sum.
         self._products: dict[tuple, Float[Tensor, "out in"]] = {}
         self._backward: Backward | None = None
@@ -65,7 +65,8 @@ class _Gradients:
         modules = linears(self._layers[layer])
         for module in modules:
             if module not in self._sums:
-                self._sums[module] = torch.zeros_like(module.weight, dtype=torch.float32)
+                matrix = matrix_of(module)
+                self._sums[module] = torch.zeros(matrix.shape, dtype=torch.float32, device=matrix.device)
         with _summing({module: self._sums[module] for module in modules}, self._products):
             yield
 
@@ -98,7 +99,10 @@ def score(weight: Float[Tensor, "out in"], statistic: Float[Tensor, "out in"]) -
 
 
 class _LinearSummingGradients(torch.autograd.Function):
-    """y = x W^T + b, whose backward adds |g_b^T x_b| of each sample b to a running sum instead of making dL/dW."""
+    """y = x W^T + b, whose backward adds |g_b^T x_b| of each sample b to a running sum instead of making dL/dW.
+
+    An x of two dimensions is that of one sample.
+    """
 
     @staticmethod
     def forward(ctx, x, weight, bias, product, add):
@@ -110,8 +114,9 @@ class _LinearSummingGradients(torch.autograd.Function):
     def backward(ctx, *gradients):
         (gradient,) = gradients
         x, weight = ctx.saved_tensors
-        for x_b, g_b in zip(x.unbind(), gradient.mT.unbind(), strict=True):
-            torch.mm(g_b, x_b, out=ctx.product)
+        of_samples = (of if of.dim() > 2 else of[None] for of in (x, gradient))
+        for x_b, g_b in zip(*of_samples, strict=True):
+            torch.mm(g_b.mT, x_b, out=ctx.product)
             ctx.add()
         return gradient @ weight, None, None, None, None
 
@@ -135,15 +140,16 @@ def _adding(total: Float32[Tensor, "out in"], product: Float[Tensor, "out in"]) 
 
 
 @contextmanager
-def _summing(sums: dict[nn.Linear, Tensor], products: dict[tuple, Tensor]) -> Iterator[None]:
+def _summing(sums: dict[Linear, Tensor], products: dict[tuple, Tensor]) -> Iterator[None]:
     """While open, the linear layers add per-sample |dL/dW| to their sum whenever a loss is backpropagated; `products`
     are buffers to form it in, of which those that lack are added.
     """
     # Where layers lie on several GPUs each has a forward of its own already, which brings inputs to its device.
     before = {module: module.__dict__.get("forward") for module in sums}
     for module, total in sums.items():
-        key = (*module.weight.shape, module.weight.dtype, module.weight.device)
-        product = products.setdefault(key, torch.empty_like(module.weight))
+        key = (*total.shape, module.weight.dtype, module.weight.device)
+        empty = torch.empty(total.shape, dtype=module.weight.dtype, device=module.weight.device)
+        product = products.setdefault(key, empty)
         module.forward = _forward(module, product, _adding(total, product))  # type: ignore[method-assign]
     try:
         yield
@@ -154,5 +160,5 @@ def _summing(sums: dict[nn.Linear, Tensor], products: dict[tuple, Tensor]) -> It
                 module.forward = forward  # type: ignore[method-assign]
 
 
-def _forward(module: nn.Linear, product: Tensor, add: Callable[[], object]):
-    return lambda x: _LinearSummingGradients.apply(x, module.weight, module.bias, product, add)
+def _forward(module: Linear, product: Tensor, add: Callable[[], object]):
+    return lambda x: _LinearSummingGradients.apply(x, turned(module, module.weight), module.bias, product, add)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from safety_regions.config.methods import Ssah
 from safety_regions.errors import UserError
 from safety_regions.methods.passes import measure_alone
-from safety_regions.models.architecture import layout_of, projections
+from safety_regions.models.architecture import Linear, layout_of, matrix_of, projections
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.response_inputs import ResponseInputs
 from safety_regions.models.tokens import Sample, counted
@@ -52,7 +52,7 @@ def levels(
     layout, readers = layout_of(loaded.model), _readers(loaded.model)
 
     def score(name: str) -> np.ndarray:
-        norms = readers[name].weight.float().square().sum(dim=0).cpu()
+        norms = matrix_of(readers[name]).float().square().sum(dim=0).cpu()
         of_channels = statistics[name] * norms
         if name.endswith(".v"):
             heads = (layout.n_kv_heads, -1, layout.head_dim)
@@ -62,7 +62,7 @@ def levels(
     return select(list(readers), score, cut)
 
 
-def _readers(model: Any) -> dict[str, nn.Linear]:
+def _readers(model: Any) -> dict[str, Linear]:
     """The matrices that read a layer's neurons, in the order of the model."""
     names = {"o": "v", "down": "ffn"}
     return {f"{p.layer}.{names[p.kind]}": p.module for p in projections(model) if p.kind in names}
@@ -71,11 +71,12 @@ def _readers(model: Any) -> dict[str, nn.Linear]:
 class _Moments(ResponseInputs):
     """Adds up x and x^2 by the linear module whose inputs they are."""
 
-    def __init__(self, readers: dict[str, nn.Linear], n_tokens: int):
+    def __init__(self, readers: dict[str, Linear], n_tokens: int):
         super().__init__(list(readers.values()))
         self._readers, self._n_tokens = readers, n_tokens
         self._sums = {
-            m: torch.zeros(2, m.in_features, dtype=torch.float64, device=m.weight.device) for m in readers.values()
+            m: torch.zeros(2, matrix_of(m).shape[1], dtype=torch.float64, device=m.weight.device)
+            for m in readers.values()
         }
 
     def reduce(self, inputs: Float[Tensor, "tokens in"]) -> Float64[Tensor, "2 in"]:
@@ -83,7 +84,7 @@ class _Moments(ResponseInputs):
         return torch.stack([x.sum(dim=0), x.square().sum(dim=0)])
 
     def add(self, module: nn.Module, reduced: Float64[Tensor, "2 in"]) -> None:
-        self._sums[module] += reduced  # type: ignore[index]
+        self._sums[module] += reduced
 
     def statistics(self) -> dict[str, Tensor]:
         return {name: self._variance(self._sums[module]).cpu() for name, module in self._readers.items()}

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from safety_regions.errors import UserError
-from safety_regions.models.architecture import projections
+from safety_regions.models.architecture import Linear, matrix_of, projections
 from safety_regions.models.load import LoadedModel
 
 ADAPTER, ADAPTER_CONFIG = "lora.safetensors", "lora.json"
@@ -32,11 +32,11 @@ class LoraAdapter:
     """(A, B) by the name of the linear, as in `named_linears`, in the order of the model."""
 
 
-def named_linears(model: Any) -> dict[str, nn.Linear]:
+def named_linears(model: Any) -> dict[str, Linear]:
     """The scored linear layers by `<layer>.<kind>`, in model order; one that holds several matrices joins their kinds:
     `0.qkv`.
     """
-    kinds: dict[nn.Linear, str] = {}
+    kinds: dict[Linear, str] = {}
     for p in projections(model):
         kinds[p.module] = kinds.get(p.module, f"{p.layer}.") + p.kind
     return {name: module for module, name in kinds.items()}
@@ -78,9 +78,9 @@ def load_adapter(folder: Path, model: Any) -> LoraAdapter:
 
 
 def _take_factors(
-    tensors: dict[str, Tensor], name: str, module: nn.Linear, rank: int, path: Path
+    tensors: dict[str, Tensor], name: str, module: Linear, rank: int, path: Path
 ) -> tuple[Tensor, Tensor]:
-    n_out, n_in = module.weight.shape
+    n_out, n_in = matrix_of(module).shape
     keys = [f"base_model.model.{name}.lora_{side}.weight" for side in "AB"]
     if any(key not in tensors for key in keys):
         raise UserError(
@@ -106,13 +106,13 @@ def adapted(loaded: LoadedModel, adapter: LoraAdapter) -> Iterator[None]:
     for bit.
     """
     modules = named_linears(loaded.model)
-    kept: dict[nn.Linear, Tensor] = {}
+    kept: dict[Linear, Tensor] = {}
     try:
         for name, (a, b) in adapter.factors.items():
-            weight = modules[name].weight.detach()
+            weight = matrix_of(modules[name])
             kept[modules[name]] = weight.clone()
             weight.copy_(weight.float() + (b.to(weight.device) @ a.to(weight.device)) * adapter.scaling)
         yield
     finally:
         for module, original in kept.items():
-            module.weight.detach().copy_(original)
+            matrix_of(module).copy_(original)

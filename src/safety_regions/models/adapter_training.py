@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from pydantic import Field
+from torch import nn
 
 from safety_regions.config.base import Id
 from safety_regions.config.methods import Adapter
@@ -185,7 +186,14 @@ def with_lora(model: Any, rank: int, alpha: float) -> Any:
     scored = set(linears(projections(model)))
     # By full names: encoders of images have linears of the same last names.
     targets = [name for name, module in model.named_modules() if module in scored]
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=targets, task_type="CAUSAL_LM")
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=0.0,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+        fan_in_fan_out=not all(isinstance(module, nn.Linear) for module in scored),
+    )
     with warnings.catch_warnings():
         # peft still reads an attribute by the name that transformers 5 deprecates.
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)

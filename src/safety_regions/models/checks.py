@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from safety_regions.config.architectures import refuse_unknown
+from safety_regions.config.architectures import refuse_unclaimed, refuse_unknown
 from safety_regions.errors import UserError
 
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
@@ -45,8 +45,8 @@ def refuse_incomplete(folder: Path, where: str) -> None:
     _refuse_without_weights(folder, where)
 
 
-def refuse_configuration(folder: Path, where: str) -> None:
-    """`refuse_incomplete`, as far as config.json alone can tell."""
+def refuse_configuration(folder: Path, where: str, methods: Sequence[str] = ()) -> None:
+    """`refuse_incomplete`, as far as config.json alone can tell; and methods that are not right for the model."""
     expected = "a model folder as save_pretrained makes it"
     if not (folder / CONFIG).is_file():
         raise UserError("no config.json", where=where, expected=expected)
@@ -60,6 +60,7 @@ def refuse_configuration(folder: Path, where: str) -> None:
             hint=UNQUANTISED,
         )
     refuse_unknown(config, f"{where}, {CONFIG}")
+    refuse_unclaimed(config, methods, f"{where}, {CONFIG}")
 
 
 def _refuse_without_weights(folder: Path, where: str) -> None:

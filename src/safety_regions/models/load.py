@@ -1,6 +1,7 @@
 """A prepared model folder, loaded: weights, tokenizer, and how to talk to it."""
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,8 +11,9 @@ import torch
 
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.other_code import warn_if_changed
+from safety_regions.config.architectures import blocks_path, refuse_unknown
 from safety_regions.errors import UserError
-from safety_regions.models.architecture import auto_class, decoder_path
+from safety_regions.models.architecture import auto_class
 
 PROMPT_ALONE = "{prompt}"
 """What a model reads whose chat template is left out, and that has no other."""
@@ -101,14 +103,15 @@ def _read(location: str, revision: str | None, dtype: torch.dtype) -> tuple[Any,
     options = {"revision": revision, "local_files_only": True, "trust_remote_code": False}
     with without_bars():
         tokenizer = AutoTokenizer.from_pretrained(location, **options)
-        model_type = AutoConfig.from_pretrained(location, **options).model_type
-        model, found = auto_class(model_type).from_pretrained(
+        config = AutoConfig.from_pretrained(location, **options).to_dict()
+        refuse_unknown(config, location)
+        model, found = auto_class(config["model_type"]).from_pretrained(
             location, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
         )
     # transformers fills what is missing with random numbers, and leaves out what is too much.
     missing = sorted(found["missing_keys"])
-    blocks = f"{decoder_path(model_type)}.layers."
-    surplus = sorted(name for name in found["unexpected_keys"] if name.startswith(blocks))
+    blocks = f"{blocks_path(config)}."
+    surplus = sorted(name for name in found["unexpected_keys"] if name.startswith(blocks) and _is_weight(name))
     for names, what in ((missing, "have no"), (surplus, "have more than config.json asks for:")):
         if names:
             raise UserError(
@@ -118,6 +121,11 @@ def _read(location: str, revision: str | None, dtype: torch.dtype) -> tuple[Any,
                 hint="download or copy the model again, whole",
             )
     return model, tokenizer
+
+
+def _is_weight(name: str) -> bool:
+    """Whether a tensor of this name is one of a block's weights: older checkpoints hold causal masks beside them."""
+    return not re.search(r"\.(attn|attention)\.(bias|masked_bias|causal_mask)$", name)
 
 
 def _place(model: Any, device: str) -> None:

@@ -12,8 +12,10 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from safety_regions.config.architectures import text_config
+from safety_regions.config.architectures import claims, text_config
+from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.models import ModelSpec, Shape
+from safety_regions.config.text_dimensions import in_common_names
 from safety_regions.errors import UserError
 from safety_regions.hub import hub_errors, page
 from safety_regions.models.checks import refuse_configuration
@@ -34,6 +36,8 @@ class Described:
     """Of its config.json."""
     has_template: bool
     """Whether it brings a chat template."""
+    unclaimed: tuple[str, ...]
+    """Methods that are not right for it."""
 
 
 def of_hub(id: str, revision: str | None = None) -> Described:
@@ -86,7 +90,8 @@ def _size(config: dict, parameters: int | None) -> dict[str, Any]:
     """Its shape, or where that says too little, as of a model with an encoder, the number of its weights."""
     if text_config(config) is config:
         with suppress(ValidationError):
-            shape = Shape.model_validate({name: config[name] for name in Shape.model_fields if name in config})
+            said = in_common_names(config)
+            shape = Shape.model_validate({name: said[name] for name in Shape.model_fields if name in said})
             return {"shape": shape.model_dump(exclude_none=True)}
     return {} if parameters is None else {"parameters": parameters}
 
@@ -99,7 +104,9 @@ def _described(folder: Path, source: dict, licence: str | None, citation: str, p
     entry = {"source": source, "dtype": dtype if dtype in DTYPES else DTYPES[0], **_size(config, parameters)}
     if not has_template:
         entry["plain_template"] = PLAIN_TEMPLATE
-    return Described(entry | {"licence": licence or UNKNOWN, "citation": citation}, config["model_type"], has_template)
+    entry |= {"licence": licence or UNKNOWN, "citation": citation}
+    unclaimed = tuple(method for method in CATALOGUE if not claims(config, method))
+    return Described(entry, config["model_type"], has_template, unclaimed)
 
 
 def _has_template(folder: Path) -> bool:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from safety_regions.models.architecture import Linear
 from safety_regions.models.tokens import Batch
 
 
@@ -17,7 +18,7 @@ class ResponseInputs(ABC):
     Modules that get the very same tensor, as q, k and v do, share what `reduce` makes of it.
     """
 
-    def __init__(self, modules: Sequence[nn.Linear]):
+    def __init__(self, modules: Sequence[Linear]):
         self._modules = modules
         self._batch: Batch | None = None
         self._last: tuple[Tensor | None, Tensor] = (None, torch.empty(0))
@@ -48,5 +49,5 @@ class ResponseInputs(ABC):
         (x,) = inputs
         assert self._batch is not None
         if x is not self._last[0]:
-            self._last = (x, self.reduce(x.detach()[self._batch.is_response.to(x.device)]))
+            self._last = (x, self.reduce(x.detach()[self._batch.is_response.to(x.device).view(x.shape[:-1])]))
         self.add(module, self._last[1])

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.config.architectures import refuse_unknown
+from safety_regions.config.architectures import refuse_unclaimed, refuse_unknown
 from safety_regions.config.datasets import SyntheticDataset
 from safety_regions.config.models import AlignedModel, LocalModel
 from safety_regions.data import synthetic
@@ -95,6 +95,7 @@ def add_model(plan: Plan, name: str) -> Artifact[ModelRecipe]:
         base = inputs["base"].digest if "base" in inputs else None
         recipe = model_recipe(name, spec, base_digest=base, data_digests=data)
         plan.models[name] = plan.add(Artifact(recipe, name, inputs))
+        _refuse_unclaimed(plan, name)
     return plan.models[name]
 
 
@@ -125,9 +126,30 @@ def _refuse_unknown_folder(name: str, folder: Path) -> None:
     """What only the fetching would find, and after other sets and models were fetched. Whatever else is wrong with the
     folder is told there.
     """
+    config = _config_of(folder)
+    if config is not None:
+        refuse_unknown(config, f"model {name}, {folder}/config.json")
+
+
+def _refuse_unclaimed(plan: Plan, name: str) -> None:
+    """Methods that are not right for a model whose type is known: by its folder, or by its entry in the registry. Of
+    any other the fetching tells.
+    """
+    spec = plan.registries.models[name]
+    if isinstance(spec.source, LocalModel):
+        config = _config_of(Path(spec.source.path).expanduser())
+    else:
+        config = _config_of(Path(plan.models[name].path))
+    if config is None and spec.shape is not None:
+        config = {"model_type": spec.shape.model_type}
+    if config is not None:
+        refuse_unclaimed(config, plan.run.enabled_methods(), f"model {name}")
+
+
+def _config_of(folder: Path) -> dict | None:
+    """The content of a folder's config.json; None where none can be read."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return
-    if isinstance(config, dict):
-        refuse_unknown(config, f"model {name}, {folder}/config.json")
+        return None
+    return config if isinstance(config, dict) else None

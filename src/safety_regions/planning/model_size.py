@@ -6,8 +6,10 @@ from pathlib import Path
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.architectures import TIED, kinds_of, text_config
 from safety_regions.config.dimensions import ModelSize
+from safety_regions.config.layouts import LAYOUTS
 from safety_regions.config.models import TinyModel
 from safety_regions.config.registries import Registries
+from safety_regions.config.text_dimensions import in_common_names
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 UNKNOWN = 8_000_000_000
@@ -18,10 +20,10 @@ def size_from_config(config: dict, dtype: str) -> ModelSize:
     """The size of a model from the content of its config.json; of one of no known architecture, as if of Llama's.
 
     The dimensions are those of the text model; its parameters count an encoder of images, from above. Biases and norms
-    inside or behind the blocks' two are left out: together below a ten-thousandth. Raises `KeyError` for a
-    configuration that lacks a dimension.
+    inside or behind the blocks' two are left out, together below a ten-thousandth, and what stands between the last
+    block and the output matrix. Raises `KeyError` for a configuration that lacks a dimension.
     """
-    whole, config = config, text_config(config)
+    whole, config = config, in_common_names(text_config(config))
     hidden, layers, inner = config["hidden_size"], config["num_hidden_layers"], config["intermediate_size"]
     heads = config["num_attention_heads"]
     width = config.get("head_dim") or hidden // heads
@@ -31,8 +33,15 @@ def size_from_config(config: dict, dtype: str) -> ModelSize:
     scored = layers * hidden * (2 * heads * width + 2 * keys + of_ffn * inner)
     tied = (config | whole).get("tie_word_embeddings", whole.get("model_type") in TIED)
     vocabulary = config["vocab_size"]
-    parameters = scored + vocabulary * hidden * (1 if tied else 2) + (2 * layers + 1) * hidden + _of_encoder(whole)
+    embeddings = vocabulary * (1 if tied else 2) + _positions(model_type, config)
+    parameters = scored + embeddings * hidden + (2 * layers + 1) * hidden + _of_encoder(whole)
     return ModelSize(parameters, scored, layers, hidden, inner, keys, vocabulary, BYTES[dtype])
+
+
+def _positions(model_type: str, config: dict) -> int:
+    """Rows of a matrix of learned positions."""
+    further = LAYOUTS[model_type].further_positions if model_type in LAYOUTS else None
+    return 0 if further is None else config.get("max_position_embeddings", 0) + further
 
 
 def _of_encoder(config: dict) -> int:

@@ -72,6 +72,12 @@ def registry_options(spec: DatasetSpec | ModelSpec) -> str:
     return shlex.join(options)
 
 
+def model_options(plan: Plan, name: str) -> str:
+    """`registry_options` of a model, and the methods that it must be right for."""
+    methods = ",".join(plan.run.enabled_methods())
+    return f"{registry_options(plan.registries.models[name])} {shlex.join(['--methods', methods])}"
+
+
 def earlier_rows(artifact: Artifact) -> list[str]:
     """The rows of the sets listed before that of these prompts, which must not repeat theirs."""
     return [source.path for role, source in artifact.inputs.items() if role.startswith("earlier")]

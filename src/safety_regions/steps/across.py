@@ -5,6 +5,7 @@ from pathlib import Path
 
 from safety_regions.artifacts import receipts
 from safety_regions.config.architectures import kinds_of, text_config
+from safety_regions.config.text_dimensions import in_common_names
 from safety_regions.errors import UserError
 from safety_regions.overlap.across_methods import Question, compare
 from safety_regions.planning.recipes.tables import AcrossRecipe
@@ -40,7 +41,7 @@ def read_layout(folder: Path, digest: str, shapes: dict[str, tuple[int, int]] | 
     if receipt.digest != digest:
         raise UserError(f"made by recipe {receipt.digest[:12]}", where=str(folder), expected=f"recipe {digest[:12]}")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    text = text_config(config)
+    text = in_common_names(text_config(config))
     n_heads = text.get("num_attention_heads")
     if shapes and n_heads is not None and {kind_of(name) for name in shapes} == {*kinds_of(text["model_type"])}:
         return make_layout(shapes, n_heads)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from torch import Tensor
 
+from safety_regions.config.architectures import refuse_unclaimed
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import options_of
 from safety_regions.config.run import Machine
@@ -35,9 +36,11 @@ def measure(entries: Sequence[Measured], machine: Machine) -> None:
     its receipt.
 
     Methods that can share a pass over the samples do; it changes none of their bytes. Raises `UserError` for inputs
-    that are missing, damaged, or not the recipes'.
+    that are missing, damaged, or not the recipes', and for a method that is not right for the model.
     """
     loaded = entries[0].model(machine.device)
+    config = loaded.model.config
+    refuse_unclaimed(config.to_dict(), [entry.recipe.method for entry in entries], config.name_or_path)
     samples, facts = read_samples(entries[0], loaded)
     shared = [entry for entry in entries if _shares(entry)]
     alone = [[entry] for entry in entries if not _shares(entry)]

@@ -38,3 +38,5 @@ class Inputs:
     """Wheels that carry the same bytes as a GGUF file on the Hub."""
     device: str = "auto"
     """Where an adapter is trained."""
+    methods: tuple[str, ...] = ()
+    """For which a model that is fetched must be right."""

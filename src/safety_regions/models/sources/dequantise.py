@@ -1,9 +1,10 @@
 """GGUF files, whose weights are quantised, as safetensors: what `package` and `gguf` share."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from safety_regions.config.architectures import refuse_unknown
+from safety_regions.config.architectures import refuse_unclaimed, refuse_unknown
 from safety_regions.errors import UserError
 from safety_regions.files import sha256_of_file
 from safety_regions.models.folder import save, without_bars
@@ -24,8 +25,11 @@ def checked(gguf: Path, sha256: str, where: str) -> Path:
     return gguf
 
 
-def dequantise(gguf: Path, dtype: str, folder: Path) -> dict:
-    """Write a GGUF file's weights, as `dtype`, and its tokenizer to `folder`; facts: its bytes and its weights."""
+def dequantise(gguf: Path, dtype: str, folder: Path, methods: Sequence[str]) -> dict:
+    """Write a GGUF file's weights, as `dtype`, and its tokenizer to `folder`; facts: its bytes and its weights.
+
+    Raises `UserError` for a model that cannot be scored, or not by one of the methods.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
@@ -35,6 +39,8 @@ def dequantise(gguf: Path, dtype: str, folder: Path) -> dict:
         model = AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
         )
-    refuse_unknown(model.config.to_dict(), gguf.name)
+    config = model.config.to_dict()
+    refuse_unknown(config, gguf.name)
+    refuse_unclaimed(config, methods, gguf.name)
     save(model.to(getattr(torch, dtype)), tokenizer, folder)
     return {"gguf_bytes": gguf.stat().st_size, "parameters": model.num_parameters()}

@@ -30,7 +30,7 @@ def make(source: GgufModel, recipe: Wanted, inputs: Inputs, folder: Path) -> dic
             print(f"{error.found} ({error.where}); its mirror is tried", file=sys.stderr)
             gguf, place = join(source.mirror, source.sha256, Path(scratch)), "mirror"
         checked(gguf, source.sha256, place)
-        return dequantise(gguf, recipe.dtype, folder) | {"taken_from": place}
+        return dequantise(gguf, recipe.dtype, folder, inputs.methods) | {"taken_from": place}
 
 
 def _download(source: GgufModel) -> Path:

@@ -26,7 +26,7 @@ def make(source: HubModel, recipe: Wanted, inputs: Inputs, folder: Path) -> dict
     snapshot = _download(source, (CONFIG,))
     if snapshot.name != source.revision:
         raise UserError(f"the Hub gave commit {snapshot.name}", where=where, expected="the pinned commit")
-    refuse_configuration(snapshot, where)
+    refuse_configuration(snapshot, where, inputs.methods)
     refuse_unsound(_download(source, FILES), where)
     shutil.copyfile(snapshot / CONFIG, folder / CONFIG)
     write_text(folder / POINTER, readable_json({"id": source.id, "revision": source.revision}))

@@ -6,7 +6,7 @@ from pathlib import Path
 from safety_regions.config.models import LocalModel
 from safety_regions.errors import UserError
 from safety_regions.files import readable_json, write_text
-from safety_regions.models.checks import refuse_unsound
+from safety_regions.models.checks import refuse_configuration, refuse_unsound
 from safety_regions.models.model_files import CONFIG, POINTER, files_of_model, folder_digest
 from safety_regions.models.sources import Inputs, Wanted
 
@@ -24,6 +24,7 @@ def make(source: LocalModel, recipe: Wanted, inputs: Inputs, folder: Path) -> di
             expected=source.sha256,
             hint="if the change is meant, put the digest that was found into the model registry as sha256",
         )
+    refuse_configuration(path, str(path), inputs.methods)
     refuse_unsound(path, str(path))
     shutil.copyfile(path / CONFIG, folder / CONFIG)
     write_text(folder / POINTER, readable_json({"path": str(path.resolve())}))

