@@ -10,7 +10,7 @@ from random_models import needs_of, random_model, random_samples
 from safety_regions.config.base import named_sets
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import Methods, adapter_options, options_of
-from safety_regions.elements import can_be
+from safety_regions.elements import GRANULARITIES, can_be, usual_shape
 from safety_regions.methods.interface import method
 from safety_regions.models.tokens import Sample
 
@@ -72,3 +72,7 @@ def test_responses_matter_to_the_methods_that_are_said_to_read_them(name):
         found.append(method(name).measure(loaded, samples, options, batch_tokens=1, **needs))
     same = all(found[0][key].equal(found[1][key]) for key in found[0])
     assert same is not CATALOGUE[name].reads_responses
+
+
+def test_only_layers_are_a_range_unless_a_method_says_otherwise():
+    assert [of for of in GRANULARITIES if usual_shape(of) == "range"] == ["layer"]

@@ -8,6 +8,7 @@ import yaml
 from safety_regions.config.datasets import DatasetSpec
 from safety_regions.data import synthetic
 from safety_regions.data.fetch import fetch
+from safety_regions.errors import UserError
 from safety_regions.planning.recipes.data import dataset_recipe
 
 REGISTRY = yaml.safe_load((Path(__file__).parents[2] / "config" / "datasets.yaml").read_text(encoding="utf-8"))
@@ -42,6 +43,13 @@ def test_raw_files_are_addressed_by_commit():
     assert urls
     for url in urls:
         assert len(url.removeprefix("https://raw.githubusercontent.com/").split("/")[2]) == 40, url
+
+
+def test_a_row_of_an_embedded_set_is_named_by_its_number_from_1():
+    name = synthetic.DATASETS[0]
+    with pytest.raises(UserError) as error:
+        fetch(name, DatasetSpec.model_validate(REGISTRY[name] | {"prompt": "no_such_column"}))
+    assert error.value.where.endswith(", row 1")
 
 
 @pytest.mark.parametrize("name", synthetic.DATASETS)

@@ -1,5 +1,7 @@
 """Samples: fixed by seed and prompts, whatever names them; disjoint for disjoint offsets, growing with n."""
 
+import hashlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,6 +66,12 @@ def test_repeats_of_a_prompt_are_drawn_independently_and_equal_rows_in_their_ord
 
 def test_the_seeded_order_is_the_same_on_every_machine():
     assert [row["id"][-1] for row in seeded_order(numbered(8), seed=0)] == list("53026741")
+
+
+def test_repeats_are_counted_from_0_by_one():
+    """What lets another program draw the same sample."""
+    keys = {f"toy-{k:06d}": hashlib.sha256(f"5:{k}:paint it".encode()).hexdigest() for k in range(9)}
+    assert [row["id"] for row in seeded_order(texts(*["Paint it!"] * 9), seed=5)] == sorted(keys, key=keys.get)
 
 
 def test_seeds_give_different_orders():

@@ -8,6 +8,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ def test_canonical_json_does_not_depend_on_key_order(value):
     reordered = dict(reversed(list(value.items())))
     assert files.canonical_json(value) == files.canonical_json(reordered)
     assert json.loads(files.canonical_json(value)) == value
+
+
+def test_json_for_diffs_has_one_order_a_line_for_each_key_and_its_letters_as_they_are():
+    value = {"b": {"d": 1, "c": ["\u00e9"]}, "a": None}
+    assert files.readable_json(value) == '{\n "a": null,\n "b": {\n  "c": [\n   "\u00e9"\n  ],\n  "d": 1\n }\n}\n'
+    with pytest.raises(ValueError):
+        files.readable_json(float("nan"))
 
 
 def test_a_failing_write_leaves_the_old_file(tmp_path):
@@ -109,7 +117,10 @@ def test_what_another_user_or_another_machine_writes_stays(tmp_path, writing, mo
     monkeypatch.setattr(files, "_processes", lambda: "0" * 8)
     assert sweep(tmp_path) == begun
     for name in begun:
-        os.utime(tmp_path / name, (0, 0))
+        os.utime(tmp_path / name, (0, time.time() - 6.9 * 86400))
+    assert sweep(tmp_path) == begun
+    for name in begun:
+        os.utime(tmp_path / name, (0, time.time() - 7.1 * 86400))
     # In the folder something was written just now.
     assert [name.startswith(".model.") for name in sweep(tmp_path)] == [True]
 

@@ -193,8 +193,35 @@ def test_a_failing_observer_leaves_the_model_as_it_was():
 
 def test_the_loss_is_the_sum_of_each_samples_mean():
     loaded, samples = random_model("llama"), random_samples(4)
-    apart = sum(response_loss(loaded.model, collate([sample])) for sample in samples)
-    torch.testing.assert_close(response_loss(loaded.model, collate(samples)), apart)
+    literal = 0.0
+    for sample in samples:
+        ids = sample.input_ids
+        log_p = loaded.model(torch.tensor([ids])).logits[0].log_softmax(dim=1)
+        literal -= torch.stack([log_p[at - 1, ids[at]] for at in range(sample.n_prompt, len(ids))]).mean()
+    torch.testing.assert_close(response_loss(loaded.model, collate(samples)), literal)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_as_many_tokens_are_kept_as_take_the_room_of_the_gradients_of_all_scored_weights(dtype):
+    model, read = random_model("qwen2", dtype=dtype).model, []
+    for layer in model.model.layers:
+        layer.register_forward_pre_hook(lambda module, args: read.append(args[0].nbytes))
+    model(torch.tensor([[5]]))
+    gradients = sum(4 * p.read().numel() for p in projections(model))
+    n = passes._tokens_kept(model)
+    assert n * sum(read) <= gradients < (n + 1) * sum(read)
+
+
+def test_layers_that_put_out_more_than_their_states_have_the_same_gradients():
+    """As those of other versions of transformers do."""
+    samples = random_samples(5)
+    expected, loaded = alone("snip", random_model("llama"), samples), random_model("llama")
+    decoder = loaded.model.model
+    for layer in decoder.layers:
+        layer.register_forward_hook(lambda module, args, output: (output, None))
+    for reader in (*decoder.layers, decoder.norm):
+        reader.register_forward_pre_hook(lambda module, args: args[0][:1] if isinstance(args[0], tuple) else None)
+    assert_same_bytes(alone("snip", loaded, samples), expected)
 
 
 def test_entries_of_one_model_and_the_same_pairs_are_measured_together(tmp_path):

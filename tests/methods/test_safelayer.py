@@ -349,6 +349,16 @@ def test_the_normal_set_itself_has_a_curve_and_no_region():
     assert [facts(of)["curves"]["is_normal"] for of in (other, own)] == [0, 1]
 
 
+def test_facts_are_all_but_the_states_to_a_millionth_of_a_radian():
+    angles = torch.rand(6, dtype=torch.float64)
+    found = dict.fromkeys(("gap", "null"), angles) | dict.fromkeys(("p_value", "spread", "alike"), angles[0])
+    said = facts(found | {"range": torch.tensor([1, 2]), "states": torch.zeros(2, 2)})["curves"]
+    assert said.keys() == {*found, "range"} and said["range"] == [1, 2]
+    for name, values in found.items():
+        assert said[name] == pytest.approx(values.tolist(), abs=5.1e-7)
+        assert {len(f"{value:.15f}".rstrip("0")) for value in np.ravel(said[name])} <= {*range(2, 9)}
+
+
 def test_a_set_like_the_normal_one_has_no_region():
     loaded, samples = random_model("llama"), [Sample(str(i), (5, 6, 7), 2) for i in range(4)]
     found = measure(loaded, samples, OPTIONS, batch_tokens=60, normal=samples, over_rejection=PROMPTS)

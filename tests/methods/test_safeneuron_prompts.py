@@ -5,9 +5,11 @@ import torch
 from measured_neurons import assert_equal, measured, random_prompts
 from random_models import FAMILIES, random_model
 
+from safety_regions.config.methods import SafeNeuron
 from safety_regions.errors import UserError
 from safety_regions.methods import safeneuron
 from safety_regions.methods.interface import Method
+from safety_regions.methods.passes import measure_alone
 from safety_regions.models.tokens import Sample, batches
 
 
@@ -53,6 +55,17 @@ def test_statistics_are_named_and_shaped_like_the_models_neurons(family):
     assert all(x.dtype == torch.float32 and x.is_contiguous() and (x > 0).any() for x in statistics.values())
     assert len({x.untyped_storage().data_ptr() for x in statistics.values()}) == len(statistics)
     assert isinstance(safeneuron, Method)
+
+
+def test_without_queries_and_keys_the_others_are_the_same_and_no_attention_is_listened_to(monkeypatch):
+    loaded, samples = random_model("llama"), random_prompts(4)
+    every = measured(loaded, samples)
+    monkeypatch.setattr(safeneuron, "listening", None)
+    some = safeneuron.observer(loaded, samples, SafeNeuron(), kinds=("v", "ffn"))
+    found = measure_alone(loaded, samples, some, batch_tokens=1, doing="test")
+    assert list(found) == [name for name in every if name.endswith(("v", "ffn"))]
+    for name, values in found.items():
+        assert_equal(values, every[name])
 
 
 def test_importances_of_a_bfloat16_model_are_float32_and_near_the_exact_ones():

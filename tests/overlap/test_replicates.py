@@ -48,7 +48,7 @@ def test_pairs_of_one_set_and_of_different_sets(counts):
         other: Facts(["x", "v", "w"], True),
     }
     table = replicate_table("halves", members, facts, counts, 0.5)
-    assert set(table["kind"]) == {"halves"}
+    assert set(table["kind"]) == {"halves"} and not {"scope", "unit"} & {*table.columns}
     at = table[(table["q"] == 0.5)].set_index(["stage", "a", "variant_a", "b", "variant_b"])
     within = at.loc[("raw", "a", "split0.0", "a", "split0.1")]
     assert within["iou"] == pytest.approx(3 / 5) and within["shared_prompts"] == 0

@@ -41,6 +41,11 @@ def test_any_change_of_training_is_another_recipe(change):
     assert model_recipe("m", spec(TINY)).digest != model_recipe("m", spec(TINY | change)).digest
 
 
+def test_a_recipe_says_if_a_models_own_template_is_not_to_be_used_and_else_nothing():
+    assert "chat_template" not in model_recipe("m", spec(TINY)).as_json()
+    assert model_recipe("m", spec(TINY, chat_template=False)).as_json()["chat_template"] is False
+
+
 def test_an_edit_of_the_corpus_is_another_recipe_of_tiny_models(monkeypatch):
     before = model_recipe("m", spec(TINY))
     monkeypatch.setattr(synthetic, "VERSION", synthetic.VERSION + 1)

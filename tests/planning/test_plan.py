@@ -15,7 +15,7 @@ from safety_regions.config.model_method import ModelMethod
 from safety_regions.config.models import ModelSpec
 from safety_regions.config.registries import Registries
 from safety_regions.config.run import RunConfig
-from safety_regions.config.variants import BORROWED
+from safety_regions.config.variants import BORROWED, DRAW, FIRST, HALF, RESPONSES
 from safety_regions.errors import UserError
 from safety_regions.files import write_text
 from safety_regions.planning.make import make_plan
@@ -596,3 +596,54 @@ def test_regions_alone_need_one_set() -> None:
                 datasets={"safety": ["syn_build"], "utility": []},
                 methods=dict.fromkeys({"safelayer", "nlsr"} - {method}),
             )
+
+
+def test_harmless_regions_to_freeze_are_those_with_fixed_refusals_and_no_other_replicates():
+    plan = plan_of(models=["tiny-llama"], constrain=ONLY | {"frozen": ["region", "harmless"]}, evaluate=None)
+    name, of = plan.run.datasets.utility[0], ModelMethod("tiny-llama", "snip")
+    fixed = {v.name: region for v, region in plan.replicates[of].items() if (v.set, v.which) == (name, RESPONSES)}
+    assert len(fixed) == 2 < len(plan.replicates[of])
+    trained = {a.recipe.condition: a for a in plan.made.values() if a.kind == "constrain"}
+    frozen = trained["harmless_refined"]
+    assert dict(frozen.recipe.harmless) == {name: region.digest for name, region in fixed.items()}
+    assert {name: frozen.inputs[f"harmless/{name}"] for name in fixed} == fixed
+    assert trained["refined"].recipe.harmless is None
+
+
+FEW = {"models": ["tiny-llama"], "evaluate": None, "constrain": None, "controls": None, "replicates": None}
+"""Of a run that compares nothing but the sets' own regions."""
+
+
+def test_methods_are_compared_if_there_are_two_and_regions_of_one_set_if_there_are_others():
+    only = [name for name in RunConfig().enabled_methods() if name not in ("snip", "wanda")]
+    one, two = (plan_of(**FEW, methods=dict.fromkeys(of)) for of in ([*only, "wanda"], only))
+    assert not paths(one, "across") and len(paths(two, "across")) == 1
+    assert not paths(two, "replicates")
+
+
+def test_responses_that_are_not_to_end_the_turn_are_said_to_methods_that_read_them():
+    plan = plan_of(**FEW, responses={"end_of_turn": False})
+    measured = [a.recipe for a in plan.made.values() if "pairs" in a.inputs and a.kind in ("statistics", "region")]
+    assert {recipe.end_of_turn for recipe in measured if CATALOGUE[recipe.method].reads_responses} == {False}
+    assert {recipe.end_of_turn for recipe in measured if not CATALOGUE[recipe.method].reads_responses} == {None}
+    assert not any(getattr(a.recipe, "end_of_turn", None) is False for a in default_plan().made.values())
+
+
+def test_what_methods_look_at_beside_pairs_is_all_among_their_inputs():
+    """Prompts that are answered are the first of their sets; an adapter is trained on both kinds of prompts."""
+    made = list(default_plan().made.values())
+    answered = [a for of in made for role, a in of.inputs.items() if role.startswith("over_rejection")]
+    assert {a.recipe.offset for a in answered} == {0}
+    adapters = [a for a in made if a.kind == "adapter"]
+    for adapter in adapters:
+        sets = [*adapter.recipe.options["harmful"], *adapter.recipe.options["harmless"]]
+        assert list(adapter.recipe.data) == sets and {f"data/{name}" for name in sets} < {*adapter.inputs}
+    assert adapters
+
+
+def test_replicates_and_other_responses_are_for_the_methods_that_they_name():
+    only = dict.fromkeys(name for name in RunConfig().enabled_methods() if name not in ("snip", "wanda"))
+    asked = {"replicates": {"methods": ["snip"], "sizes": [4]}, "controls": {"methods": ["wanda"]}}
+    plan = plan_of(**FEW | asked, methods=only)
+    which = {of.method: {variant.which for variant in made} for of, made in plan.replicates.items()}
+    assert which == {"snip": {HALF, FIRST, DRAW}, "wanda": {RESPONSES}}

@@ -1,5 +1,6 @@
 """What rules ask of a plan."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from safety_regions.config.load import load_registries
+from safety_regions.config.models import ModelSpec
 from safety_regions.config.run import RunConfig
 from safety_regions.errors import UserError
 from safety_regions.planning import rule_inputs
@@ -65,6 +67,23 @@ def test_the_options_of_a_registry_are_quoted_for_the_shell(plan):
 def test_a_model_is_fetched_for_the_methods_of_the_run(plan):
     *_, option, methods = shlex.split(rule_inputs.model_options(plan, "smollm2-135m"))
     assert (option, methods.split(",")) == ("--methods", [*plan.run.enabled_methods()])
+
+
+def test_a_mirror_is_handed_on_as_the_registry_has_it(plan):
+    mirror = [{"package": "toy", "version": "1.0", "file": "a/part0.bin"}]
+    source = {"kind": "gguf", "id": "a/b", "revision": "0" * 40, "file": "x.gguf", "sha256": "0" * 64}
+    words = [
+        shlex.split(rule_inputs.registry_options(ModelSpec(source=source | more, licence="L", citation="C")))
+        for more in ({}, {"mirror": mirror})
+    ]
+    assert words[0] == ["--licence", "L", "--citation", "C"]
+    assert words[1][:-1] == [*words[0], "--mirror"] and json.loads(words[1][-1]) == mirror
+
+
+def test_a_job_makes_the_missing_members_of_its_batch_or_one_artifact(plan):
+    model, batch = plan.models["tiny-llama"], next(iter(plan.batches.values()))
+    assert rule_inputs.made_by(plan, model.key) == [model]
+    assert rule_inputs.made_by(plan, batch.key) == list(batch.artifacts)
 
 
 def test_either_of_no_names_matches_nothing():

@@ -105,23 +105,26 @@ def taken_out(condition: str) -> pd.Series:
     return row("evaluate", ALIGNED, "snip", condition=condition)
 
 
-def fine_tuned(condition: str) -> pd.Series:
+SLOW, FAST = 0.0002, 0.0004
+"""Learning rates."""
+
+
+def fine_tuned(condition: str, rate: float) -> pd.Series:
     """After the last step, the mean of the seeds; before the first, of the aligned model."""
-    rows = cells("rewound" if condition.startswith("rewound") else "constrain", ALIGNED, condition=condition)
-    return rows.sort_values("step").iloc[-1]
+    name = "rewound" if condition.startswith("rewound") else "constrain"
+    return cells(name, ALIGNED, condition=condition, learning_rate=rate).sort_values("step").iloc[-1]
 
 
-def kept(*conditions: str) -> float:
-    """Harmful prompts refused, in %, by all of these conditions."""
-    (share,) = {round(100 * fine_tuned(condition)["refusal_rate"], 1) for condition in conditions}
-    return share
+def kept(condition: str, rate: float) -> float:
+    """Harmful prompts refused, in %."""
+    return 100 * fine_tuned(condition, rate)["refusal_rate"]
 
 
-def of_training(condition: str, name: str) -> str:
+def of_training(condition: str, name: str, rate: float) -> str:
     """A row of a page's table."""
-    steps = cells("constrain", ALIGNED, condition=condition).sort_values("step")
+    steps = cells("constrain", ALIGNED, condition=condition, learning_rate=rate).sort_values("step")
     refused = [f"{100 * share:.1f}" for share in steps["refusal_rate"]] + [""] * (2 - len(steps))
-    last = fine_tuned(condition)
+    last = fine_tuned(condition, rate)
     return f"| {name} | {' | '.join(refused)} | {100 * last['over_refusal_rate']:.1f} | {last['benign_loss']:.3f} |"
 
 

@@ -1,6 +1,7 @@
 """Regions on the weights they own, against loops and Python sets; methods compared on them."""
 
 import itertools
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from safety_regions.overlap.across_methods import Question, compare
 from safety_regions.planning.recipes.tables import AcrossRecipe
 from safety_regions.regions.format import pack, write_region
 from safety_regions.regions.masks import unpack
-from safety_regions.regions.owned_weights import KINDS, Layout, expand, own_shapes
+from safety_regions.regions.owned_weights import KINDS, Layout, expand, fitting, own_shapes
 from safety_regions.regions.select import Cut, level_of
 from safety_regions.steps.across import across, read_layout
 from safety_regions.steps.entry import Entry
@@ -297,3 +298,27 @@ def test_missing_and_foreign_inputs_are_named(step, tmp_path):
         across(Entry(tmp_path, recipe, {**inputs, "snip/u": inputs["snip/a"]}))
     with pytest.raises(UserError, match="made by recipe"):
         across(Entry(tmp_path, replace(recipe, model="0" * 64), inputs))
+
+
+FFN = {f"{layer}.{kind}": (2, 3) for layer in (0, 1) for kind in ("up", "down")}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"0.up": (2, 3), "1.up": (2, 4)}, "expected: shape (2, 3)"),
+        ({"0.up": (1, 3), "1.up": (2, 3)}, "expected: shape (2, 3)"),
+        ({"0.up": (2, 3), "2.up": (2, 3)}, "expected: matrices of the model"),
+        ({"0.up": (2, 3)}, "expected: each of these once: 0.up, 1.up"),
+        ({}, "levels of the matrices none"),
+    ],
+)
+def test_levels_that_are_no_region_of_the_model_are_refused(given, said):
+    levels = [(name, np.zeros(shape, np.uint8)) for name, shape in given.items()]
+    with pytest.raises(UserError, match=re.escape(said)):
+        list(fitting(levels, FFN, "method toy"))
+
+
+def test_levels_of_some_kinds_in_any_order_of_layers_are_a_region():
+    levels = [(name, np.zeros((2, 3), np.uint8)) for name in ("1.up", "0.up")]
+    assert [name for name, _ in fitting(levels, FFN, "method toy")] == ["1.up", "0.up"]

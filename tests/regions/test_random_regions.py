@@ -143,6 +143,15 @@ def test_random_controls_as_large_keep_away_from_the_region_where_there_is_room(
     assert (unpack(control("0.q"), (10, 100)) == region["0.q"]).all()
 
 
+def test_a_random_control_as_large_is_the_same_on_every_machine():
+    """Where other elements are too few for it, some of the region's own are drawn."""
+    shapes, at = {"0.q": (5, 40)}, np.arange(200).reshape(5, 40)
+    alike = {"0.q": (1.0 + at % 3).astype(np.float32)}
+    control = random_as_large(packed({"0.q": at < 120}), header_for("weight", shapes), None, alike.__getitem__, "0/a")
+    drawn = np.packbits(unpack(control("0.q"), (5, 40))).tobytes().hex()
+    assert drawn == "0ea43d0018254e1848622338516440ffffffffffffffffffff"
+
+
 def test_random_regions_that_grow_are_each_within_the_next():
     shapes = {"0.q": (60, 50), "1.q": (10, 10), "2.q": (9, 9)}
     utility = random_masks(shapes, 0.3, seed=1)

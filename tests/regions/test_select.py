@@ -199,3 +199,12 @@ def test_infinite_scores_are_the_largest_or_negative_and_no_nan(scope, shape):
     grid = (1 / shape[1], 1 - 1 / shape[1])
     ((_, levels),) = select(["0.q"], lambda _: scores, Cut(grid, scope))
     assert (levels[:, 1] == 2).all() and (levels[:, 0] == 0).all() and (levels[:, 2:] == 1).all()
+
+
+@pytest.mark.parametrize(
+    "grid", [(), (0.3, 0.1), (0.1, 0.1), (0.0, 0.1), (0.1, 1.5), tuple(k / 20 for k in range(1, 17))]
+)
+def test_a_grid_that_no_region_can_have_is_refused(grid):
+    assert Cut((0.1, 1.0), "row").grid == (0.1, 1.0)
+    with pytest.raises(UserError, match=r"1 to 15 fractions in \(0, 1\] that ascend"):
+        Cut(grid, "row")
