@@ -23,11 +23,12 @@ rule measure:
         job=job,
         device=MACHINE.device,
         batch_tokens=MACHINE.batch_tokens,
+        layers=MACHINE.layers,
     message:
         "Measure the statistics, or regions, of {wildcards.model}"
     shell:
         "exec &> >(tee {log:q}); {OFFLINE} scripts/measure.py --job @{params.job:q} --device {params.device}"
-        " --batch-tokens {params.batch_tokens} --manifest {output.manifest:q}"
+        " --batch-tokens {params.batch_tokens} --layers {params.layers} --manifest {output.manifest:q}"
 
 
 rule select_regions:
@@ -42,11 +43,12 @@ rule select_regions:
         runtime=minutes("select"),
     params:
         job=job,
+        layers=MACHINE.layers,
     message:
         "Select the regions of {wildcards.model} from its statistics"
     shell:
         "exec &> >(tee {log:q}); {OFFLINE} scripts/select_regions.py --job @{params.job:q}"
-        " --manifest {output.manifest:q}"
+        " --layers {params.layers} --manifest {output.manifest:q}"
 
 
 rule refine_regions:

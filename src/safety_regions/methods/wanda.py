@@ -37,16 +37,16 @@ class _Squares(ResponseInputs):
     """Adds up squares by the linear module whose inputs they are of."""
 
     def __init__(self, matrices: list[Projection], n_samples: int):
-        modules = linears(matrices)
-        super().__init__(modules)
+        super().__init__(linears(matrices))
         self._matrices, self._n_samples = matrices, n_samples
-        self._sums = {m: torch.zeros(m.in_features, dtype=torch.float64, device=m.weight.device) for m in modules}
+        # Where inputs are: weights that come from files are nowhere yet.
+        self._sums: dict[nn.Module, Float64[Tensor, " in"]] = {}
 
     def reduce(self, inputs: Float[Tensor, "tokens in"]) -> Float64[Tensor, " in"]:
         return sum_of_squares(inputs)
 
     def add(self, module: nn.Module, reduced: Float64[Tensor, " in"]) -> None:
-        self._sums[module] += reduced  # type: ignore[index]
+        self._sums.setdefault(module, torch.zeros_like(reduced)).add_(reduced)
 
     def statistics(self) -> dict[str, Tensor]:
         return {p.name: self._sums[p.module].div(self._n_samples).cpu() for p in self._matrices}

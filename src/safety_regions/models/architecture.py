@@ -65,6 +65,11 @@ def decoder_path(model_type: str) -> str:
     return WRAPPERS.get(model_type) or DECODERS.get(model_type, "model")
 
 
+def layers_path(model_type: str) -> str:
+    """Where in a model of this type the layers of its decoder are."""
+    return f"{decoder_path(model_type)}.layers"
+
+
 def attentions(model: Any) -> list[nn.Module]:
     """What computes the attention of each layer, and so holds W_o."""
     decoder = decoder_of(model)
