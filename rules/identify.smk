@@ -24,11 +24,12 @@ rule measure:
         job=job,
         device=MACHINE.device,
         batch_tokens=MACHINE.batch_tokens,
+        layers=MACHINE.layers,
     message:
         "Measure the statistics, or regions, of {wildcards.model}"
     shell:
         "exec &> >(tee {log:q}); {params.program} --job @{params.job:q} --device {params.device}"
-        " --batch-tokens {params.batch_tokens} --manifest {output.manifest:q}"
+        " --batch-tokens {params.batch_tokens} --layers {params.layers} --manifest {output.manifest:q}"
 
 
 rule select_regions:
@@ -44,10 +45,12 @@ rule select_regions:
     params:
         program=offline("select_regions"),
         job=job,
+        layers=MACHINE.layers,
     message:
         "Select the regions of {wildcards.model} from its statistics"
     shell:
-        "exec &> >(tee {log:q}); {params.program} --job @{params.job:q}" " --manifest {output.manifest:q}"
+        "exec &> >(tee {log:q}); {params.program} --job @{params.job:q} --layers {params.layers}"
+        " --manifest {output.manifest:q}"
 
 
 rule refine_regions:

@@ -1,16 +1,21 @@
 """Derive regions from kept statistics and the weights, without a GPU; write regions and receipts."""
 
+from functools import partial
+
 from safety_regions.errors import run_main
-from safety_regions.steps.jobs import job_parser, read_job, run_entries
+from safety_regions.steps.jobs import add_layers, job_parser, read_job, run_entries
 
 
 def main() -> None:
-    args = job_parser(__doc__).parse_args()
+    parser = job_parser(__doc__)
+    add_layers(parser)
+    args = parser.parse_args()
 
     from safety_regions.planning.recipes.regions import RegionRecipe
     from safety_regions.steps.select_region import select_region
 
-    run_entries(read_job(args.job, RegionRecipe), select_region, args.manifest)
+    make = partial(select_region, streamed=args.layers == "streamed")
+    run_entries(read_job(args.job, RegionRecipe), make, args.manifest)
 
 
 if __name__ == "__main__":

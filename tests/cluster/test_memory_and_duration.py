@@ -152,6 +152,42 @@ def test_gradients_of_one_layer_at_a_time_fit_beside_eight_billion_weights(small
     assert more.gpu_bytes - need.gpu_bytes == deeper.weight_bytes - large.weight_bytes
 
 
+def test_streamed_layers_leave_one_of_them_in_memory(small: Plan) -> None:
+    large = size("bfloat16", **EIGHT_BILLION)
+
+    def needs(what: str, device: Device) -> tuple[Need, Need]:
+        made = made_of(small, what)[:1]
+        step = made[0].recipe.step
+        assert step is not None
+        held, streamed = (
+            need_of(step, large, made, batch_tokens=512, device=device, streamed=way) for way in (False, True)
+        )
+        return held, streamed
+
+    other_layers = 2 * large.scored * (1 - 1 / large.layers)
+    for what in ("snip", "wanda", "safeneuron", "select"):
+        held, streamed = needs(what, CPU)
+        assert other_layers == pytest.approx(held.host_bytes - streamed.host_bytes, rel=0.05)
+    held, streamed = needs("snip", GPU)
+    assert streamed.gpu_bytes < 9e9 and held.gpu_bytes - streamed.gpu_bytes == pytest.approx(other_layers)
+    # Of what is read again: once for Wanda, for SNIP on the way back too.
+    again = [streamed.seconds - held.seconds for held, streamed in (needs(what, GPU) for what in ("wanda", "snip"))]
+    assert again[1] == pytest.approx(2 * again[0]) and again[0] > 60
+    for what in ("safelayer", "respond", "evaluate", "overlap"):
+        held, streamed = needs(what, GPU)
+        assert held == streamed
+
+
+def test_streamed_layers_hold_gradients_of_one_however_many_samples_are(small: Plan) -> None:
+    """A model that is held then has gradients of all its layers."""
+    made, small_one = made_of(small, "snip")[:1], size("bfloat16")
+    held, streamed = (
+        need_of("measure", small_one, made, batch_tokens=512, device=GPU, streamed=way) for way in (False, True)
+    )
+    others = 1 - 1 / small_one.layers
+    assert held.gpu_bytes - streamed.gpu_bytes == pytest.approx((2 + 4) * small_one.scored * others)
+
+
 def test_an_unknown_step_has_no_estimate(small: Plan) -> None:
     with pytest.raises(ValueError, match="no estimate for the step fly"):
         need_of("fly", size(), made_of(small, "snip"), batch_tokens=1, device=CPU)

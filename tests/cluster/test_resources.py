@@ -103,6 +103,21 @@ def test_a_model_for_which_no_node_is_large_enough_is_refused_with_numbers(copy_
     asking(copy_with_large, gpu_memory_gb=24).refuse_what_does_not_fit()
 
 
+def test_streamed_layers_are_counted_where_they_can_be(copy_with_large: WorkingCopy) -> None:
+    copy_with_large.change(models=["large"], methods=only("wanda", "snip"))
+    gpus = {}
+    for way in ("held", "streamed"):
+        here = asking(copy_with_large, gpu_memory_gb=16, gpus_per_node=8, layers=way)
+        gpus[way] = asked(here, "large", here.gpus)
+        assert "Layers are streamed" not in "\n".join(lines(here))
+    assert gpus["streamed"]["measure"] == 1 < gpus["held"]["measure"]
+    assert gpus["streamed"]["respond"] == gpus["held"]["respond"] > 1
+    copy_with_large.change(methods=only("wanda", "safelayer"))
+    here = asking(copy_with_large, gpu_memory_gb=16, gpus_per_node=8, layers="streamed")
+    assert asked(here, "large", here.gpus)["measure"] > 1
+    assert "Layers are streamed, but held where safelayer is measured" in "\n".join(lines(here))
+
+
 def test_a_later_attempt_asks_for_more(copy_with_large: WorkingCopy) -> None:
     here = asking(copy_with_large)
     for job in here.jobs:

@@ -236,6 +236,7 @@ RULES = {
     "claims.broken": Rule("report", (20.0,), ONLY_A_VERDICT),
     "machine.device": Rule("", why=SAYS_NOTHING_OF_RESULTS),
     "machine.batch_tokens": Rule("", (64,), "rounding alone (docs/determinism.md)"),
+    "machine.layers": Rule("", why=SAYS_NOTHING_OF_RESULTS),
     "machine.datasets_per_job": Rule("", (1,), SAYS_NOTHING_OF_RESULTS),
     "machine.tables_per_job": Rule("", (1,), SAYS_NOTHING_OF_RESULTS),
     "machine.trainings_per_job": Rule("", (1,), SAYS_NOTHING_OF_RESULTS),

@@ -2,11 +2,15 @@
 of them.
 """
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from random_models import random_model
+from some_recipes import some_recipe
 
 from safety_regions.artifacts import receipts
 from safety_regions.artifacts.kinds import VERSIONS
@@ -17,9 +21,10 @@ from safety_regions.config.run import Machine
 from safety_regions.data.halves import half_of
 from safety_regions.errors import UserError
 from safety_regions.files import write_jsonl
+from safety_regions.models.load import LoadedModel, place, read_weights
 from safety_regions.regions.format import open_region, read_levels
 from safety_regions.steps.entry import Entry
-from safety_regions.steps.measure import by_sample, measure
+from safety_regions.steps.measure import _model_for, by_sample, measure
 
 ROWS = [
     {
@@ -40,11 +45,40 @@ MACHINE = Machine(batch_tokens=64)
 def pairs(tmp_path, monkeypatch):
     """A file of pairs with its receipt; the model of every entry is a small random one."""
     loaded = random_model("llama")
-    monkeypatch.setattr(Entry, "model", lambda entry, device: loaded)
+    monkeypatch.setattr(Entry, "model", lambda entry, device, streamed: loaded)
     path = tmp_path / "pairs.jsonl"
     write_jsonl(path, ROWS)
     receipts.write(path, {"kind": "pairs"}, {})
     return path
+
+
+def test_streamed_layers_make_the_same_files_and_receipts_and_run_facts_tell(tmp_path, pairs, monkeypatch):
+    stored = random_model("llama")
+    stored.model.save_pretrained(tmp_path / "model")
+
+    def model(entry, device, streamed):
+        read = read_weights(str(tmp_path / "model"), torch.float32, streamed=streamed)
+        layers = place(read.requires_grad_(False).eval(), device, streamed=streamed)
+        return LoadedModel(read, stored.tokenizer, None, (1,), layers)
+
+    monkeypatch.setattr(Entry, "model", model)
+    made = {way: entries(tmp_path / way, pairs) for way in ("held", "streamed")}
+    for way, of_way in made.items():
+        measure(of_way, Machine(batch_tokens=64, device="cpu", layers=way))
+        for entry in of_way:
+            assert json.loads(receipts.run_path(entry.path).read_text())["layers"] == way
+    for held, streamed in zip(*made.values(), strict=True):
+        for path_of in (Path, receipts.receipt_path):
+            assert path_of(held.path).read_bytes() == path_of(streamed.path).read_bytes()
+
+
+def test_a_method_with_passes_of_its_own_gets_a_model_that_is_held(tmp_path, monkeypatch):
+    asked, loaded = [], LoadedModel(None, None, None, (1,))
+    monkeypatch.setattr(Entry, "model", lambda entry, device, streamed: asked.append(streamed) or loaded)
+    for name, layers in (("wanda", "streamed"), ("safelayer", "streamed"), ("ssah", "streamed"), ("wanda", "held")):
+        recipe = some_recipe("statistics", model="m", pairs="a", method=name, part=None)
+        _model_for([Entry(tmp_path / name, recipe, {})], Machine(layers=layers))
+    assert asked == [True, False, False, False]
 
 
 def entries(folder, pairs, part=None, end_of_turn=None):

@@ -61,17 +61,24 @@ def paths_of(artifact: Path | str, receipt: Receipt) -> dict[str, Path]:
     return {name: artifact if alone else artifact / name for name in receipt.files}
 
 
-def write(artifact: Path | str, recipe: dict, facts: dict[str, Any], *, versions: tuple[str, ...] = ()) -> Receipt:
+def write(
+    artifact: Path | str,
+    recipe: dict,
+    facts: dict[str, Any],
+    *,
+    versions: tuple[str, ...] = (),
+    run: dict[str, Any] | None = None,
+) -> Receipt:
     """Write the receipt (and the run's facts) of a file or folder that is already in place.
 
     For a folder, every file in it is hashed. `versions`: packages that decide the bytes. Which of our modules do is
-    known by the recipe's kind.
+    known by the recipe's kind. `run`: what the run's facts hold beside those of its process.
     """
     artifact = Path(artifact)
     members = sorted(p for p in artifact.iterdir() if p.is_file()) if artifact.is_dir() else [artifact]
     files = {p.name: sha256_of_file(p) for p in members if not p.name.endswith(".tmp")}
     receipt = Receipt(recipe, recipe_digest(recipe), files, facts, code_of(recipe))
-    write_text(run_path(artifact), readable_json(run_facts()))
+    write_text(run_path(artifact), readable_json(run_facts() | (run or {})))
     content = {"digest": receipt.digest, "facts": facts, "files": files, "recipe": recipe, "code": None}
     content["versions"] = {name: version_of(name) for name in sorted(versions)}
     # Digests of code are for machines: on one line they do not hide the rest. Keys are sorted, so `code` comes first.

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from safety_regions.artifacts.artifact import Artifact
+from safety_regions.cluster.duration import has_a_pass_of_its_own
 from safety_regions.cluster.memory import Bytes
 from safety_regions.cluster.resources import Asking, Job
 from safety_regions.config.dimensions import ModelSize
@@ -123,6 +124,8 @@ def lines(asking: Asking) -> Iterator[str]:
     if to_pull := asking.plan.to_pull:
         pull = asking.plan.named.ours("pull")
         yield f"Not counted: {len(to_pull)} artifacts that were published; `{pull}` brings them."
+    if whole := _held_all_the_same(asking):
+        yield f"Layers are streamed, but held where {', '.join(whole)} is measured: it has passes of its own."
     if guessed := [cost.model for cost in found if not cost.size.known]:
         yield (
             f"Taken for 8 billion parameters, since nothing is known of them: {', '.join(guessed)}."
@@ -132,6 +135,14 @@ def lines(asking: Asking) -> Iterator[str]:
         asking.refuse_what_does_not_fit()
     except UserError as error:
         yield f"snakemake would refuse this run: {error}"
+
+
+def _held_all_the_same(asking: Asking) -> list[str]:
+    """Methods for which a model is held whatever `machine.layers` says."""
+    if asking.machine.layers == "held":
+        return []
+    measured = [made for job in asking.jobs if job.step == "measure" for made in job.artifacts]
+    return sorted({made.recipe.method for made in measured if has_a_pass_of_its_own(made)})
 
 
 def _table(found: list[Cost], gpus: bool) -> Iterator[str]:

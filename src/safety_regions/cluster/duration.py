@@ -18,6 +18,8 @@ from safety_regions.planning.recipes.regions import Sampled
 MARGIN = 1.25
 START, PLAIN_START, PER_GB = 30, 10, 10
 """Seconds to start a process with torch, one without, and to read and check each GB of weights."""
+STREAMING = 4
+"""Seconds to read each GB of weights again from its file, on a disk of 250 MB a second."""
 PROMPT = 80
 """Tokens of a prompt; means of seven public sets: 40 to 92."""
 RESPONSE = 64
@@ -66,12 +68,18 @@ def core_of(speed: Mapping[int, float]) -> Device:
     return replace(CPU, speed={width: REACHED * alone for width, alone in speed.items()})
 
 
-def seconds_of(step: str, size: ModelSize, artifacts: list[Artifact], device: Device) -> float:
-    """Seconds of a job of `step` that makes these artifacts. Raises `ValueError` for another step."""
+def seconds_of(
+    step: str, size: ModelSize, artifacts: list[Artifact], device: Device, *, streamed: bool = False
+) -> float:
+    """Seconds of a job of `step` that makes these artifacts; `streamed`: every pass reads the layers from files.
+
+    Raises `ValueError` for another step.
+    """
     start = PLAIN_START if step in ("refine", "overlap") else START + PER_GB * size.weight_bytes / 1e9
     of = _Rates(size, device, 4 if step in IN_FLOAT32 else size.bytes_per_weight)
     if step == "measure":
-        return MARGIN * (start + of.measuring(artifacts))
+        again = STREAMING * size.weight_bytes / 1e9 * _readings(artifacts) if streamed else 0
+        return MARGIN * (start + again + of.measuring(artifacts))
     if step == "constrain":
         return MARGIN * (start + of.constraining(artifacts))
     work = {
@@ -85,6 +93,16 @@ def seconds_of(step: str, size: ModelSize, artifacts: list[Artifact], device: De
     if step not in work:
         raise ValueError(f"no estimate for the step {step}")
     return MARGIN * (start + sum(work[step](a) for a in artifacts))
+
+
+def _readings(artifacts: list[Artifact]) -> int:
+    """How often layers are read for these, in one pass for each sample: forward, and backward where regions are made
+    of what is not kept.
+    """
+    by_sample: dict[Sampled, bool] = {}
+    for made in artifacts:
+        by_sample[made.recipe.sampled] = by_sample.get(made.recipe.sampled, False) or made.kind == "region"
+    return sum(2 if backward else 1 for backward in by_sample.values())
 
 
 class _Rates:
@@ -108,10 +126,10 @@ class _Rates:
 
     def measuring(self, artifacts: list[Artifact]) -> float:
         """All of a job, in which methods share their passes over a sample where they can."""
-        alone = [made for made in artifacts if _has_a_pass_of_its_own(made)]
+        alone = [made for made in artifacts if has_a_pass_of_its_own(made)]
         sharing: dict[Sampled, list[Artifact]] = {}
         for made in artifacts:
-            if not _has_a_pass_of_its_own(made):
+            if not has_a_pass_of_its_own(made):
                 sharing.setdefault(made.recipe.sampled, []).append(made)
         return (
             sum(self._passes(made) * self._reading(made) for made in alone)
@@ -222,7 +240,7 @@ def _info(made: Artifact) -> MethodInfo:
     return CATALOGUE[made.recipe.method]
 
 
-def _has_a_pass_of_its_own(made: Artifact) -> bool:
+def has_a_pass_of_its_own(made: Artifact) -> bool:
     """Whether its method, or the adapter that has to be in the model, keeps it from sharing the plain model's pass."""
     return _info(made).own_pass or made.recipe.adds_adapter
 

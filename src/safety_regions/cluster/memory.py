@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from safety_regions.artifacts.artifact import Artifact
-from safety_regions.cluster.duration import IN_FLOAT32, Device, samples_of, seconds_of
+from safety_regions.cluster.duration import IN_FLOAT32, Device, has_a_pass_of_its_own, samples_of, seconds_of
 from safety_regions.config.dimensions import PARTS_OF_SUMS, ModelSize
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.planning.recipes.models import training_options
@@ -51,23 +51,45 @@ class Need:
     seconds: float
 
 
-def need_of(step: str, size: ModelSize, artifacts: list[Artifact], *, batch_tokens: int, device: Device) -> Need:
-    """What a job of `step` needs that makes these artifacts of a model."""
-    seconds = seconds_of(step, size, artifacts, device)
+def need_of(
+    step: str,
+    size: ModelSize,
+    artifacts: list[Artifact],
+    *,
+    batch_tokens: int,
+    device: Device,
+    streamed: bool = False,
+) -> Need:
+    """What a job of `step` needs that makes these artifacts of a model; `streamed`: `machine.layers`, of which only
+    jobs make use that may (`streams`).
+    """
+    streamed = streamed and streams(step, artifacts)
+    seconds = seconds_of(step, size, artifacts, device, streamed=streamed)
     own = _on_host(step, size, artifacts)
+    held = _one_layer(size) if streamed else size.weight_bytes
     if step in ("select", "refine", "overlap"):
-        weights = size.weight_bytes if step == "select" else 0
+        weights = held if step == "select" else 0
         return Need(0, weights + MARGIN * ((PROCESS["cpu"] if weights else PLAIN) + own), seconds)
     # Training is in float32 whatever the model is run in.
-    weights = 4 * size.parameters if step in IN_FLOAT32 else size.weight_bytes
-    kept = _kept(step, size, artifacts)
+    weights = 4 * size.parameters if step in IN_FLOAT32 else held
+    kept = _kept(step, size, artifacts, streamed=streamed)
     working = _working(step, size, artifacts, batch_tokens)
-    sums, read = _gradients(size, artifacts)
+    sums, read = _gradients(size, artifacts, streamed=streamed)
     if device.kind == "cpu":
         return Need(0, weights + kept + read + MARGIN * (PROCESS["cpu"] + working + own), seconds)
     # Weights pass through the host on their way to a GPU, and sums of gradients on their way back.
     host = weights + sums + read + MARGIN * (PROCESS["cuda"] + own)
     return Need(weights + kept + MARGIN * (CONTEXT + working), host, seconds)
+
+
+def streams(step: str, artifacts: list[Artifact]) -> bool:
+    """Whether a job can read the layers of its model one by one from files."""
+    return step == "select" or (step == "measure" and not any(map(has_a_pass_of_its_own, artifacts)))
+
+
+def _one_layer(size: ModelSize) -> Bytes:
+    """All weights but those of the layers, and of one of these."""
+    return size.bytes_per_weight * (size.parameters - size.scored + size.scored / size.layers)
 
 
 def gpus_for(need: Need, gpu_memory_gb: float) -> int:
@@ -78,7 +100,7 @@ def gpus_for(need: Need, gpu_memory_gb: float) -> int:
     return 1 if need.gpu_bytes <= one else math.ceil(need.gpu_bytes / (0.9 * one))
 
 
-def _kept(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
+def _kept(step: str, size: ModelSize, artifacts: list[Artifact], *, streamed: bool) -> Bytes:
     """What lies beside the weights for the whole job, in proportion to them."""
     if step == "constrain":
         return max(_trained(a, size) for a in artifacts)
@@ -86,7 +108,7 @@ def _kept(step: str, size: ModelSize, artifacts: list[Artifact]) -> Bytes:
     aside = step == "evaluate" or (step == "measure" and any(a.recipe.adds_adapter for a in artifacts))
     kept = size.scored * size.bytes_per_weight if aside else 0
     # Methods with an adapter have a pass of their own, after which sums are gone.
-    return max(kept, _gradients(size, artifacts)[0] if step == "measure" else 0)
+    return max(kept, _gradients(size, artifacts, streamed=streamed)[0] if step == "measure" else 0)
 
 
 def _trained(made: Artifact, size: ModelSize) -> Bytes:
@@ -97,18 +119,23 @@ def _trained(made: Artifact, size: ModelSize) -> Bytes:
     return size.scored * (4 * copies + 1 + len(made.recipe.masks) / 8)
 
 
-def _gradients(size: ModelSize, artifacts: list[Artifact]) -> tuple[Bytes, Bytes]:
+def _gradients(size: ModelSize, artifacts: list[Artifact], *, streamed: bool) -> tuple[Bytes, Bytes]:
     """Of a method that keeps no statistic: float32 sums of gradients, where the model runs; and what lies on the host,
     which is what layers read. Either the sums are of one layer, and that is of all samples, or the sums are of all
-    layers, and that of a part of them (`safety_regions.methods.passes`).
+    layers, and that of a part of them (`safety_regions.methods.passes`). Where layers are streamed it is the former,
+    and without such a method what one layer reads.
     """
     asked = [a for a in artifacts if _measures_region(a)]
     if not asked:
-        return 0, 0
+        return 0, _tokens(artifacts) * size.hidden * size.bytes_per_weight if streamed else 0
     sums = 4 * size.scored
-    tokens = max(samples_of(a) * (PAIRED + (a.inputs["pairs"].recipe.max_new_tokens or PAIRED)) for a in asked)
-    read = tokens * size.layers * size.hidden * size.bytes_per_weight
-    return (sums / size.layers, read) if read <= sums else (sums, sums / PARTS_OF_SUMS)
+    read = _tokens(asked) * size.layers * size.hidden * size.bytes_per_weight
+    return (sums / size.layers, read) if streamed or read <= sums else (sums, sums / PARTS_OF_SUMS)
+
+
+def _tokens(artifacts: list[Artifact]) -> float:
+    """Of the largest sample, with its responses."""
+    return max(samples_of(a) * (PAIRED + (a.inputs["pairs"].recipe.max_new_tokens or PAIRED)) for a in artifacts)
 
 
 def _measures_region(artifact: Artifact) -> bool:

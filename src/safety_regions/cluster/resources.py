@@ -49,7 +49,9 @@ class Asking:
         size = self.size(artifacts)
         if size is None or artifacts[0].recipe.step is None:
             return SMALL
-        return need_of(step, size, artifacts, batch_tokens=self.machine.batch_tokens, device=self.device)
+        machine = self.machine
+        streamed = machine.layers == "streamed"
+        return need_of(step, size, artifacts, batch_tokens=machine.batch_tokens, device=self.device, streamed=streamed)
 
     def size(self, artifacts: list[Artifact]) -> ModelSize | None:
         """The size of the model that these artifacts are made with; None if there is none."""

@@ -134,6 +134,10 @@ class Machine(Section):
     """`auto`: a GPU where torch sees one."""
     batch_tokens: int = Field(default=512, ge=1)
     """Padded tokens per batch in scoring; more is faster on a GPU and takes more memory."""
+    layers: Literal["held", "streamed"] = "held"
+    """`held`: jobs that measure or select hold all layers of a model; `streamed`: each is read from the model's files
+    when its turn comes, and let go of behind it, for models that are larger than memory. Where a method has passes of
+    its own, as safelayer has, the model is held for it all the same."""
     datasets_per_job: int = Field(default=100, ge=1)
     """Most artifacts, one for each dataset and method, that one job makes after loading its model once."""
     tables_per_job: int = Field(default=100, ge=1)

@@ -9,47 +9,49 @@ same order for each layer, so gradients are the same bytes; a layer's forward pa
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from safety_regions.methods.layer_calls import LayerCall, call_of
 from safety_regions.models.architecture import layers_of, states_of
-
-
-@dataclass
-class _Call:
-    """What one layer was called with for one batch: the states that it read, on the host, and all else."""
-
-    states: Float[Tensor, "batch pos hidden"]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    device: torch.device
+from safety_regions.models.load import LoadedModel
 
 
 class Backward:
     """Batches whose loss was computed and not yet backpropagated through the layers; the model stays as it is."""
 
-    def __init__(self, model: Any):
-        self._layers: list[nn.Module] = layers_of(model)
-        self._calls: list[list[_Call]] = []
+    def __init__(self, loaded: LoadedModel):
+        self._loaded = loaded
+        self._layers: list[nn.Module] = layers_of(loaded.model)
+        self._calls: list[list[LayerCall]] = []
         """By batch and layer."""
         self._gradients: list[Float[Tensor, "batch pos hidden"]] = []
         """By batch: of the loss, at the output of the layer that comes next."""
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """While open, a loss is computed and backpropagated: it gets no further than to the last layer's output."""
-        calls: list[_Call] = []
-        cut: list[Tensor] = []
+        """While open, the model reads a batch, and its loss is computed and backpropagated: it gets no further than to
+        the last layer's output.
+        """
+        calls: list[LayerCall] = []
         with ExitStack() as hooks:
             for layer in self._layers:
                 hooks.callback(_keeping(layer, calls).remove)
-            hooks.callback(_cutting(self._layers[-1], cut).remove)
+            hooks.enter_context(self.behind(calls))
             yield
+
+    @contextmanager
+    def behind(self, calls: list[LayerCall]) -> Iterator[None]:
+        """As `recording`, for what the layers are known to have been called with."""
+        cut: list[Tensor] = []
+        hook = _cutting(self._layers[-1], cut)
+        try:
+            yield
+        finally:
+            hook.remove()
         [states] = cut
         assert states.grad is not None
         self._calls.append(calls)
@@ -57,17 +59,18 @@ class Backward:
 
     def layer_by_layer(self, watching: Callable[[int], AbstractContextManager[Any]]) -> Iterator[int]:
         """Backpropagate all batches through every layer, the last first, each with `watching(layer)` open, and say when
-        one is done. Afterwards nothing is left of the batches.
+        one is done, whose weights are then still there. Afterwards nothing is left of the batches.
         """
         for number in reversed(range(len(self._layers))):
-            with watching(number):
-                for batch, calls in enumerate(self._calls):
-                    self._gradients[batch] = self._through(number, calls.pop(), self._gradients[batch])
-            yield number
+            with self._loaded.layer(number):
+                with watching(number):
+                    for batch, calls in enumerate(self._calls):
+                        self._gradients[batch] = self._through(number, calls.pop(), self._gradients[batch])
+                yield number
         self._calls, self._gradients = [], []
 
     def _through(
-        self, number: int, call: _Call, gradient: Float[Tensor, "batch pos hidden"]
+        self, number: int, call: LayerCall, gradient: Float[Tensor, "batch pos hidden"]
     ) -> Float[Tensor, "batch pos hidden"]:
         """The gradient at a layer's input."""
         states = call.states.to(call.device).requires_grad_()
@@ -77,11 +80,9 @@ class Backward:
         return states.grad
 
 
-def _keeping(layer: nn.Module, calls: list[_Call]) -> RemovableHandle:
+def _keeping(layer: nn.Module, calls: list[LayerCall]) -> RemovableHandle:
     def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        others = dict(kwargs)
-        states, *rest = args if args else (others.pop("hidden_states"),)
-        calls.append(_Call(states.detach().cpu(), tuple(rest), others, states.device))
+        calls.append(call_of(args, kwargs))
 
     return layer.register_forward_pre_hook(keep, with_kwargs=True)
 

@@ -65,18 +65,20 @@ class _Grams(ResponseInputs):
     """Adds up C of each adapted linear. A large model's layers may lie on several GPUs."""
 
     def __init__(self, modules: dict[str, Linear], adapter: LoraAdapter):
-        factors = {name: a.to(modules[name].weight.device) for name, (a, _) in adapter.factors.items()}
-        self._sums = {name: a.new_zeros(len(a), len(a), dtype=torch.float64) for name, a in factors.items()}
-        self._of = {modules[name]: (a, self._sums[name]) for name, a in factors.items()}
-        super().__init__(list(self._of))
+        self._names = {modules[name]: name for name in adapter.factors}
+        self._factors = {name: a for name, (a, _) in adapter.factors.items()}
+        self._sums = {name: a.new_zeros(len(a), len(a), dtype=torch.float64) for name, a in self._factors.items()}
+        super().__init__(list(self._names))
 
     def reduce(self, inputs: Float[Tensor, "tokens in"]) -> Float[Tensor, "tokens in"]:
         return inputs.float()
 
     def add(self, module: nn.Module, reduced: Float[Tensor, "tokens in"]) -> None:
-        a, total = self._of[module]
-        y = (reduced @ a.mT).double()
-        total.addmm_(y.mT, y)
+        name = self._names[module]
+        # Where inputs are: weights that come from files are nowhere yet.
+        self._factors[name], self._sums[name] = (x.to(reduced.device) for x in (self._factors[name], self._sums[name]))
+        y = (reduced @ self._factors[name].mT).double()
+        self._sums[name].addmm_(y.mT, y)
 
     def statistics(self) -> dict[str, Tensor]:
         return {name: total.cpu() for name, total in self._sums.items()}

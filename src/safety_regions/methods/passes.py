@@ -2,13 +2,15 @@
 together.
 
 Each batch is read once, in full: prompt and response. If an observer needs gradients, the loss of the responses is
-computed and backpropagated, one layer at a time (`Backward`), else the decoder alone runs. Observers only look, so the
-model computes the same whoever watches: statistics of a method are the same bytes alone and beside others.
+computed and backpropagated, one layer at a time (`Backward`), else the decoder alone runs. Of a model whose layers come
+from files all batches are read by one layer before the next (`Forward`). Observers only look, so the model computes the
+same whoever watches: statistics of a method are the same bytes alone and beside others.
 """
 
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -18,6 +20,7 @@ from torch.nn import functional
 
 from safety_regions.config.dimensions import PARTS_OF_SUMS
 from safety_regions.methods.backward import Backward
+from safety_regions.methods.forward import Forward
 from safety_regions.models.architecture import decoder_of, mixes_rows, projections
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.tokens import Batch, Sample, buckets, collate
@@ -33,7 +36,9 @@ class Observer(Protocol):
         ...
 
     def see(self, batch: Batch, places: Sequence[int]) -> None:
-        """Called before the model reads a batch; `places` are the positions of its rows among the samples."""
+        """Called before the model, or one of its layers, reads a batch; `places` are the positions of its rows among
+        the samples.
+        """
         ...
 
     def statistics(self) -> dict[str, Tensor]:
@@ -68,14 +73,16 @@ def run_pass(
     Memory beside the model's: the activations of one batch (of one layer, and its logits, where gradients are needed)
     and what observers gather. Where gradients are needed, either what all layers read is kept, for all samples, and
     gradients are gathered of one layer at a time; or, if that is more than the gradients of all layers are in float32,
-    these, and what layers read of a group of batches. `doing` is shown beside the progress bar.
+    these, and what layers read of a group of batches. A model whose layers come from files holds one of them, and what
+    one reads, or all, is kept of all samples. `doing` is shown beside the progress bar.
     """
     of_gradients = [observer for observer in observers if isinstance(observer, GradientObserver)]
-    decoder, backward = decoder_of(loaded.model), Backward(loaded.model)
+    backward = Backward(loaded) if of_gradients else None
     # Gradients are gathered of one sample at a time: where a module cannot tell them apart it must get no other.
     groups = [buckets(samples, 1 if of_gradients and mixes_rows(loaded.model) else batch_tokens)]
-    if of_gradients:
+    if of_gradients and not loaded.streamed:
         groups = _groups(groups[0], samples, _tokens_kept(loaded.model))
+    read = _read_by_layers if loaded.streamed else _read_by_batches
 
     @contextmanager
     def watching_layer(layer: int) -> Iterator[None]:
@@ -90,21 +97,62 @@ def run_pass(
                 for observer in observers:
                     stack.enter_context(observer.watching())
                 stack.enter_context(nullcontext() if of_gradients else torch.inference_mode())
-                for places in group:
-                    batch = collate([samples[place] for place in places]).to(loaded.device)
-                    for observer in observers:
-                        observer.see(batch, places)
-                    if of_gradients:
-                        with backward.recording():
-                            response_loss(loaded.model, batch).backward()
-                    else:
-                        decoder(batch.input_ids, use_cache=False)
-                    bar.update(len(places))
+                for n_read in read(loaded, samples, group, observers, backward):
+                    bar.update(n_read)
             # Of several observers, or groups, none can wait with a layer until it is asked.
-            if len(groups) > 1 or len(of_gradients) > 1:
+            if backward and (len(groups) > 1 or len(of_gradients) > 1):
                 deque(backward.layer_by_layer(watching_layer), maxlen=0)
-    for observer in of_gradients:
-        observer.leave(backward)
+    if backward:
+        for observer in of_gradients:
+            observer.leave(backward)
+
+
+def _read_by_batches(
+    loaded: LoadedModel,
+    samples: Sequence[Sample],
+    group: list[list[int]],
+    observers: Sequence[Observer],
+    backward: Backward | None,
+) -> Iterator[int]:
+    """Let the model read one batch after the other; how many samples each had."""
+    for places in group:
+        batch = collate([samples[place] for place in places]).to(loaded.device)
+        for observer in observers:
+            observer.see(batch, places)
+        with backward.recording() if backward else nullcontext():
+            _read(loaded, batch, differentiate=backward is not None)
+        yield len(places)
+
+
+def _read_by_layers(
+    loaded: LoadedModel,
+    samples: Sequence[Sample],
+    group: list[list[int]],
+    observers: Sequence[Observer],
+    backward: Backward | None,
+) -> Iterator[int]:
+    """Let one layer after the other read all batches; how many samples these had, when the last has read them."""
+    batches = [collate([samples[place] for place in places]).to(loaded.device) for places in group]
+    reads = [partial(_read, loaded, batch, differentiate=backward is not None) for batch in batches]
+    forward = Forward(loaded, keeps=backward is not None)
+
+    def see(number: int) -> None:
+        for observer in observers:
+            observer.see(batches[number], group[number])
+
+    deque(forward.layer_by_layer(reads, see), maxlen=0)
+    for number, (places, read) in enumerate(zip(group, reads, strict=True)):
+        if backward:
+            with forward.behind(number) as calls, backward.behind(calls):
+                read()
+        yield len(places)
+
+
+def _read(loaded: LoadedModel, batch: Batch, *, differentiate: bool) -> None:
+    if differentiate:
+        response_loss(loaded.model, batch).backward()
+    else:
+        decoder_of(loaded.model)(batch.input_ids, use_cache=False)
 
 
 def _tokens_kept(model: Any) -> int:

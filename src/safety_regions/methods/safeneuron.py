@@ -26,6 +26,7 @@ Statistics are the importances; which neurons make a region is decided in `level
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -157,23 +158,24 @@ class _Importances:
 
     def _hook_v(self, layer: int, parts: dict[str, Projection]) -> RemovableHandle:
         n_heads, shared = decoder_of(self._model).config.num_attention_heads, parts["q"].shape[0] // parts["v"].shape[0]
-        heads = (n_heads // shared, shared, -1)
-        products = output_products(parts["o"].module.weight.float().unflatten(1, heads))
+        heads, output = (n_heads // shared, shared, -1), parts["o"].module
+        # Once the layer works: before, its weights may still be in files.
+        products = cache(lambda: output_products(output.weight.float().unflatten(1, heads)))
 
         @torch.no_grad()
         def add(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             mixed = self._where_counted(inputs[0]).unflatten(2, heads)
-            self._put(layer, "v", without_value(mixed, products, self._options.shared_heads))
+            self._put(layer, "v", without_value(mixed, products(), self._options.shared_heads))
 
-        return parts["o"].module.register_forward_pre_hook(add)
+        return output.register_forward_pre_hook(add)
 
     def _hook_ffn(self, layer: int, parts: dict[str, Projection]) -> RemovableHandle:
         up, down = parts["up"], parts["down"].module
-        norms = torch.linalg.vector_norm(down.weight.float(), dim=0)
+        norms = cache(lambda: torch.linalg.vector_norm(down.weight.float(), dim=0))
 
         @torch.no_grad()
         def add_exact(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            self._put(layer, "ffn", torch.linalg.vector_norm(self._where_counted(inputs[0]), dim=1) * norms)
+            self._put(layer, "ffn", torch.linalg.vector_norm(self._where_counted(inputs[0]), dim=1) * norms())
 
         @torch.no_grad()
         def add_up(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:

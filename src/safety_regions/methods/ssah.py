@@ -52,7 +52,8 @@ def levels(
     layout, readers = layout_of(loaded.model), _readers(loaded.model)
 
     def score(name: str) -> np.ndarray:
-        norms = matrix_of(readers[name]).float().square().sum(dim=0).cpu()
+        with loaded.layer(int(name.split(".")[0])):
+            norms = matrix_of(readers[name]).float().square().sum(dim=0).cpu()
         of_channels = statistics[name] * norms
         if name.endswith(".v"):
             heads = (layout.n_kv_heads, -1, layout.head_dim)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from safety_regions.config.methods import Wanda
 from safety_regions.methods.passes import Observer, measure_alone
 from safety_regions.methods.weights import weight_levels
-from safety_regions.models.architecture import Projection, linears, matrix_of, projections
+from safety_regions.models.architecture import Projection, linears, projections
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.response_inputs import ResponseInputs
 from safety_regions.models.tokens import Sample
@@ -37,18 +37,16 @@ class _Squares(ResponseInputs):
     """Adds up squares by the linear module whose inputs they are of."""
 
     def __init__(self, matrices: list[Projection], n_samples: int):
-        modules = linears(matrices)
-        super().__init__(modules)
+        super().__init__(linears(matrices))
         self._matrices, self._n_samples = matrices, n_samples
-        self._sums = {
-            m: torch.zeros(matrix_of(m).shape[1], dtype=torch.float64, device=m.weight.device) for m in modules
-        }
+        # Where inputs are: weights that come from files are nowhere yet.
+        self._sums: dict[nn.Module, Float64[Tensor, " in"]] = {}
 
     def reduce(self, inputs: Float[Tensor, "tokens in"]) -> Float64[Tensor, " in"]:
         return sum_of_squares(inputs)
 
     def add(self, module: nn.Module, reduced: Float64[Tensor, " in"]) -> None:
-        self._sums[module] += reduced
+        self._sums.setdefault(module, torch.zeros_like(reduced)).add_(reduced)
 
     def statistics(self) -> dict[str, Tensor]:
         return {p.name: self._sums[p.module].div(self._n_samples).cpu() for p in self._matrices}

@@ -22,6 +22,7 @@ def weight_levels(
     matrices = {p.name: p for p in projections(loaded.model) if p.name in statistics}
 
     def scores_of(name: str) -> np.ndarray:
-        return score(matrices[name].read().cpu(), statistics[name]).numpy()
+        with loaded.layer(matrices[name].layer):
+            return score(matrices[name].read().cpu(), statistics[name]).numpy()
 
     return select(list(matrices), scores_of, cut)

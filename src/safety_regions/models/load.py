@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +16,7 @@ from safety_regions.artifacts.other_code import warn_if_changed
 from safety_regions.config.architectures import blocks_path, refuse_unknown
 from safety_regions.errors import UserError
 from safety_regions.models.architecture import auto_class
+from safety_regions.models.streamed import StreamedLayers, read_but_layers, stream
 
 PROMPT_ALONE = "{prompt}"
 """What a model reads whose chat template is left out, and that has no other."""
@@ -28,11 +31,22 @@ class LoadedModel:
     plain_template: str | None
     eos_ids: tuple[int, ...]
     """Tokens that end a response; the first is the tokenizer's own."""
+    streamed: StreamedLayers | None = None
+    """Its layers, where weights of theirs are in the model only while `layer` is open."""
 
     @property
     def device(self) -> torch.device:
         """Where the embeddings, and so the inputs, live."""
         return self.model.get_input_embeddings().weight.device
+
+    @contextmanager
+    def layer(self, number: int) -> Iterator[None]:
+        """While open, the weights of a layer are in the model, as they always are where it holds all of them."""
+        if self.streamed is None:
+            yield
+        else:
+            with self.streamed.present(number):
+                yield
 
 
 def pick_device(wanted: str) -> str:
@@ -48,17 +62,25 @@ def pick_device(wanted: str) -> str:
 
 
 @cache
-def load_once(folder: Path, device: str, digest: str, dtype: str | None = None) -> LoadedModel:
+def load_once(
+    folder: Path, device: str, digest: str, dtype: str | None = None, *, streamed: bool = False
+) -> LoadedModel:
     """The model in a folder made by recipe `digest`, loaded at the first call of a process only."""
-    return load_model(folder, device, dtype, digest)
+    return load_model(folder, device, dtype, digest, streamed=streamed)
 
 
 def load_model(
-    folder: Path | str, device: str = "cpu", dtype: str | None = None, digest: str | None = None
+    folder: Path | str,
+    device: str = "cpu",
+    dtype: str | None = None,
+    digest: str | None = None,
+    *,
+    streamed: bool = False,
 ) -> LoadedModel:
     """Load a folder that `prepare_model` made (by recipe `digest`, if given), after its files were checked.
 
-    `dtype` overrides the recipe's. Nothing is downloaded: a Hub model must be in the local cache already.
+    `dtype` overrides the recipe's; `streamed`: weights of layers stay in their files, and are read by
+    `LoadedModel.layer`. Nothing is downloaded: a Hub model must be in the local cache already.
     """
     folder = Path(folder)
     receipt = receipts.check(folder, digest)
@@ -74,8 +96,9 @@ def load_model(
         )
     recipe = receipt.recipe
     location, revision = _location(folder, recipe)
+    wanted = getattr(torch, dtype or recipe["dtype"])
     try:
-        model, tokenizer = _read(location, revision, getattr(torch, dtype or recipe["dtype"]))
+        model, tokenizer = _read(location, revision, wanted, streamed=streamed)
     except UserError:
         raise
     # Files that are not what they should be come to light deep inside the libraries, as errors of many kinds.
@@ -87,30 +110,50 @@ def load_model(
             hint="look at the model's own files; if they are sound,"
             f" delete {folder} and run snakemake again where there is a network",
         ) from None
-    _place(model.requires_grad_(False).eval(), pick_device(device))
+    layers = place(model.requires_grad_(False).eval(), pick_device(device), streamed=streamed)
     plain = recipe.get("plain_template")
     if recipe.get("chat_template") is False:
         tokenizer.chat_template, plain = None, plain or PROMPT_ALONE
-    return LoadedModel(model, tokenizer, plain, eos_ids(model, tokenizer))
+    return LoadedModel(model, tokenizer, plain, eos_ids(model, tokenizer), layers)
 
 
-def _read(location: str, revision: str | None, dtype: torch.dtype) -> tuple[Any, Any]:
-    """Model and tokenizer. Raises `UserError` if the weights are not those that config.json asks for."""
-    from transformers import AutoConfig, AutoTokenizer
+def _read(location: str, revision: str | None, dtype: torch.dtype, *, streamed: bool) -> tuple[Any, Any]:
+    """Model and tokenizer. Raises `UserError` as `read_weights`."""
+    from transformers import AutoTokenizer
 
     from safety_regions.models.folder import without_bars
 
-    options = {"revision": revision, "local_files_only": True, "trust_remote_code": False}
     with without_bars():
-        tokenizer = AutoTokenizer.from_pretrained(location, **options)
-        config = AutoConfig.from_pretrained(location, **options).to_dict()
-        refuse_unknown(config, location)
-        model, found = auto_class(config["model_type"]).from_pretrained(
-            location, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
-        )
+        tokenizer = AutoTokenizer.from_pretrained(location, **_offline(revision))
+    return read_weights(location, dtype, revision, streamed=streamed), tokenizer
+
+
+def _offline(revision: str | None) -> dict[str, Any]:
+    return {"revision": revision, "local_files_only": True, "trust_remote_code": False}
+
+
+def read_weights(location: str, dtype: torch.dtype, revision: str | None = None, *, streamed: bool = False) -> Any:
+    """The model of a folder, or of the Hub's cache, on the CPU; `streamed`: without the weights of its layers.
+
+    Raises `UserError` if the weights are not those that config.json asks for.
+    """
+    from transformers import AutoConfig
+
+    from safety_regions.models.folder import without_bars
+
+    with without_bars():
+        config = AutoConfig.from_pretrained(location, **_offline(revision))
+        options = _offline(revision) | {"dtype": dtype, "use_safetensors": True, "output_loading_info": True}
+        described = config.to_dict()
+        refuse_unknown(described, location)
+        of_type = auto_class(config.model_type)
+        if streamed:
+            model, found = read_but_layers(of_type, config, location, blocks_path(described), **options)
+        else:
+            model, found = of_type.from_pretrained(location, **options)
     # transformers fills what is missing with random numbers, and leaves out what is too much.
     missing = sorted(found["missing_keys"])
-    blocks = f"{blocks_path(config)}."
+    blocks = f"{blocks_path(described)}."
     surplus = sorted(name for name in found["unexpected_keys"] if name.startswith(blocks) and _is_weight(name))
     for names, what in ((missing, "have no"), (surplus, "have more than config.json asks for:")):
         if names:
@@ -120,7 +163,7 @@ def _read(location: str, revision: str | None, dtype: torch.dtype) -> tuple[Any,
                 expected="the weights of the model that config.json describes",
                 hint="download or copy the model again, whole",
             )
-    return model, tokenizer
+    return model
 
 
 def _is_weight(name: str) -> bool:
@@ -128,8 +171,12 @@ def _is_weight(name: str) -> bool:
     return not re.search(r"\.(attn|attention)\.(bias|masked_bias|causal_mask)$", name)
 
 
-def _place(model: Any, device: str) -> None:
-    """Bring the weights to the device; over all GPUs that this job was given if there are several, layer by layer."""
+def place(model: Any, device: str, *, streamed: bool) -> StreamedLayers | None:
+    """Bring the weights to the device, over all GPUs that this job was given if there are several, layer by layer; or,
+    of a model that was read without those of its layers, all others, to one device.
+    """
+    if streamed:
+        return stream(model, blocks_path(model.config.to_dict()), device)
     if device == "cuda" and torch.cuda.device_count() > 1:
         from accelerate import dispatch_model, infer_auto_device_map
         from accelerate.utils import get_balanced_memory
@@ -139,6 +186,7 @@ def _place(model: Any, device: str) -> None:
         dispatch_model(model, infer_auto_device_map(model, memory, no_split_module_classes=whole))
     else:
         model.to(device)
+    return None
 
 
 def _location(folder: Path, recipe: dict) -> tuple[str, str | None]:

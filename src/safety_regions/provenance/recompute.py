@@ -188,10 +188,10 @@ def _batched(script: str, *options: str) -> Maker:
 
 def _region(artifact: Artifact, job: Job) -> Words:
     selected = artifact.recipe.is_selected
-    return (_batched("select_regions.py") if selected else _batched("measure.py", *SCORING))(artifact, job)
+    return (_batched("select_regions.py", "layers") if selected else _batched("measure.py", *SCORING))(artifact, job)
 
 
-SCORING = ("device", "batch_tokens")
+SCORING = ("device", "batch_tokens", "layers")
 MAKERS: dict[str, Maker] = {
     "region": _region,
     "statistics": _batched("measure.py", *SCORING),

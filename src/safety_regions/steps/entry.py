@@ -86,15 +86,21 @@ class Entry(Generic[R_co]):
                 )
         return path
 
-    def model(self, device: str, dtype: str | None = None) -> "safety_regions.models.load.LoadedModel":
-        """The prepared model, loaded once by a process; `dtype` overrides its own. Raises `UserError` as `checked`."""
+    def model(
+        self, device: str, dtype: str | None = None, *, streamed: bool = False
+    ) -> "safety_regions.models.load.LoadedModel":
+        """The prepared model, loaded once by a process; `dtype` overrides its own, `streamed` leaves the weights of its
+        layers in their files. Raises `UserError` as `checked`.
+        """
         from safety_regions.models.load import load_once
 
-        return load_once(self.inputs["model"], device, self._digest("model"), dtype)
+        return load_once(self.inputs["model"], device, self._digest("model"), dtype, streamed=streamed)
 
-    def done(self, facts: dict[str, Any], *, versions: tuple[str, ...] = ()) -> None:
-        """Write the receipt of what lies at the path now; `versions`: packages that decide its bytes."""
-        receipts.write(self.path, self.recipe.as_json(), facts, versions=versions)
+    def done(self, facts: dict[str, Any], *, versions: tuple[str, ...] = (), run: dict[str, Any] | None = None) -> None:
+        """Write the receipt of what lies at the path now; `versions`: packages that decide its bytes; `run`: what else
+        is told of this run, in which it was made.
+        """
+        receipts.write(self.path, self.recipe.as_json(), facts, versions=versions, run=run)
 
     def _receipt(self, role: str) -> Receipt:
         return receipts.check(self.inputs[role], self._digest(role))

@@ -29,6 +29,16 @@ def job_parser(description: str | None, scoring: bool = False) -> argparse.Argum
     return parser
 
 
+def add_layers(parser: argparse.ArgumentParser) -> None:
+    """The option of jobs that read a model layer by layer: `machine.layers`."""
+    parser.add_argument(
+        "--layers",
+        default="held",
+        choices=["held", "streamed"],
+        help="whether the model's layers are held, or read from its files one by one (default: %(default)s)",
+    )
+
+
 def _at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of tokens: expected a whole number from 1 on")

@@ -38,14 +38,20 @@ def measure(entries: Sequence[Measured], machine: Machine) -> None:
     Methods that can share a pass over the samples do; it changes none of their bytes. Raises `UserError` for inputs
     that are missing, damaged, or not the recipes', and for a method that is not right for the model.
     """
-    loaded = entries[0].model(machine.device)
+    shared = [entry for entry in entries if _shares(entry)]
+    alone = [[entry] for entry in entries if not _shares(entry)]
+    together = [shared, *alone] if shared else alone
+    loaded = _model_for(together[0], machine)
     config = loaded.model.config
     refuse_unclaimed(config.to_dict(), [entry.recipe.method for entry in entries], config.name_or_path)
     samples, facts = read_samples(entries[0], loaded)
-    shared = [entry for entry in entries if _shares(entry)]
-    alone = [[entry] for entry in entries if not _shares(entry)]
-    for together in [shared, *alone] if shared else alone:
-        _measure_together(together, loaded, samples, facts, machine)
+    for group in together:
+        _measure_together(group, _model_for(group, machine), samples, facts, machine)
+
+
+def _model_for(entries: Sequence[Measured], machine: Machine) -> LoadedModel:
+    """A method with passes of its own changes weights, or reads the model often: for it the model is held."""
+    return entries[0].model(machine.device, streamed=machine.layers == "streamed" and _shares(entries[0]))
 
 
 def _shares(entry: Measured) -> bool:
@@ -65,7 +71,7 @@ def _measure_together(
             write_levels(entry, loaded, statistics, own)
         else:
             [whole] = statistics
-            write_statistics(entry, whole, own)
+            write_statistics(entry, loaded, whole, own)
 
 
 def _measured(

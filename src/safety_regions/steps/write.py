@@ -25,11 +25,13 @@ from safety_regions.steps.method_inputs import adapter_input
 VERSIONS = ("torch", "transformers", "tokenizers", "numpy", "safetensors", "zstandard")
 
 
-def write_statistics(entry: Entry[StatisticsRecipe], statistics: Mapping[str, Tensor], facts: dict) -> None:
+def write_statistics(
+    entry: Entry[StatisticsRecipe], loaded: LoadedModel, statistics: Mapping[str, Tensor], facts: dict
+) -> None:
     """Write the tensors of a statistic, and the receipt with the facts of the samples it was measured on."""
     with atomic_path(entry.path) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in statistics.items()}, temporary)
-    entry.done(facts, versions=VERSIONS)
+    entry.done(facts, versions=VERSIONS, run=_holding(loaded))
 
 
 def write_levels(
@@ -68,7 +70,12 @@ def write_levels(
         granularity=info.granularity,
         region_shape=info.shape,
     )
-    entry.done(facts | _sizes(header) | own, versions=VERSIONS)
+    entry.done(facts | _sizes(header) | own, versions=VERSIONS, run=_holding(loaded))
+
+
+def _holding(loaded: LoadedModel) -> dict[str, str]:
+    """What the run's facts say of the model's layers, as `machine.layers` does."""
+    return {"layers": "streamed" if loaded.streamed else "held"}
 
 
 def _sizes(header: Header) -> dict:
