@@ -149,3 +149,16 @@ def test_without_sbatch_a_run_for_slurm_ends_at_its_start(monkeypatch, tmp_path)
     (tmp_path / "sbatch").unlink()
     with pytest.raises(UserError, match="sbatch is not on this machine"):
         refuse_without_slurm()
+
+
+def test_no_file_is_quoted_for_a_part_of_a_configuration():
+    """A Snakefile that imports the workflow may hand on a part of its own; `--config` then speaks of the whole."""
+    whole = {"regions": {"name": "a"}}
+    workflow = SimpleNamespace(
+        modifier_stack=[SimpleNamespace(globals={"config": whole})],
+        configfiles=["config/my_run.yaml"],
+        config_settings=SimpleNamespace(config={"name": "b"}),
+        is_main_process=False,
+    )
+    assert Invocation(workflow).said_of(whole) == (["config/my_run.yaml"], {"name": "b"})
+    assert Invocation(workflow).said_of(whole["regions"]) == ([], {})
