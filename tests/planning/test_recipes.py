@@ -59,7 +59,7 @@ WRITTEN = {
     "figures": f'{{"context":{CONTEXT},"kind":"figures","overlap":"$b","style":"$a","version":5}}',
     "layer_curves": f'{{"context":{CONTEXT},"kind":"layer_curves","regions":[["x","$b"]],"style":"$a","version":4}}',
     "report": '{"config":{"name":"own"},"kind":"report","parts":{"overlap/tiny.wanda":"$a"},'
-    '"sources":[{"name":"tiny","what":"model"}],"style":"$b","version":9}',
+    '"sources":[{"name":"tiny","what":"model"}],"style":"$b","version":10}',
 }
 """The canonical JSON of `SOME`; `$a` stands for 64 times a."""
 

@@ -124,6 +124,19 @@ def test_headline_shows_every_model_and_marks_what_is_undefined():
     assert "32 prompts per set" in " ".join(" ".join(text).split())
 
 
+def test_no_mark_of_the_headline_hides_another_where_refinement_changes_nothing():
+    table = make_headline()
+    for name in ("iou", "floor", "nway_iou", "nway_floor"):
+        table[f"{name}_refined"] = table[f"{name}_raw"]
+    for axis in draw_headline(table, CONFIG).axes:
+        before, chance_before, after, chance_after = [line for line in axis.lines if line.get_label()[0] != "_"]
+        apart = np.abs(np.subtract(before.get_ydata(), after.get_ydata()))
+        height = axis.get_window_extent().height / abs(np.subtract(*axis.get_ylim()))
+        assert (apart * height * 72 / axis.figure.dpi > after.get_markersize()).all()
+        assert list(chance_before.get_ydata()) == list(before.get_ydata())
+        assert list(chance_after.get_ydata()) == list(after.get_ydata())
+
+
 def test_a_fraction_that_the_tables_lack_is_a_users_mistake():
     context = context_of("m", "snip", 32, 0.33, 0.05, "matrix", NAMES[:2], ["gsm8k"])
     with pytest.raises(UserError, match=r"no raw rows at q = 0\.33"):

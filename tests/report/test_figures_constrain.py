@@ -1,5 +1,6 @@
 """The figures and the table of fine-tunings: means and ranges over seeds, of every method with what freezes nothing."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from constrain_case import planted_training
@@ -71,6 +72,21 @@ def test_lines_run_from_the_aligned_model_to_the_last_step(rates):
     lines = {line.get_label(): line.get_ydata().tolist() for line in figure.axes[0].lines}
     assert lines["nothing frozen"] == [1.0, 8.5 / 16] and lines["region"] == [1.0, 12.5 / 16]
     assert len(figure.axes) == 2
+
+
+def test_marks_of_one_loss_stand_beside_each_other_and_small_differences_are_seen(rates):
+    drawn = over_seeds(rates)
+    figure = draw_courses(drawn[~drawn["condition"].str.startswith("rewound_")])
+    figure.draw_without_rendering()
+    for axis in figure.axes:
+        begins = [line.get_transform().transform(line.get_xydata()[0]) for line in axis.lines]
+        gaps = np.diff(sorted(x for x, _ in begins)) * 72 / figure.dpi
+        assert len(begins) > 1 and (gaps >= 3.5).all()
+        low, high = axis.get_ylim()
+        assert 0 <= low <= drawn["refusal_low"].min() and drawn["refusal_high"].max() <= high <= 1
+    close = drawn.assign(**dict.fromkeys(("refusal_rate", "refusal_low", "refusal_high"), 0.7))
+    low, high = draw_courses(close).axes[0].get_ylim()
+    assert (low, high) == pytest.approx((0.575, 0.825))
 
 
 def test_files_hold_what_is_drawn_and_all_of_it(rates, tmp_path):

@@ -241,6 +241,7 @@ def test_many_confounds_stand_in_blocks_in_which_no_words_meet():
         len(shown) == len(METHODS) * len(names) and len({axis.get_subplotspec().get_gridspec() for axis in shown}) == 2
     )
     assert sum(axis.get_xlabel().startswith("Share of") for axis in shown) == len(names)
+    assert figure.get_figheight() <= confounds.HIGHEST
     boxes = [text.get_window_extent() for axis in shown for text in axis.texts]
     assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
 

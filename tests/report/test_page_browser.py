@@ -1,78 +1,25 @@
 """The report page in a real browser: what selectors and sliders show, on which widths, and with the keyboard alone."""
 
-import os
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from pages import DROP, GRID, HOSTILE, LACKING, METHODS, MODELS, PICTURES, SETS, Page, find_chromium, make_page
-from playwright.sync_api import Browser, sync_playwright
-from playwright.sync_api import Page as Tab
+from pages import DROP, GRID, HOSTILE, LACKING, METHODS, MODELS, PICTURES, SETS, Page, make_page
+from playwright.sync_api import Browser
+from tabs import PHONE, Seen, look
 
 from safety_regions.report.numbers import digits4, short
 from safety_regions.report.page.heat_map import level
 
 VALUES = {"iou": "iou", "floor": "floor_iou", "coefficient": "overlap_coefficient"}
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 380, "height": 800}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = find_chromium()
-    with sync_playwright() as playwright:
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=executable, args=sandbox)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Page:
     return make_page(tmp_path_factory.mktemp("page"))
-
-
-@dataclass
-class Seen:
-    """A tab with the page open, and all that went on in it."""
-
-    tab: Tab
-    requests: list[str] = field(default_factory=list)
-    messages: list[str] = field(default_factory=list)
-
-    def values(self, stage: str) -> dict[frozenset[str], tuple[str, str, str]]:
-        """Of each cell of a matrix its value, text and colour class, by the sets of its row and column."""
-        cells = self.tab.eval_on_selector_all(
-            f"#matrix-{stage} td[data-pair]",
-            """cells => cells.map(cell => [
-                cell.parentElement.cells[0].textContent,
-                cell.closest('table').tHead.rows[0].cells[cell.cellIndex].textContent,
-                cell.dataset.value, cell.textContent, cell.className])""",
-        )
-        found: dict[frozenset[str], tuple[str, str, str]] = {}
-        for a, b, *cell in cells:
-            assert found.setdefault(frozenset((a, b)), tuple(cell)) == tuple(cell), "the two halves differ"
-        return found
-
-    def choose(self, **choices: str | int) -> None:
-        for name, value in choices.items():
-            control = self.tab.locator(f"#{name}")
-            control.fill(str(value)) if isinstance(value, int) else control.select_option(value)
-
-
-def look(browser: Browser, url: str, **options) -> Seen:
-    tab = browser.new_context(**({"viewport": DESKTOP} | options)).new_page()
-    seen = Seen(tab)
-    tab.on("request", lambda request: seen.requests.append(request.url))
-    tab.on("console", lambda message: seen.messages.append(message.text))
-    tab.on("pageerror", lambda error: seen.messages.append(str(error)))
-    tab.on("dialog", lambda dialog: (seen.messages.append("dialog"), dialog.dismiss()))
-    tab.route(lambda address: not address.startswith("file:"), lambda route: route.abort())
-    tab.goto(url)
-    return seen
 
 
 @pytest.fixture

@@ -119,6 +119,10 @@ def make_tables(free: bool = False) -> ReportTables:
     ]
     confound = about | {"stage": "raw", "covariate": HOSTILE, "rho": -0.5, "p_value": 0.04, "n_pairs": 6}
     response = about | {"stage": "raw", "comparison": "other prompts", "iou": 0.5, "floor": 0.1, "n_pairs": 4}
+    shared = [
+        {"a": "build", "b": name, "n_a": 8, "n_b": 6, "exact": exact, "near_a": 0.25, "near_b": 0.5}
+        for exact, name in enumerate(SETS)
+    ]
     return ReportTables(
         pairs=make_pairs(free),
         headline=pd.DataFrame([about | {f"{n}{part}": 0.5 for n in ("", "nway_") for part in parts}]),
@@ -131,6 +135,7 @@ def make_tables(free: bool = False) -> ReportTables:
         evaluated=pd.DataFrame(rows),
         across=pd.DataFrame([overlap | {"stage": stage} for stage in ("raw", "refined")]),
         sets=pd.DataFrame([{"model": "tiny-llama", "set": HOSTILE, "share_refused": 0.5, "n_cut": 3}]),
+        shared_prompts=pd.DataFrame(shared),
         sources=pd.DataFrame([{"name": "build", "what": "dataset", "citation": HOSTILE}]),
     )
 

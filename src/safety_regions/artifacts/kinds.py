@@ -114,7 +114,7 @@ _ROWS = (
         ("device",),
         noun="fine-tuning",
     ),
-    Kind("report", 9, "/summary.md", "report", ("steps.report",), "write_report", "nowhere", alone=True),
+    Kind("report", 10, "/summary.md", "report", ("steps.report",), "write_report", "nowhere", alone=True),
 )
 KINDS = {kind.name: kind for kind in _ROWS}
 VERSIONS = {kind.name: kind.version for kind in _ROWS if kind.version is not None} | {"selection": SELECTION}

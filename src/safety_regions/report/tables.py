@@ -21,6 +21,7 @@ from safety_regions.report.claim_tables import (
 from safety_regions.report.columns import (
     ANSWER,
     CONDITION,
+    COUNT,
     IOU,
     NAME,
     NUMBER,
@@ -61,6 +62,8 @@ class ReportTables:
     """IoU by number of prompts (`safety_regions.claims.prompt_numbers`)."""
     sets: pd.DataFrame = field(default_factory=pd.DataFrame)
     """One row per model and set: the facts of its responses."""
+    shared_prompts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """The prompts that sets have in common (`safety_regions.data.prompt_overlap`)."""
     sources: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def titled(self, names: Names) -> "ReportTables":
@@ -86,6 +89,7 @@ def page_tables(numbers: ReportTables) -> dict[str, Table]:
         (alignment_table, numbers.alignment),
         (prompt_numbers_table, numbers.prompt_numbers),
         (sets_table, numbers.sets),
+        (shared_prompts_table, numbers.shared_prompts),
         (sources_table, numbers.sources),
     )
     tables = [make(frame) for make, frame in makers if len(frame)]
@@ -217,6 +221,26 @@ def sets_table(sets: pd.DataFrame) -> Table:
         "more than case and punctuation."
     )
     return _as_it_is("sets", caption, sets)
+
+
+def shared_prompts_table(shared: pd.DataFrame) -> Table:
+    """Of every two sets the prompts in both, those with most first; of one set beside itself those that repeat."""
+    rows = [
+        [row["a"], row["b"], row["exact"], row["near_a"], row["near_b"], row["n_a"], row["n_b"]]
+        for row in shared.sort_values(["exact", "near_a"], ascending=False, kind="stable").to_dict("records")
+    ]
+    columns = [
+        *(Column(NAME, name) for name in ("set", "other set")),
+        Column(COUNT, "prompts in both"),
+        Column(NUMBER, "share of the first with one alike in the other"),
+        Column(NUMBER, "share of the other with one alike in the first"),
+        *(Column(COUNT, name) for name in ("prompts of the first", "of the other")),
+    ]
+    caption = (
+        "Prompts that sets share, word for word or nearly; of a set beside itself those that repeat one before them. "
+        "What two sets share makes their regions alike by that alone."
+    )
+    return Table("shared_prompts", caption, columns, rows, 2, "prompt_overlap.csv")
 
 
 def sources_table(sources: pd.DataFrame) -> Table:

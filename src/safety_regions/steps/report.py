@@ -168,6 +168,7 @@ def _tables(gathered: Gathered, assessment: Assessment, alignment: pd.DataFrame,
         prompt_numbers=_prompt_numbers(gathered, assessment.estimates),
         alignment=alignment[alignment["q"].eq(gathered.config["thresholds"]["q"])],
         sets=_sets_table(gathered.responses),
+        shared_prompts=gathered.prompt_overlap,
         sources=sources,
     )
 

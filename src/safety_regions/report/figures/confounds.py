@@ -31,6 +31,8 @@ from safety_regions.report.numbers import UNDEFINED, cell, shorten
 COLUMNS = ["model", "method", "stage", "a", "b", "iou", "covariate", "value"]
 MOST_ACROSS = 6
 """Panels side by side that have room for their numbers."""
+HIGHEST = 8.8
+"""Of the figure, in inches: it stands on one page with its caption. Panels are lower where there are many."""
 FEW = 0.05
 """The p value below which the figure counts a correlation where it shows several models together."""
 
@@ -78,11 +80,13 @@ def draw_confounds(pairs: pd.DataFrame, tests: pd.DataFrame, config: dict[str, A
     covariates = _varying(pairs)
     n_blocks = max(math.ceil(len(covariates) / MOST_ACROSS), 1)
     across = max(math.ceil(len(covariates) / n_blocks), 1)
-    figure = new_figure(TWO_COLUMNS, 0.5 + n_blocks * (0.45 + 1.05 * max(len(methods), 1)))
+    n_rows = max(len(methods), 1)
+    panel = min(1.05, ((HIGHEST - 0.5) / n_blocks - 0.45) / n_rows)
+    figure = new_figure(TWO_COLUMNS, 0.5 + n_blocks * (0.45 + panel * n_rows))
     blocks = figure.subfigures(n_blocks, 1, squeeze=False)[:, 0]
     first: Axes | None = None
     for number, block in enumerate(blocks):
-        axes = block.subplots(max(len(methods), 1), across, sharex="col", sharey="row", squeeze=False)
+        axes = block.subplots(n_rows, across, sharex="col", sharey="row", squeeze=False)
         first = first or axes[0][0]
         _draw_block(axes, methods, covariates[number * across :][:across], pairs, tests)
     assert first is not None

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from safety_regions.claims.constrained import ALIGNED, NOTHING, REWOUND
 from safety_regions.planning.recipes.constrain import ALL_BUT, Mask
@@ -32,6 +33,10 @@ LOOKS = {
 ASKED_OF_ONLY = {"refusal_rate": "Harmful prompts refused", "benign_loss": "Held-out benign loss"}
 PANEL = 1.55
 """Height in inches."""
+LEAST_SPAN = 0.25
+"""Of the axis of refusals: no noise fills a panel."""
+BESIDE = 4.5
+"""Points from the marks of a condition to those of the next one: they would hide one another."""
 
 
 def write_constrained(rates: pd.DataFrame, moved: pd.DataFrame, output: Path, names: Names = IDS) -> None:
@@ -61,13 +66,15 @@ def draw_courses(drawn: pd.DataFrame) -> Figure:
     seeds. `drawn` is of `over_seeds`.
     """
     figure, panels = _panels(drawn)
+    ends = _ends(drawn)
     for axis, rows in panels:
         aligned = rows[rows["condition"] == ALIGNED].head(1)
-        for condition in _frozen(rows):
+        frozen = _frozen(rows)
+        for place, condition in enumerate(frozen):
             of = rows[(rows["condition"] == condition) & rows["step"].notna()].sort_values("step")
             line = pd.concat([aligned, of])
             colour, marker = _look(condition)
-            axis.plot(
+            (marks,) = axis.plot(
                 line["benign_loss"],
                 line["refusal_rate"],
                 color=colour,
@@ -78,10 +85,14 @@ def draw_courses(drawn: pd.DataFrame) -> Figure:
                 clip_on=False,
                 zorder=3,
             )
-            axis.vlines(
+            ranges = axis.vlines(
                 line["benign_loss"], line["refusal_low"], line["refusal_high"], color=colour, linewidth=3, alpha=0.25
             )
-        axis.set_ylim(0, 1)
+            # Only now: the limits follow from the numbers alone.
+            aside = (place - (len(frozen) - 1) / 2) * BESIDE / 72
+            for drawing in (marks, ranges):
+                drawing.set_transform(axis.transData + ScaledTranslation(aside, 0, figure.dpi_scale_trans))
+        axis.set_ylim(*ends)
         axis.grid(axis="y")
         axis.margins(x=0.08)
         spec = axis.get_subplotspec()
@@ -89,7 +100,7 @@ def draw_courses(drawn: pd.DataFrame) -> Figure:
             axis.set_xlabel("Held-out benign loss (nats per token)")
     figure.supylabel("Harmful prompts refused", fontsize=7)
     _add_legend(figure)
-    add_footer(figure, _footer(drawn))
+    add_footer(figure, f"{_footer(drawn)}; marks of one loss stand side by side")
     return figure
 
 
@@ -184,6 +195,13 @@ def _panels(drawn: pd.DataFrame) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]
             of = drawn["model"].eq(model) & drawn["method"].eq(method) & drawn["learning_rate"].eq(rate)
             panels.append((axis, drawn[of]))
     return figure, panels
+
+
+def _ends(drawn: pd.DataFrame) -> tuple[float, float]:
+    """The shares refused from the least to the most of any seed, with room for whole marks, within 0 and 1."""
+    low, high = drawn["refusal_low"].min(), drawn["refusal_high"].max()
+    room = max(0.1 * (high - low), (LEAST_SPAN - (high - low)) / 2)
+    return max(low - room, 0.0), min(high + room, 1.0)
 
 
 def _after(drawn: pd.DataFrame) -> pd.DataFrame:

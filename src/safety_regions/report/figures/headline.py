@@ -23,6 +23,8 @@ from safety_regions.report.names import IDS, Names
 from safety_regions.report.numbers import UNDEFINED, percent, shorten
 
 PANELS = {"": "pairs of safety sets (mean)", "nway_": "all {n} safety sets together"}
+BESIDE = {"raw": -0.17, "refined": 0.17}
+"""Where in its line each stage stands: equal values would hide one another."""
 
 
 def headline_columns() -> list[str]:
@@ -45,8 +47,8 @@ def write_headline(table: pd.DataFrame, config: dict[str, Any], output: Path, na
 
 @paper_style
 def draw_headline(table: pd.DataFrame, config: dict[str, Any]) -> Figure:
-    """A dot plot, one line per model and method: before and after refinement, chance floors as ticks of the same
-    colour.
+    """A dot plot, one line per model and method: before refinement and a little below it after, chance floors as ticks
+    of the same colour.
     """
     figure = new_figure(TWO_COLUMNS, 0.95 + 0.19 * len(table) + 0.1 * table["model"].nunique())
     axes = figure.subplots(1, len(PANELS), sharey=True)
@@ -72,14 +74,17 @@ def _rows(table: pd.DataFrame) -> list[float]:
 
 
 def _draw_panel(axis: Axes, table: pd.DataFrame, rows: list[float], panel: str) -> None:
+    heights = {stage: [row + beside for row in rows] for stage, beside in BESIDE.items()}
     before, after = (table[f"{panel}iou_{stage}"] for stage in STAGES)
-    axis.hlines(rows, before, after, color="0.7", linewidth=1, zorder=1)
+    axis.plot([before, after], [heights[stage] for stage in STAGES], color="0.7", linewidth=1, zorder=1)
     for stage in STAGES:
         style: dict[str, Any] = {"color": COLOURS[stage], "linestyle": "none", "clip_on": False}
-        axis.plot(table[f"{panel}iou_{stage}"], rows, label=TITLES[stage], zorder=3, **MARKERS[stage], **style)
-        style |= {"marker": "|", "markersize": 8, "markeredgewidth": 1.2}
-        axis.plot(table[f"{panel}floor_{stage}"], rows, label=CHANCE[stage], zorder=2, **style)
-    for height, value in zip(rows, after, strict=True):
+        axis.plot(
+            table[f"{panel}iou_{stage}"], heights[stage], label=TITLES[stage], zorder=3, **MARKERS[stage], **style
+        )
+        style |= {"marker": "|", "markersize": 4.6, "markeredgewidth": 1.2}
+        axis.plot(table[f"{panel}floor_{stage}"], heights[stage], label=CHANCE[stage], zorder=2, **style)
+    for height, value in zip(heights["refined"], after, strict=True):
         if pd.isna(value):
             axis.text(1.0, height, UNDEFINED, va="center", ha="right", fontsize=6.5, color=COLOURS["refined"])
     axis.set_xlim(0, 1)

@@ -44,7 +44,7 @@ def write_page(
     """
     data = selection(config, tables.pairs) if len(tables.pairs) else None
     beside = (path for path in output.parent.glob("*") if path.suffix in LINKED)
-    style, script = _style(), _resource("script.js")
+    style, script = _style(), _script()
     text = (
         _environment()
         .get_template("page.html")
@@ -92,6 +92,12 @@ def _resource(name: str) -> str:
 @cache
 def _style() -> str:
     return _resource("style.css") + heat_map.heat_classes()
+
+
+@cache
+def _script() -> str:
+    """The address first, since what can be chosen is told to it; the last part starts it."""
+    return "".join(map(_resource, ("address.js", "sorting.js", "script.js")))
 
 
 def _policy(style: str, script: str) -> str:

@@ -1,4 +1,3 @@
-"use strict";
 // Selectors and sliders of the matrices, and the reasons of the verdicts. The tables of the first choice are there without it.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -10,9 +9,32 @@
     for (const element of document.querySelectorAll(".scripted")) element.hidden = false;
     for (const button of document.querySelectorAll("button.verdict")) explain(button);
     for (const image of document.querySelectorAll("img")) image.addEventListener("error", () => sayMissing(image));
-    if (!data) return;
-    for (const control of document.querySelectorAll(".choose select, .choose input")) control.addEventListener("input", show);
-    show();
+    if (data) {
+      offerMethods();
+      for (const control of document.querySelectorAll(".choose select, .choose input")) {
+        if (control.type === "range") holdFraction(control);
+        else holdName(control);
+        control.addEventListener("input", () => { show(); address.changed(control); });
+      }
+      address.afterwards(show);
+    }
+    address.start();
+  }
+
+  // In the address: names as they are, fractions as numbers.
+  function holdName(control) {
+    const begins = control.value;
+    const known = (name) => [...control.options].some((option) => option.value === name);
+    address.hold(control.id, () => (control.value === begins ? "" : control.value),
+      (name) => { control.value = known(name) ? name : begins; });
+  }
+
+  function holdFraction(control) {
+    const begins = control.value;
+    address.hold(control.id, () => (control.value === begins ? "" : String(data.grid[control.value])), (fraction) => {
+      const at = fraction === "" ? -1 : data.grid.indexOf(Number(fraction));
+      control.value = at < 0 ? begins : at;
+    });
   }
 
   // Verdicts: the reason is read below the table, on focus, tap or with the pointer.
