@@ -8,7 +8,7 @@ the code is known to hold.
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.cluster.duration import IN_FLOAT32, Device, samples_of, seconds_of
@@ -41,6 +41,12 @@ TEXTS = 2048
 """Tokens in a batch of which perplexity is taken."""
 
 
+LARGE_ENCODER = 600_000_000
+"""Weights of the larger ones that classify texts, XLM-RoBERTa's and DeBERTa's, from above."""
+JUDGING = 1.0 * GIB
+"""Activations of a classifier of hundreds of millions of weights that reads a batch of answers."""
+
+
 @dataclass(frozen=True)
 class Need:
     """What one job needs, retries aside."""
@@ -68,6 +74,14 @@ def need_of(step: str, size: ModelSize, artifacts: list[Artifact], *, batch_toke
     # Weights pass through the host on their way to a GPU, and sums of gradients on their way back.
     host = weights + sums + read + MARGIN * (PROCESS["cuda"] + own)
     return Need(weights + kept + MARGIN * (CONTEXT + working), host, seconds)
+
+
+def with_judge(need: Need, parameters: int | None) -> Need:
+    """What a job needs that also loads a classifier of so many weights (None: of a large encoder's), in float32
+    whatever its dtype.
+    """
+    judge = 4 * (parameters or LARGE_ENCODER) + JUDGING
+    return replace(need, gpu_bytes=need.gpu_bytes + judge * bool(need.gpu_bytes), host_bytes=need.host_bytes + judge)
 
 
 def gpus_for(need: Need, gpu_memory_gb: float) -> int:

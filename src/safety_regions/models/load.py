@@ -1,6 +1,7 @@
 """A prepared model folder, loaded: weights, tokenizer, and how to talk to it."""
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from safety_regions.artifacts.other_code import warn_if_changed
 from safety_regions.errors import UserError
 from safety_regions.models.architecture import auto_class, decoder_path
 
+Read = Callable[[str, str | None, torch.dtype], Any]
 PROMPT_ALONE = "{prompt}"
 """What a model reads whose chat template is left out, and that has no other."""
 
@@ -58,7 +60,19 @@ def load_model(
 
     `dtype` overrides the recipe's. Nothing is downloaded: a Hub model must be in the local cache already.
     """
-    folder = Path(folder)
+    recipe, (model, tokenizer) = read_prepared(Path(folder), digest, dtype, _read)
+    _place(model.requires_grad_(False).eval(), pick_device(device))
+    plain = recipe.get("plain_template")
+    if recipe.get("chat_template") is False:
+        tokenizer.chat_template, plain = None, plain or PROMPT_ALONE
+    return LoadedModel(model, tokenizer, plain, eos_ids(model, tokenizer))
+
+
+def read_prepared(folder: Path, digest: str | None, dtype: str | None, read: Read) -> tuple[dict[str, Any], Any]:
+    """The recipe of a prepared folder, and what `read` makes of the place of its weights, a commit and a dtype.
+
+    Raises `UserError` for a folder that is damaged, of another recipe than `digest`, or cannot be read.
+    """
     receipt = receipts.check(folder, digest)
     warn_if_changed(str(folder), receipt)
     # transformers also reads files that the receipt does not tell of: another chat template, an adapter.
@@ -73,7 +87,7 @@ def load_model(
     recipe = receipt.recipe
     location, revision = _location(folder, recipe)
     try:
-        model, tokenizer = _read(location, revision, getattr(torch, dtype or recipe["dtype"]))
+        return recipe, read(location, revision, getattr(torch, dtype or recipe["dtype"]))
     except UserError:
         raise
     # Files that are not what they should be come to light deep inside the libraries, as errors of many kinds.
@@ -85,11 +99,6 @@ def load_model(
             hint="look at the model's own files; if they are sound,"
             f" delete {folder} and run snakemake again where there is a network",
         ) from None
-    _place(model.requires_grad_(False).eval(), pick_device(device))
-    plain = recipe.get("plain_template")
-    if recipe.get("chat_template") is False:
-        tokenizer.chat_template, plain = None, plain or PROMPT_ALONE
-    return LoadedModel(model, tokenizer, plain, eos_ids(model, tokenizer))
 
 
 def _read(location: str, revision: str | None, dtype: torch.dtype) -> tuple[Any, Any]:
@@ -105,11 +114,16 @@ def _read(location: str, revision: str | None, dtype: torch.dtype) -> tuple[Any,
         model, found = auto_class(model_type).from_pretrained(
             location, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
         )
-    # transformers fills what is missing with random numbers, and leaves out what is too much.
-    missing = sorted(found["missing_keys"])
     blocks = f"{decoder_path(model_type)}.layers."
-    surplus = sorted(name for name in found["unexpected_keys"] if name.startswith(blocks))
-    for names, what in ((missing, "have no"), (surplus, "have more than config.json asks for:")):
+    refuse_other_weights(location, found["missing_keys"], [n for n in found["unexpected_keys"] if n.startswith(blocks)])
+    return model, tokenizer
+
+
+def refuse_other_weights(location: str, missing: Iterable[str], surplus: Iterable[str]) -> None:
+    """Raise `UserError` if there are such names: transformers fills what is missing with random numbers, and leaves out
+    what is too much.
+    """
+    for names, what in ((sorted(missing), "have no"), (sorted(surplus), "have more than config.json asks for:")):
         if names:
             raise UserError(
                 f"the weights {what} {names[0]}" + (f" and {len(names) - 1} others" if names[1:] else ""),
@@ -117,7 +131,6 @@ def _read(location: str, revision: str | None, dtype: torch.dtype) -> tuple[Any,
                 expected="the weights of the model that config.json describes",
                 hint="download or copy the model again, whole",
             )
-    return model, tokenizer
 
 
 def _place(model: Any, device: str) -> None:
@@ -143,7 +156,8 @@ def _location(folder: Path, recipe: dict) -> tuple[str, str | None]:
         return pointer["id"], pointer["revision"]
     from safety_regions.models.model_files import folder_digest
 
-    found, expected = folder_digest(pointer["path"]), recipe["source"]["sha256"]
+    scored = recipe["source"]["kind"] != "classifier"
+    found, expected = folder_digest(pointer["path"], scored=scored), recipe["source"]["sha256"]
     if found != expected:
         raise UserError(
             f"the files of this model have digest {found}: changed since it was prepared",
