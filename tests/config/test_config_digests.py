@@ -159,6 +159,10 @@ RULES = {
     "methods.nlsr.adapter.seed": Rule("adapter", (1,)),
     "methods.ssah": Rule("statistics", ({},)),
     "methods.ssah.tokens": Rule("statistics", given={"methods": {"ssah": {}}}),
+    "methods.direction": Rule("prompts", ({"harmless": "syn_sums"},)),
+    "methods.direction.harmless": Rule(
+        "prompts", ("syn_sums",), given={"methods": {"direction": {"harmless": "syn_chores"}}}
+    ),
     "thresholds.grid": Rule("region", ([0.001, 0.05], [0.05, 0.5])),
     "thresholds.scope": Rule("region"),
     "thresholds.q": Rule("across", (0.01,)),
