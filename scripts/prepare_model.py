@@ -9,7 +9,10 @@ from safety_regions.errors import run_main
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--digest", type=Path, metavar="FOLDER", help="print the digest that pins a local model, and stop"
+        "--digest",
+        type=Path,
+        metavar="FOLDER",
+        help="print the digest that pins a local model or a classifier, and stop",
     )
     parser.add_argument("--recipe", metavar="JSON|@FILE", help="the model's recipe, as text or in a file")
     parser.add_argument(
@@ -41,9 +44,9 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
     if arguments.digest:
-        from safety_regions.models.model_files import folder_digest
+        from safety_regions.models.model_files import folder_digest, is_classifier
 
-        print(folder_digest(arguments.digest))
+        print(folder_digest(arguments.digest, scored=not is_classifier(arguments.digest)))
         return
     from safety_regions.models.sources import Inputs
     from safety_regions.planning.recipes.models import ModelRecipe

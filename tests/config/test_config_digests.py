@@ -102,6 +102,7 @@ def null(first: str) -> Rule:
 SAYS_NOTHING_OF_RESULTS = "how jobs use a machine, and not what they make"
 TWO_MODELS: dict = {"models": ["tiny-llama", "tiny-qwen2"]}
 EVERY_METHOD: dict = {name: {"methods": None} for name in ("replicates", "controls", "constrain")}
+JUDGES: dict = {"registry": {"models": ["config/models.yaml", "tests/support/judges.yaml"]}}
 ROWS = "prompt\na\n"
 """The bytes of a local dataset."""
 ONLY_A_VERDICT = "a line that the report draws through numbers that are there"
@@ -158,6 +159,10 @@ RULES = {
     "methods.nlsr.adapter.seed": Rule("adapter", (1,)),
     "methods.ssah": Rule("statistics", ({},)),
     "methods.ssah.tokens": Rule("statistics", given={"methods": {"ssah": {}}}),
+    "methods.direction": Rule("prompts", ({"harmless": "syn_sums"},)),
+    "methods.direction.harmless": Rule(
+        "prompts", ("syn_sums",), given={"methods": {"direction": {"harmless": "syn_chores"}}}
+    ),
     "thresholds.grid": Rule("region", ([0.001, 0.05], [0.05, 0.5])),
     "thresholds.scope": Rule("region"),
     "thresholds.q": Rule("across", (0.01,)),
@@ -219,6 +224,8 @@ RULES = {
     "constrain.weight_decay": Rule("constrain", (0.1,)),
     "constrain.seeds": Rule("constrain", (3,)),
     "constrain.max_new_tokens": Rule("constrain", (17,)),
+    "judge": Rule("model", ({"model": "judge-a"}, {"model": "judge-b"}), given=JUDGES),
+    "judge.model": Rule("model", ("judge-b",), given=JUDGES | {"judge": {"model": "judge-a"}}),
     "claims.confidence": Rule("report", (0.9,), ONLY_A_VERDICT),
     "claims.margin": Rule("report", (0.03,), ONLY_A_VERDICT),
     "claims.low": Rule("report", (0.2,), ONLY_A_VERDICT),
@@ -258,6 +265,7 @@ EXACTLY = {
     "evaluate.seed": {"prompts", "evaluate", "report"},
     "constrain.steps": {"constrain", "report"},
     "constrain.seeds": {"constrain", "report"},
+    "judge": {"model", "evaluate", "constrain", "report"},
     "replicates.splits": {"statistics", "region", "replicates", "report"},
     "replicates.sizes": {"statistics", "region", "replicates", "report"},
     "replicates.seeds": {"prompts", "pairs", "statistics", "region", "replicates", "report"},
@@ -312,6 +320,13 @@ MODELS = {
     "package": {"kind": "package", "parts": [PART], "sha256": "0" * 64},
     "tiny": {"kind": "tiny", "family": "llama"},
     "aligned": {"kind": "aligned", "base": "tiny-llama", "harmful": ["syn_build"], "harmless": ["syn_chores"]},
+    "classifier": {
+        "kind": "classifier",
+        "id": "a/b",
+        "revision": "0" * 40,
+        "sha256": "0" * 64,
+        "labels": {"no": "refuses", "yes": "answers"},
+    },
 }
 SHAPE = dict.fromkeys(
     ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size"), 64
@@ -335,6 +350,13 @@ MODEL_RULES = {
     "source.gguf.mirror": Rule("", ([PART],), "the same bytes, wherever they are taken from"),
     "source.local.path": Rule("", ("other",), "its digest counts, not where it lies"),
     "source.local.sha256": Rule("model", ("1" * 64,)),
+    "source.classifier.id": Rule("model", ("a/c",)),
+    "source.classifier.revision": Rule("model", ("1" * 40,)),
+    "source.classifier.path": Rule("", ("other",), "its digest counts, not where it lies"),
+    "source.classifier.sha256": Rule("model", ("1" * 64,)),
+    "source.classifier.labels": Rule("model", ({"no": "answers", "yes": "refuses"},)),
+    "source.classifier.reads": Rule("model"),
+    "source.classifier.max_tokens": Rule("model", (64,)),
     "source.package.parts": Rule("model", ([PART, PART], *([PART | {key: "2"}] for key in PART))),
     "source.package.sha256": Rule("model", ("1" * 64,)),
     "source.tiny.family": Rule("model"),

@@ -421,7 +421,7 @@ def make_model() -> None:
         patch.setattr(synthetic, "held_out", lambda wording, of=synthetic.held_out: of(wording)[::20])
         patch.setattr(synthetic, "training_pairs", lambda of=synthetic.training_pairs: of()[::8])
         cached = base.with_name(commit)
-        patch.setattr(hub, "_download", lambda source, files: cached if cached.exists() else base.rename(cached))
+        patch.setattr(hub, "download", lambda id, revision, files: cached if cached.exists() else base.rename(cached))
         made["package"] = (write_package(patch), {}, [])
         for name, (source, rests, arguments) in made.items():
             recipe = model_recipe(

@@ -8,7 +8,7 @@ the code is known to hold.
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.cluster.duration import IN_FLOAT32, Device, has_a_pass_of_its_own, samples_of, seconds_of
@@ -39,6 +39,12 @@ PAIR = 256
 """Tokens of a benign pair; means of public sets are 100 to 250."""
 TEXTS = 2048
 """Tokens in a batch of which perplexity is taken."""
+
+
+LARGE_ENCODER = 600_000_000
+"""Weights of the larger ones that classify texts, XLM-RoBERTa's and DeBERTa's, from above."""
+JUDGING = 1.0 * GIB
+"""Activations of a classifier of hundreds of millions of weights that reads a batch of answers."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,14 @@ def streams(step: str, artifacts: list[Artifact]) -> bool:
 def _one_layer(size: ModelSize) -> Bytes:
     """All weights but those of the layers, and of one of these."""
     return size.bytes_per_weight * (size.parameters - size.scored + size.scored / size.layers)
+
+
+def with_judge(need: Need, parameters: int | None) -> Need:
+    """What a job needs that also loads a classifier of so many weights (None: of a large encoder's), in float32
+    whatever its dtype.
+    """
+    judge = 4 * (parameters or LARGE_ENCODER) + JUDGING
+    return replace(need, gpu_bytes=need.gpu_bytes + judge * bool(need.gpu_bytes), host_bytes=need.host_bytes + judge)
 
 
 def gpus_for(need: Need, gpu_memory_gb: float) -> int:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.cluster.duration import CPU, GPU, Device
-from safety_regions.cluster.memory import GIB, Need, gpus_for, need_of
+from safety_regions.cluster.memory import GIB, Need, gpus_for, need_of, with_judge
 from safety_regions.config.dimensions import ModelSize
 from safety_regions.errors import UserError
 from safety_regions.planning.model_size import size_of
@@ -51,7 +51,11 @@ class Asking:
             return SMALL
         machine = self.machine
         streamed = machine.layers == "streamed"
-        return need_of(step, size, artifacts, batch_tokens=machine.batch_tokens, device=self.device, streamed=streamed)
+        need = need_of(step, size, artifacts, batch_tokens=machine.batch_tokens, device=self.device, streamed=streamed)
+        judge = artifacts[0].inputs.get("judge")
+        if judge is None:
+            return need
+        return with_judge(need, self.plan.registries.models[judge.recipe.model].parameters)
 
     def size(self, artifacts: list[Artifact]) -> ModelSize | None:
         """The size of the model that these artifacts are made with; None if there is none."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 
 class Section(BaseModel):
@@ -13,6 +13,9 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
+SILENT: Any = Field(default=None, exclude_if=lambda value: value is None)
+"""Default of a section that came later and is off: a run without it says nothing of it, so that recipes which hold the
+configuration stay as they were."""
 ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 Id = Annotated[str, StringConstraints(pattern=ID)]
 """A name that becomes part of a path: letters, digits, `_` and `-`."""

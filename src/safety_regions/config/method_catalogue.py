@@ -163,4 +163,15 @@ CATALOGUE: dict[str, MethodInfo] = {
         passes=Passes(cpu=1.0, cuda=1.5),
         statistic_bytes=lambda size, n_samples, rank: 8 * size.layers * (size.hidden + size.intermediate),
     ),
+    "direction": MethodInfo(
+        version=1,
+        title="Refusal direction",
+        granularity="neuron",
+        keeps_statistics=True,
+        prompts=(OtherPrompts("harmless", compared=True),),
+        reads_responses=False,
+        own_pass=True,
+        passes=Passes(cpu=1.0, cuda=1.5),
+        statistic_bytes=lambda size, n_samples, rank: 8 * size.layers * (2 * size.hidden + size.intermediate),
+    ),
 }

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from safety_regions.config.base import Section, SetId
+from safety_regions.config.base import SILENT, Section, SetId
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -125,6 +125,16 @@ class Ssah(Section):
     """Tokens that are looked at: those of the user's own text, or all that the model reads before it answers."""
 
 
+class Direction(Section):
+    """Refusal direction (arXiv 2406.11717): neurons that write along the difference of the mean last-token states of a
+    set's prompts and of harmless ones.
+    """
+
+    harmless: SetId | None = None
+    """Set of the harmless prompts, taken behind those identified on; null: the first utility set. It has no region of
+    its own, and takes no part in refinement."""
+
+
 class Methods(Section):
     """Identification methods: each key present is run, its mapping holds the method's options.
 
@@ -137,6 +147,7 @@ class Methods(Section):
     safelayer: SafeLayer | None = SafeLayer()
     nlsr: Nlsr | None = Nlsr()
     ssah: Ssah | None = None
+    direction: Direction | None = SILENT
 
 
 if TYPE_CHECKING:

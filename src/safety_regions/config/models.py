@@ -92,8 +92,46 @@ class AlignedModel(Section):
     seed: int = Field(default=0, ge=0)
 
 
+Told = Literal["refuses", "answers", "degenerate"]
+
+
+class ClassifierModel(Section):
+    """A text classifier that tells outcomes (key `judge` of a run): on the Hugging Face Hub, pinned to a commit, or in
+    a folder of this machine; safetensors only.
+    """
+
+    kind: Literal["classifier"]
+    id: HubId | None = None
+    revision: CommitSha | None = None
+    path: str | None = None
+    """Folder of this machine that the files are taken from; null: the Hub."""
+    sha256: Sha256
+    """Of its files, as `scripts/prepare_model.py --digest FOLDER` prints it, wherever they are taken from."""
+    labels: dict[str, Told] = Field(min_length=2)
+    """By each label of its config.json (`id2label`): the outcome that it stands for."""
+    reads: Literal["answer", "prompt_and_answer"] = "answer"
+    """The answer alone, or prompt and answer as a pair of texts."""
+    max_tokens: int = Field(default=512, ge=1)
+    """It reads so many tokens at most; longer texts are cut at their end, of prompt and answer the longer one first."""
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> "ClassifierModel":
+        if (self.id is None) != (self.revision is None):
+            raise ValueError("id and revision go together: a model of the Hub is pinned to a commit")
+        if self.id is None and self.path is None:
+            raise ValueError("neither id and revision on the Hub nor a path on this machine")
+        return self
+
+    @model_validator(mode="after")
+    def _tells_refusals(self) -> "ClassifierModel":
+        if "refuses" not in self.labels.values() or len(set(self.labels.values())) == 1:
+            raise ValueError("labels: one must stand for `refuses`, and one for another outcome")
+        return self
+
+
 ModelSource = Annotated[
-    HubModel | GgufModel | LocalModel | PackageModel | TinyModel | AlignedModel, Field(discriminator="kind")
+    HubModel | GgufModel | LocalModel | PackageModel | TinyModel | AlignedModel | ClassifierModel,
+    Field(discriminator="kind"),
 ]
 
 

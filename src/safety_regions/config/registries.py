@@ -14,7 +14,7 @@ from safety_regions.config.explain_errors import mistakes_of
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.methods import adapter_options
 from safety_regions.config.mistakes import ConfigError, KeyPath, Mistake, dotted, raise_if_any
-from safety_regions.config.models import AlignedModel, ModelSpec
+from safety_regions.config.models import AlignedModel, ClassifierModel, ModelSpec
 from safety_regions.config.run import RunConfig
 from safety_regions.config.schema_in_words import Allowed
 from safety_regions.config.yaml_lines import Places, read_document, read_documents
@@ -53,6 +53,7 @@ def load_registries(run: RunConfig, files: Iterable[Path | str] = (), overrides:
     registries = Registries(datasets.entries, models.entries)
     mistakes = [
         *_unknown_ids(run, registries, in_run),
+        *_judging(run, registries, in_run),
         *_aligned(registries, models.places),
         *_before_alignment(registries, models.places),
         *_without_response(run, registries, in_run),
@@ -102,6 +103,21 @@ def _unknown_ids(run: RunConfig, registries: Registries, in_run: Places) -> Iter
     for path, name in named_sets(run):
         if name not in registries.datasets:
             yield _unknown(name, registries.datasets, path, in_run, ", ".join(run.registry.datasets))
+
+
+def _judging(run: RunConfig, registries: Registries, in_run: Places) -> Iterable[Mistake]:
+    """A judge is a classifier of the registry, and a classifier is no model that regions are identified on."""
+    for path, name in _listed(("models",), run.models):
+        if name in registries.models and isinstance(registries.models[name].source, ClassifierModel):
+            yield Mistake(f'"{name}", a classifier', in_run.of(path).where, dotted(path), "a language model")
+    if run.judge is None:
+        return
+    name, path = run.judge.model, ("judge", "model")
+    if name not in registries.models:
+        yield _unknown(name, registries.models, path, in_run, ", ".join(run.registry.models))
+    elif not isinstance(registries.models[name].source, ClassifierModel):
+        expected = "an entry with a source of kind `classifier`"
+        yield Mistake(f'"{name}", which is no classifier', in_run.of(path).where, dotted(path), expected)
 
 
 def _same_titles(

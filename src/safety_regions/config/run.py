@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from safety_regions.config.base import Id, Section, SetId
+from safety_regions.config.base import SILENT, Id, Section, SetId
 from safety_regions.config.claims import Claims
 from safety_regions.config.constrain import Constrain
 from safety_regions.config.evaluate import Evaluate
+from safety_regions.config.judge import Judge
 from safety_regions.config.methods import Methods
 from safety_regions.config.replicates import Controls, Replicates
 
@@ -181,6 +182,7 @@ class RunConfig(Section):
     controls: Controls | None = Controls()
     evaluate: Evaluate | None = Evaluate()
     constrain: Constrain | None = Constrain()
+    judge: Judge | None = SILENT
     claims: Claims = Claims()
     machine: Machine = Machine()
 

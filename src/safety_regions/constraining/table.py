@@ -7,7 +7,7 @@ import pandas as pd
 
 from safety_regions.constraining.finetune import Course
 from safety_regions.constraining.moved import Moved
-from safety_regions.models.behaviour import ASKED, FOUND, Evaluation, Questions
+from safety_regions.models.behaviour import ASKED, FOUND, Evaluation, Questions, with_patterns
 from safety_regions.models.response_loss import ResponseLoss
 
 KEYS = ["condition", "learning_rate", "seed"]
@@ -57,7 +57,7 @@ class Tables:
         """By the name of their file, without ending."""
         return {
             "constrain": pd.DataFrame(self.rates, columns=COLUMNS),
-            "outcomes": pd.DataFrame(self.outcomes, columns=OUTCOME_COLUMNS),
+            "outcomes": pd.DataFrame(self.outcomes, columns=with_patterns(OUTCOME_COLUMNS, self.outcomes)),
             "moved": pd.DataFrame(self.moved, columns=MOVED_COLUMNS),
             "course": pd.DataFrame(self.course, columns=COURSE_COLUMNS),
         }

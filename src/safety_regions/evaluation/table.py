@@ -10,7 +10,8 @@ import pandas as pd
 
 from safety_regions.config.evaluate import Evaluate
 from safety_regions.evaluation.same_damage import same_damage
-from safety_regions.models.behaviour import ASKED, FOUND, Evaluation, Questions, evaluate
+from safety_regions.models.behaviour import ASKED, FOUND, Evaluation, Questions, evaluate, with_patterns
+from safety_regions.models.judge import Judge
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.response_loss import response_loss
 from safety_regions.progress import progress
@@ -62,6 +63,8 @@ class Subject:
     """Weights in the model's scored matrices."""
     magnitudes: Magnitudes | None
     """How large the method's elements are; None for layers, of which no two are alike."""
+    judge: Judge | None = None
+    """What tells outcomes; None: patterns do."""
 
     def size(self, masks: Masks) -> int:
         """How many of the method's elements are in the masks."""
@@ -70,7 +73,7 @@ class Subject:
     def intact(self) -> Found:
         """What the model does with nothing taken out. Raises `UserError` if its logits are not finite."""
         with self.remove(None):
-            found = evaluate(self.loaded, self.questions, self.options.max_new_tokens)
+            found = evaluate(self.loaded, self.questions, self.options.max_new_tokens, judge=self.judge)
         return Found(0.0, 0.0, found)
 
     def without(self, masks: Masks) -> Found:
@@ -84,7 +87,7 @@ class Subject:
 
         # Masks of random regions are drawn when they are asked for, so they are counted on their way.
         with self.remove(counted) as changed:
-            found = evaluate(self.loaded, self.questions, self.options.max_new_tokens, damaged=True)
+            found = evaluate(self.loaded, self.questions, self.options.max_new_tokens, damaged=True, judge=self.judge)
         share = sum(sizes.values()) / sum(rows * columns for rows, columns in self.header.shapes.values())
         return Found(share, np.nan if changed is None else changed / self.n_weights, found)
 
@@ -156,7 +159,7 @@ def evaluation_tables(subject: Subject, regions: Regions, doses: list[float], q:
                 bar.update(1)
     return Tables(
         rates=pd.DataFrame(rows.rates, columns=COLUMNS),
-        outcomes=pd.DataFrame(rows.outcomes, columns=OUTCOME_COLUMNS),
+        outcomes=pd.DataFrame(rows.outcomes, columns=with_patterns(OUTCOME_COLUMNS, rows.outcomes)),
         verdicts=verdicts,
     )
 

@@ -13,7 +13,6 @@ those of the user's own text, or of the whole prompt (`tokens`). A neuron that i
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,12 +21,13 @@ from torch import Tensor, nn
 
 from safety_regions.config.methods import Ssah
 from safety_regions.errors import UserError
+from safety_regions.methods.neurons import neuron_levels, output_matrices
 from safety_regions.methods.passes import measure_alone
-from safety_regions.models.architecture import Linear, layout_of, matrix_of, projections
+from safety_regions.models.architecture import Linear, matrix_of
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.response_inputs import ResponseInputs
 from safety_regions.models.tokens import Sample, counted
-from safety_regions.regions.select import Cut, select
+from safety_regions.regions.select import Cut
 
 
 def measure(loaded: LoadedModel, samples: Sequence[Sample], options: Ssah, *, batch_tokens: int) -> dict[str, Tensor]:
@@ -41,7 +41,7 @@ def measure(loaded: LoadedModel, samples: Sequence[Sample], options: Ssah, *, ba
     n_tokens = sum(map(len, places))
     if n_tokens < 2:
         raise UserError(f"{n_tokens} tokens to take a variance of", expected="at least 2", hint="use more prompts")
-    watch = _Moments(_readers(loaded.model), n_tokens)
+    watch = _Moments(output_matrices(loaded.model), n_tokens)
     return measure_alone(loaded, prompts, watch, batch_tokens=batch_tokens, doing="ssah")
 
 
@@ -49,24 +49,7 @@ def levels(
     loaded: LoadedModel, statistics: Mapping[str, Tensor], options: Ssah, cut: Cut
 ) -> Iterator[tuple[str, UInt8[np.ndarray, "1 neurons"]]]:
     """Levels of each layer's value and feed-forward neurons by I, one row per matrix."""
-    layout, readers = layout_of(loaded.model), _readers(loaded.model)
-
-    def score(name: str) -> np.ndarray:
-        with loaded.layer(int(name.split(".")[0])):
-            norms = matrix_of(readers[name]).float().square().sum(dim=0).cpu()
-        of_channels = statistics[name] * norms
-        if name.endswith(".v"):
-            heads = (layout.n_kv_heads, -1, layout.head_dim)
-            of_channels = of_channels.unflatten(0, heads).sum(dim=1).flatten()
-        return of_channels.float().numpy()[None]
-
-    return select(list(readers), score, cut)
-
-
-def _readers(model: Any) -> dict[str, Linear]:
-    """The matrices that read a layer's neurons, in the order of the model."""
-    names = {"o": "v", "down": "ffn"}
-    return {f"{p.layer}.{names[p.kind]}": p.module for p in projections(model) if p.kind in names}
+    return neuron_levels(loaded, lambda name, weight: statistics[name] * weight.float().square().sum(dim=0).cpu(), cut)
 
 
 class _Moments(ResponseInputs):

@@ -13,28 +13,30 @@ from safety_regions.errors import UserError
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
 FLOATING = {"F64", "F32", "F16", "BF16"}
 """Dtypes of weights that are scored as they are; others are codes of a quantisation."""
+POSITIONS = "I64"
+"""Of the numbers of positions that classifiers hold beside their weights."""
 UNQUANTISED = "quantised weights cannot be scored; use the unquantised model"
 
 
-def refuse_unsound(folder: Path, where: str) -> None:
+def refuse_unsound(folder: Path, where: str, *, scored: bool = True) -> None:
     """`refuse_incomplete`, and weight files that are damaged or not floating-point, and weights that are NaN or
-    infinite.
+    infinite. Beside the weights of a model that is not `scored` there may be whole numbers.
 
     Reads all weights once.
     """
-    refuse_incomplete(folder, where)
+    refuse_incomplete(folder, where, scored=scored)
     for path in sorted(folder.glob("*.safetensors")):
-        _refuse_damaged(path, where)
+        _refuse_damaged(path, where, scored=scored)
 
 
-def refuse_incomplete(folder: Path, where: str) -> None:
+def refuse_incomplete(folder: Path, where: str, *, scored: bool = True) -> None:
     """Raise `UserError` for a folder that is no model in safetensors: by its file names, config.json and index alone.
 
-    That is: config.json is missing, is no mapping, or says that weights are quantised or of an architecture that is not
-    known; a LoRA adapter lies beside the
+    That is: config.json is missing, is no mapping, or says that weights are quantised or, if the model is to be
+    `scored`, of an architecture that is not known; a LoRA adapter lies beside the
     model (transformers would add it without a word); weight files are missing or pickled.
     """
-    refuse_configuration(folder, where)
+    refuse_configuration(folder, where, scored=scored)
     if (folder / ADAPTER).exists():
         raise UserError(
             "a LoRA adapter beside the model",
@@ -45,7 +47,7 @@ def refuse_incomplete(folder: Path, where: str) -> None:
     _refuse_without_weights(folder, where)
 
 
-def refuse_configuration(folder: Path, where: str, methods: Sequence[str] = ()) -> None:
+def refuse_configuration(folder: Path, where: str, methods: Sequence[str] = (), *, scored: bool = True) -> None:
     """`refuse_incomplete`, as far as config.json alone can tell; and methods that are not right for the model."""
     expected = "a model folder as save_pretrained makes it"
     if not (folder / CONFIG).is_file():
@@ -59,8 +61,9 @@ def refuse_configuration(folder: Path, where: str, methods: Sequence[str] = ()) 
             expected="a model without quantization_config",
             hint=UNQUANTISED,
         )
-    refuse_unknown(config, f"{where}, {CONFIG}")
-    refuse_unclaimed(config, methods, f"{where}, {CONFIG}")
+    if scored:
+        refuse_unknown(config, f"{where}, {CONFIG}")
+        refuse_unclaimed(config, methods, f"{where}, {CONFIG}")
 
 
 def _refuse_without_weights(folder: Path, where: str) -> None:
@@ -93,14 +96,17 @@ def _refuse_without_weights(folder: Path, where: str) -> None:
         )
 
 
-def _refuse_damaged(path: Path, where: str) -> None:
+def _refuse_damaged(path: Path, where: str, *, scored: bool) -> None:
     import torch
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118
-                if (dtype := file.get_slice(name).get_dtype()) not in FLOATING:
+                dtype = file.get_slice(name).get_dtype()
+                if dtype == POSITIONS and not scored:
+                    continue
+                if dtype not in FLOATING:
                     raise UserError(
                         f"weights of type {dtype}",
                         where=f"{where}, {path.name}, {name}",

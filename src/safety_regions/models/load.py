@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from safety_regions.errors import UserError
 from safety_regions.models.architecture import auto_class
 from safety_regions.models.streamed import StreamedLayers, read_but_layers, stream
 
+Read = Callable[[str, str | None, torch.dtype], Any]
 PROMPT_ALONE = "{prompt}"
 """What a model reads whose chat template is left out, and that has no other."""
 
@@ -82,7 +83,19 @@ def load_model(
     `dtype` overrides the recipe's; `streamed`: weights of layers stay in their files, and are read by
     `LoadedModel.layer`. Nothing is downloaded: a Hub model must be in the local cache already.
     """
-    folder = Path(folder)
+    recipe, (model, tokenizer) = read_prepared(Path(folder), digest, dtype, partial(_read, streamed=streamed))
+    layers = place(model.requires_grad_(False).eval(), pick_device(device), streamed=streamed)
+    plain = recipe.get("plain_template")
+    if recipe.get("chat_template") is False:
+        tokenizer.chat_template, plain = None, plain or PROMPT_ALONE
+    return LoadedModel(model, tokenizer, plain, eos_ids(model, tokenizer), layers)
+
+
+def read_prepared(folder: Path, digest: str | None, dtype: str | None, read: Read) -> tuple[dict[str, Any], Any]:
+    """The recipe of a prepared folder, and what `read` makes of the place of its weights, a commit and a dtype.
+
+    Raises `UserError` for a folder that is damaged, of another recipe than `digest`, or cannot be read.
+    """
     receipt = receipts.check(folder, digest)
     warn_if_changed(str(folder), receipt)
     # transformers also reads files that the receipt does not tell of: another chat template, an adapter.
@@ -96,9 +109,8 @@ def load_model(
         )
     recipe = receipt.recipe
     location, revision = _location(folder, recipe)
-    wanted = getattr(torch, dtype or recipe["dtype"])
     try:
-        model, tokenizer = _read(location, revision, wanted, streamed=streamed)
+        return recipe, read(location, revision, getattr(torch, dtype or recipe["dtype"]))
     except UserError:
         raise
     # Files that are not what they should be come to light deep inside the libraries, as errors of many kinds.
@@ -110,11 +122,6 @@ def load_model(
             hint="look at the model's own files; if they are sound,"
             f" delete {folder} and run snakemake again where there is a network",
         ) from None
-    layers = place(model.requires_grad_(False).eval(), pick_device(device), streamed=streamed)
-    plain = recipe.get("plain_template")
-    if recipe.get("chat_template") is False:
-        tokenizer.chat_template, plain = None, plain or PROMPT_ALONE
-    return LoadedModel(model, tokenizer, plain, eos_ids(model, tokenizer), layers)
 
 
 def _read(location: str, revision: str | None, dtype: torch.dtype, *, streamed: bool) -> tuple[Any, Any]:
@@ -151,11 +158,17 @@ def read_weights(location: str, dtype: torch.dtype, revision: str | None = None,
             model, found = read_but_layers(of_type, config, location, blocks_path(described), **options)
         else:
             model, found = of_type.from_pretrained(location, **options)
-    # transformers fills what is missing with random numbers, and leaves out what is too much.
-    missing = sorted(found["missing_keys"])
     blocks = f"{blocks_path(described)}."
-    surplus = sorted(name for name in found["unexpected_keys"] if name.startswith(blocks) and _is_weight(name))
-    for names, what in ((missing, "have no"), (surplus, "have more than config.json asks for:")):
+    surplus = (name for name in found["unexpected_keys"] if name.startswith(blocks) and _is_weight(name))
+    refuse_other_weights(location, found["missing_keys"], surplus)
+    return model
+
+
+def refuse_other_weights(location: str, missing: Iterable[str], surplus: Iterable[str]) -> None:
+    """Raise `UserError` if there are such names: transformers fills what is missing with random numbers, and leaves out
+    what is too much.
+    """
+    for names, what in ((sorted(missing), "have no"), (sorted(surplus), "have more than config.json asks for:")):
         if names:
             raise UserError(
                 f"the weights {what} {names[0]}" + (f" and {len(names) - 1} others" if names[1:] else ""),
@@ -163,7 +176,6 @@ def read_weights(location: str, dtype: torch.dtype, revision: str | None = None,
                 expected="the weights of the model that config.json describes",
                 hint="download or copy the model again, whole",
             )
-    return model
 
 
 def _is_weight(name: str) -> bool:
@@ -199,7 +211,8 @@ def _location(folder: Path, recipe: dict) -> tuple[str, str | None]:
         return pointer["id"], pointer["revision"]
     from safety_regions.models.model_files import folder_digest
 
-    found, expected = folder_digest(pointer["path"]), recipe["source"]["sha256"]
+    scored = recipe["source"]["kind"] != "classifier"
+    found, expected = folder_digest(pointer["path"], scored=scored), recipe["source"]["sha256"]
     if found != expected:
         raise UserError(
             f"the files of this model have digest {found}: changed since it was prepared",

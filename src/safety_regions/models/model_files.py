@@ -1,6 +1,7 @@
 """The files that make a model in a folder: which they are, and the digest that pins them."""
 
 import hashlib
+import json
 from pathlib import Path
 
 from safety_regions.errors import UserError
@@ -28,18 +29,28 @@ CONFIG = "config.json"
 """In every prepared folder, so that a model's shape is known without its weights."""
 
 
-def folder_digest(path: Path | str) -> str:
+def folder_digest(path: Path | str, *, scored: bool = True) -> str:
     """sha256 over the lines `<file name> <sha256 of the file>`, sorted by name, of the files that make a model
     (`FILES`).
 
-    Raises `UserError` if there is no such folder, or no config.json or safetensors weights in it.
+    Raises `UserError` if there is no such folder, or no config.json or safetensors weights in it, and for a model that
+    is to be `scored` and cannot be.
     """
     path = Path(path)
     if not path.is_dir():
         raise UserError("no such folder", where=str(path), expected="a model's folder")
-    refuse_incomplete(path, str(path))
+    refuse_incomplete(path, str(path), scored=scored)
     lines = [f"{p.name} {sha256_of_file(p)}\n" for p in files_of_model(path)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def is_classifier(path: Path) -> bool:
+    """Whether the config.json in a folder is of a text classifier."""
+    try:
+        named = json.loads((path / CONFIG).read_text(encoding="utf-8"))["architectures"]
+        return any(str(name).endswith("ForSequenceClassification") for name in named)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def files_of_model(path: Path) -> list[Path]:

@@ -46,6 +46,8 @@ class Outcome(StrEnum):
     DEGENERATE = "degenerate"
 
 
+BY_PATTERNS = "by_patterns"
+"""Column of tables of prompts: what patterns say became of one, where a judge told its outcome."""
 RATES = (
     "refusal_rate",
     "degenerate_rate",

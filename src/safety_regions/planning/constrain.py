@@ -16,7 +16,7 @@ from safety_regions.config.model_method import ModelMethod, PartRole
 from safety_regions.config.registries import responding
 from safety_regions.config.variants import RESPONSES
 from safety_regions.planning.batching import whole
-from safety_regions.planning.data import other_prompts
+from safety_regions.planning.data import judge_of, other_prompts
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.recipes.constrain import ALL_BUT, NOTHING, REWOUND, ConstrainRecipe, Mask
 from safety_regions.planning.recipes.data import OfSet, PromptsRecipe
@@ -178,6 +178,7 @@ def _fine_tuned(
     # The usual one is not said.
     idle |= {"precision"} if config.precision == "float32" else set()
     asked: dict[str, Any] = {role: [OfSet(name, a.digest) for name, a in of.items()] for role, of in prompts.items()}
+    judge = judge_of(plan)
     recipe = ConstrainRecipe(
         model=plan.models[model].digest,
         condition=condition.name,
@@ -186,8 +187,10 @@ def _fine_tuned(
         options=config.model_dump(mode="json", include=OPTIONS - idle),
         **asked,
         **condition.said,
+        judge=judge.digest if judge else None,
     )
     inputs: dict[str, Artifact] = {"model": plan.models[model], **condition.regions}
+    inputs |= {"judge": judge} if judge else {}
     inputs |= {f"{role}/{name}": a for role, of in prompts.items() for name, a in of.items()}
     stem = ".".join(filter(None, [model, recipe.method, condition.name]))
     return plan.add(Artifact(recipe, stem, inputs))

@@ -99,6 +99,11 @@ def add_model(plan: Plan, name: str) -> Artifact[ModelRecipe]:
     return plan.models[name]
 
 
+def judge_of(plan: Plan) -> Artifact[ModelRecipe] | None:
+    """The classifier that tells outcomes; None where patterns do."""
+    return add_model(plan, plan.run.judge.model) if plan.run.judge else None
+
+
 def _refuse_too_few(plan: Plan, name: str, n: int, offset: int, hint: str) -> None:
     """What only the sampling would find, where the number of rows is known: of embedded sets, and of those whose entry
     says it. Repeats that are dropped may still leave too few.

@@ -14,7 +14,7 @@ from safety_regions.config.registries import responding
 from safety_regions.config.variants import HALF, RESPONSES, Variant
 from safety_regions.files import sha256_of_file
 from safety_regions.planning.constrain import add_constrained
-from safety_regions.planning.data import other_prompts
+from safety_regions.planning.data import judge_of, other_prompts
 from safety_regions.planning.plan import Plan
 from safety_regions.planning.recipes.data import OfSet, PromptOverlapRecipe, PromptsRecipe
 from safety_regions.planning.recipes.report import FigureContext, FiguresRecipe, LayerCurvesRecipe, ReportRecipe
@@ -193,6 +193,7 @@ def _evaluated(plan: Plan, of: ModelMethod, sets: list[str], prompts: Prompts) -
     assert run.evaluate is not None
     adapter = plan.adapters[of] if CATALOGUE[of.method].needs_adapter else None
     harmless = {name: plan.replicates[of][variant] for name, variant in lending_sets(plan).items()}
+    judge = judge_of(plan)
     recipe = EvaluateRecipe(
         model=model.digest,
         method=of.method,
@@ -207,12 +208,13 @@ def _evaluated(plan: Plan, of: ModelMethod, sets: list[str], prompts: Prompts) -
         doses=sorted({*run.evaluate.doses, run.thresholds.q}),
         options=run.evaluate.model_dump(mode="json", include=EVALUATE_OPTIONS),
         adapter=adapter.digest if adapter else None,
+        judge=judge.digest if judge else None,
     )
     inputs: dict[str, Artifact[Any]] = {"model": model}
     inputs |= {f"region/{name}": regions[name] for name in [*sets, *run.datasets.utility]}
     inputs |= {f"harmless/{name}": a for name, a in harmless.items()}
     inputs |= {f"{role}/{name}": a for role, of_sets in prompts.items() for name, a in of_sets.items()}
-    inputs |= {"adapter": adapter} if adapter else {}
+    inputs |= {role: a for role, a in (("adapter", adapter), ("judge", judge)) if a}
     return plan.add(Artifact(recipe, of.name, inputs))
 
 

@@ -65,7 +65,7 @@ def registry_options(spec: DatasetSpec | ModelSpec) -> str:
     """Options for what a registry says that is no part of a recipe: licence, citation, a local path, a mirror."""
     options = ["--licence", spec.licence, "--citation", spec.citation]
     match spec.source.kind:
-        case "local":
+        case "local" | "classifier" if spec.source.path:
             options += ["--local", spec.source.path]
         case "gguf" if spec.source.mirror:
             options += ["--mirror", canonical_json([part.model_dump() for part in spec.source.mirror])]

@@ -56,6 +56,9 @@ def _model(source: dict) -> Origin:
             return Origin(
                 f"{source['id']} at commit {source['revision']}", f"{HUB}/{source['id']}/tree/{source['revision']}"
             )
+        case "classifier" if source["id"]:
+            url = f"{HUB}/{source['id']}/tree/{source['revision']}"
+            return Origin(f"{source['id']} at commit {source['revision']}, digest {source['sha256']}", url)
         case "gguf":
             url = f"{HUB}/{source['id']}/blob/{source['revision']}/{source['file']}"
             said = f"{source['file']} of {source['id']} at commit {source['revision']}, sha256 {source['sha256']}"

@@ -6,8 +6,7 @@ min(round(fraction * size), positive) elements, halves to even, `positive` being
 ties at the cut go to the lower index (row-major; earlier matrix first).
 
 An element whose score is 0 is in no region: by its method it does nothing, and of equal nothings an index would choose.
-No method here has negative scores; where one has them they say the opposite of what is looked for, so they are in no
-region either.
+A negative score says the opposite of what is looked for, so it is in no region either.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -14,6 +14,7 @@ from safety_regions.claims.rows import along_grid, at
 from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.config.model_method import PartRole
 from safety_regions.overlap.counts import STAGES
+from safety_regions.report.judged import judged_counts
 
 OVERLAP_TABLES = ("pairs", "nway", "levels", "placebo")
 """Those of a comparison of sets that a report reads."""
@@ -135,6 +136,12 @@ class Gathered:
     def outcomes(self) -> pd.DataFrame:
         """What became of every prompt in the evaluations of all models and methods; empty if there are none."""
         return _together(self.of_kind("evaluate"), "outcomes.csv", ["model", "method"])
+
+    @cached_property
+    def judged(self) -> pd.DataFrame:
+        """Answers by what the run's judge told and what patterns say of them; empty where patterns told."""
+        judge = self.config.get("judge")
+        return judged_counts(judge["model"], [self.outcomes, self.constrained.outcomes]) if judge else pd.DataFrame()
 
     @cached_property
     def constrained(self) -> Constrained:

@@ -11,7 +11,7 @@ from safety_regions.config.method_catalogue import CATALOGUE
 from safety_regions.overlap.counts import UNION
 from safety_regions.planning.recipes.report import FigureContext
 
-OF_MODELS = ("model", "base")
+OF_MODELS = ("model", "base", "judge")
 OF_METHODS = ("method",)
 OF_SETS = ("a", "b", "set", "dataset", "added", "utility", "moved_by", "without")
 """Columns of tables that hold ids."""

@@ -18,6 +18,7 @@ from safety_regions.report.claim_tables import (
 )
 from safety_regions.report.columns import REFINEMENT, Table
 from safety_regions.report.inputs import Facts
+from safety_regions.report.judged import judged_table
 from safety_regions.report.numbers import percent
 from safety_regions.report.tables import (
     ReportTables,
@@ -156,6 +157,7 @@ def summary(
         *_section("Different methods on the same set", ACROSS, across_table, numbers.across),
         *_section("Before and after alignment", ALIGNMENT, alignment_table, numbers.alignment),
         *_section("Models without their regions", EVALUATION, evaluation_table, numbers.evaluated),
+        *_judged(numbers.judged),
         "## Refusals",
         "",
         "Share of the responses that refuse / that are degenerate, by model and set:",
@@ -176,6 +178,11 @@ def summary(
 def _section(title: str, text: str, make: Callable[[pd.DataFrame], Table], numbers: pd.DataFrame) -> list[str]:
     """A table under its heading; nothing without numbers."""
     return [f"## {title}", "", text, "", *make(numbers).markdown(), ""] if len(numbers) else []
+
+
+def _judged(judged: pd.DataFrame) -> list[str]:
+    """By what outcomes were told, where that is a judge."""
+    return _section("Who told the outcomes", judged_table(judged).caption, judged_table, judged) if len(judged) else []
 
 
 def _lacking(lacking: dict[str, Lacking], config: dict) -> list[str]:

@@ -35,6 +35,7 @@ from safety_regions.report.columns import (
     Table,
 )
 from safety_regions.report.constrained import in_words, last, over_seeds
+from safety_regions.report.judged import judged_table
 from safety_regions.report.names import Names
 
 
@@ -53,6 +54,8 @@ class ReportTables:
     confounds: pd.DataFrame = field(default_factory=pd.DataFrame)
     responses: pd.DataFrame = field(default_factory=pd.DataFrame)
     evaluated: pd.DataFrame = field(default_factory=pd.DataFrame)
+    judged: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Answers by what a judge told and what patterns say (`safety_regions.report.judged`)."""
     constrained: pd.DataFrame = field(default_factory=pd.DataFrame)
     moved: pd.DataFrame = field(default_factory=pd.DataFrame)
     across: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -84,6 +87,7 @@ def page_tables(numbers: ReportTables) -> dict[str, Table]:
         (confounds_table, numbers.confounds),
         (responses_table, numbers.responses),
         (evaluation_table, numbers.evaluated),
+        (judged_table, numbers.judged),
         (constrained_table, numbers.constrained),
         (across_table, numbers.across),
         (alignment_table, numbers.alignment),

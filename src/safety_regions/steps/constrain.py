@@ -23,6 +23,7 @@ from safety_regions.evaluation.magnitudes import of_neurons, of_weights
 from safety_regions.files import canonical_json
 from safety_regions.models.architecture import Projection, layout_of, projections
 from safety_regions.models.behaviour import Evaluation, Questions, evaluate
+from safety_regions.models.judge import Judge
 from safety_regions.models.load import LoadedModel
 from safety_regions.models.response_loss import ResponseLoss
 from safety_regions.models.tokens import Sample
@@ -35,6 +36,7 @@ from safety_regions.regions.owned_weights import check_fit, expand
 from safety_regions.regions.random_regions import Magnitudes, count_of, random_as_large, random_like
 from safety_regions.steps.entry import Entry
 from safety_regions.steps.jobs import grouped
+from safety_regions.steps.judged import judged_facts
 from safety_regions.steps.questions import own_pairs, prompts_of
 from safety_regions.table_files import write_csv
 
@@ -60,15 +62,15 @@ def constrain(
     trained and asked in float32. `known` is what the aligned model was found to do; a job's entries share it.
 
     Inputs by role: `model`, `region/<set>`, `harmless/<name>`, `benign/<set>`, `held_out/<set>`, `harmful/<set>`,
-    `over_refusal/<set>`. Raises `UserError` for inputs that are missing, damaged, or not the recipe's, and for benign
-    pairs without a response.
+    `over_refusal/<set>`, and `judge` where one tells outcomes. Raises `UserError` for inputs that are missing, damaged,
+    or not the recipe's, and for benign pairs without a response.
     """
     first = entries[0]
     loaded = first.model(device, "float32")
     trained, n_left_out = _samples(first, loaded, "benign")
     held_out, _ = _samples(first, loaded, "held_out")
     with ExitStack() as stack:
-        asking = [_Asking.of(entry, loaded, held_out, stack) for entry in entries]
+        asking = [_Asking.of(entry, loaded, held_out, stack, entry.judge(device)) for entry in entries]
         # Several share a training only where nothing is frozen.
         frozen = asking[0].frozen
         before = sha256_of_bits(frozen)
@@ -94,7 +96,7 @@ def constrain(
     for entry, asked in zip(entries, asking, strict=True):
         for name, table in asked.tables.frames().items():
             write_csv(table, entry.path / f"{name}.csv")
-        entry.done(facts, versions=VERSIONS)
+        entry.done(facts | judged_facts(entry, asked.tables.frames()["outcomes"]), versions=VERSIONS)
 
 
 def share_of(places: Places, matrices: list[Projection]) -> float:
@@ -127,16 +129,22 @@ class _Asking:
     chosen: dict[str, Masks]
     """What is frozen or put back, by the mask's name."""
     tables: Tables
+    judge: Judge | None
 
     @classmethod
     def of(
-        cls, entry: Entry[ConstrainRecipe], loaded: LoadedModel, held_out: list[Sample], stack: ExitStack
+        cls,
+        entry: Entry[ConstrainRecipe],
+        loaded: LoadedModel,
+        held_out: list[Sample],
+        stack: ExitStack,
+        judge: Judge | None,
     ) -> "_Asking":
         """Before training, since some masks follow from the weights; regions stay open as long as `stack`."""
         recipe = entry.recipe
         found = _Found(entry, loaded, stack)
         chosen = {mask.name: found.weights(mask) for mask in recipe.masks}
-        return cls(entry, loaded, held_out, found.matrices, chosen, Tables(recipe.learning_rate, recipe.seed))
+        return cls(entry, loaded, held_out, found.matrices, chosen, Tables(recipe.learning_rate, recipe.seed), judge)
 
     @property
     def condition(self) -> str:
@@ -161,7 +169,7 @@ class _Asking:
         if self.condition != NOTHING:
             return
         recipe = self.entry.recipe
-        asked = [recipe.harmful, recipe.over_refusal, recipe.held_out]
+        asked = [recipe.harmful, recipe.over_refusal, recipe.held_out, recipe.judge]
         key = canonical_json([recipe.model, asked, recipe.options["max_new_tokens"]])
         if key not in known:
             known[key] = self._evaluation(damaged=False)
@@ -195,7 +203,7 @@ class _Asking:
 
     def _evaluation(self, *, damaged: bool = True, responses: ResponseLoss | None = None) -> Evaluation:
         most = self.entry.recipe.options["max_new_tokens"]
-        return evaluate(self.loaded, self.questions, most, damaged=damaged, responses=responses)
+        return evaluate(self.loaded, self.questions, most, damaged=damaged, responses=responses, judge=self.judge)
 
 
 class _Found:

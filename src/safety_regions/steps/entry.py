@@ -18,6 +18,7 @@ from safety_regions.planning.recipes.parse import parse_recipe
 from safety_regions.steps.arguments import Paths
 
 if TYPE_CHECKING:
+    import safety_regions.models.judge
     import safety_regions.models.load
 
 R_co = TypeVar("R_co", bound=Recipe, covariant=True)
@@ -66,6 +67,10 @@ class Entry(Generic[R_co]):
         warn_if_changed(str(self.inputs[role]), receipt)
         return receipt.facts
 
+    def recipe_of(self, role: str) -> dict[str, Any]:
+        """The recipe of an input, as its receipt has it. Raises `UserError` as `checked`."""
+        return self._receipt(role).recipe
+
     def region(self, role: str) -> Path:
         """The region file of an input, by its own word too of the recipe that this one names; it warns as `facts`.
 
@@ -95,6 +100,17 @@ class Entry(Generic[R_co]):
         from safety_regions.models.load import load_once
 
         return load_once(self.inputs["model"], device, self._digest("model"), dtype, streamed=streamed)
+
+    def judge(self, device: str) -> "safety_regions.models.judge.Judge | None":
+        """The classifier that tells outcomes, loaded once by a process; None if the recipe names none.
+
+        Raises `UserError` as `checked`.
+        """
+        from safety_regions.models.judge import load_judge
+
+        if "judge" not in self._digests:
+            return None
+        return load_judge(self.inputs["judge"], device, self._digest("judge"))
 
     def done(self, facts: dict[str, Any], *, versions: tuple[str, ...] = (), run: dict[str, Any] | None = None) -> None:
         """Write the receipt of what lies at the path now; `versions`: packages that decide its bytes; `run`: what else

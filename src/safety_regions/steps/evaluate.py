@@ -15,6 +15,7 @@ from safety_regions.files import canonical_json
 from safety_regions.models.adapter import adapted, factor_shapes, load_adapter
 from safety_regions.models.architecture import layout_of, projections
 from safety_regions.models.behaviour import Questions
+from safety_regions.models.judge import Judge
 from safety_regions.models.load import LoadedModel
 from safety_regions.overlap.counts import STAGES
 from safety_regions.planning.recipes.tables import EvaluateRecipe
@@ -24,6 +25,7 @@ from safety_regions.regions.masks import Masks, masks_at, union
 from safety_regions.regions.owned_weights import check_fit, expand, of_kinds
 from safety_regions.regions.random_regions import Magnitudes
 from safety_regions.steps.entry import Entry
+from safety_regions.steps.judged import judged_facts
 from safety_regions.steps.questions import own_pairs, prompts_of
 from safety_regions.table_files import write_csv
 
@@ -36,9 +38,9 @@ def evaluate_regions(entry: Entry[EvaluateRecipe], device: str, known: dict[str,
     Its facts say which regions hold more refusals than random ones, and the outcomes' shares of the harmful prompts.
 
     Inputs by role: `model`, `region/<set>`, `harmless/<safety set>`, `harmful/<set>`, `over_refusal/<set>`,
-    `texts/<set>`, and for a method on adapters `adapter`, which may be the model itself. `known` is what intact models
-    were found to do; a job's entries share it, so the same model is asked the same but once. Raises `UserError` for
-    inputs that are missing, damaged, or not the recipe's.
+    `texts/<set>`, for a method on adapters `adapter`, which may be the model itself, and `judge` where one
+    tells outcomes. `known` is what intact models were found to do; a job's entries share it, so the same model is asked
+    the same but once. Raises `UserError` for inputs that are missing, damaged, or not the recipe's.
     """
     recipe, loaded = entry.recipe, entry.model(device)
     with ExitStack() as stack:
@@ -47,7 +49,7 @@ def evaluate_regions(entry: Entry[EvaluateRecipe], device: str, known: dict[str,
             for role in entry.recipe.inputs
             if role.startswith(("region/", "harmless/"))
         }
-        subject = _subject(entry, loaded, list(opened.values()))
+        subject = _subject(entry, loaded, list(opened.values()), entry.judge(device))
         intact = _intact(recipe, subject, {} if known is None else known)
         # A range of layers is the same at every fraction.
         doses = [recipe.q] if subject.header.region_shape == "range" else recipe.doses
@@ -56,6 +58,7 @@ def evaluate_regions(entry: Entry[EvaluateRecipe], device: str, known: dict[str,
     write_csv(found.outcomes, entry.path / "outcomes.csv")
     verdicts = {name: {f"{dose:g}": more for dose, more in of.items()} for name, of in found.verdicts.items()}
     facts = {"removes_more_than_random": verdicts, "outcomes": _outcomes(found.rates, recipe.q)}
+    facts |= judged_facts(entry, found.outcomes)
     entry.done(facts, versions=VERSIONS)
 
 
@@ -85,14 +88,14 @@ def _outcomes(rates: pd.DataFrame, q: float) -> dict[str, dict[str, dict[str, fl
 
 def _intact(recipe: EvaluateRecipe, subject: Subject, known: dict[str, Found]) -> Found:
     """What the model does with nothing taken out; an adapter that is not merged is part of it."""
-    asked = [recipe.model, recipe.adapter or recipe.model, recipe.asked, subject.options.max_new_tokens]
+    asked = [recipe.model, recipe.adapter or recipe.model, recipe.asked, subject.options.max_new_tokens, recipe.judge]
     key = canonical_json(asked)
     if key not in known:
         known[key] = subject.intact()
     return known[key]
 
 
-def _subject(entry: Entry[EvaluateRecipe], loaded: LoadedModel, regions: list[Region]) -> Subject:
+def _subject(entry: Entry[EvaluateRecipe], loaded: LoadedModel, regions: list[Region], judge: Judge | None) -> Subject:
     options = Evaluate.model_validate(entry.recipe.options)
     header, matrices = regions[0].header, projections(loaded.model)
     remove, magnitudes = (
@@ -101,7 +104,7 @@ def _subject(entry: Entry[EvaluateRecipe], loaded: LoadedModel, regions: list[Re
         else _from_weights(loaded, regions, options)
     )
     n_weights = sum(rows * columns for rows, columns in (p.shape for p in matrices))
-    return Subject(loaded, _questions(entry, loaded), options, remove, header, n_weights, magnitudes)
+    return Subject(loaded, _questions(entry, loaded), options, remove, header, n_weights, magnitudes, judge)
 
 
 def _from_weights(loaded: LoadedModel, regions: list[Region], options: Evaluate) -> tuple[Remove, Magnitudes | None]:

@@ -28,14 +28,15 @@ def prepare_model(recipe: ModelRecipe, output: Path, inputs: Inputs, licence: st
 
 
 def source_of(recipe: ModelRecipe, local: str | None = None, mirror: Sequence[WheelFile] = ()) -> ModelSource:
-    """The typed source in a recipe, with what it leaves out: the folder of a local model, the mirror of a GGUF file.
+    """The typed source in a recipe, with what it leaves out: the folder of a local model or classifier, the mirror of a
+    GGUF file.
 
     Raises `UserError` if it is none, or if that folder is needed and not given.
     """
     source = recipe.source
-    if source.get("kind") == "local":
-        if local is None:
-            raise UserError("the local model's folder is not given", where="--local")
+    if source.get("kind") == "local" and local is None:
+        raise UserError("the local model's folder is not given", where="--local")
+    if source.get("kind") in ("local", "classifier") and local is not None:
         source = source | {"path": local}
     if source.get("kind") == "gguf":
         source = source | {"mirror": list(mirror)}

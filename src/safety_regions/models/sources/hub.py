@@ -23,25 +23,29 @@ def make(source: HubModel, recipe: Wanted, inputs: Inputs, folder: Path) -> dict
     """
     where = place_of(source)
     # What the configuration can tell is told before gigabytes are fetched.
-    snapshot = _download(source, (CONFIG,))
-    if snapshot.name != source.revision:
-        raise UserError(f"the Hub gave commit {snapshot.name}", where=where, expected="the pinned commit")
+    snapshot = download(source.id, source.revision, (CONFIG,))
     refuse_configuration(snapshot, where, inputs.methods)
-    refuse_unsound(_download(source, FILES), where)
+    refuse_unsound(download(source.id, source.revision, FILES), where)
     shutil.copyfile(snapshot / CONFIG, folder / CONFIG)
     write_text(folder / POINTER, readable_json({"id": source.id, "revision": source.revision}))
     return {"files": {p.name: p.stat().st_size for p in files_of_model(snapshot)}}
 
 
-def _download(source: HubModel, files: Sequence[str]) -> Path:
+def download(id: str, revision: str, files: Sequence[str]) -> Path:
+    """The folder of the local cache that holds the files of a pinned model, those of these patterns.
+
+    Raises `UserError` for a model that is not there, is gated, or whose commit is not the pin.
+    """
     from huggingface_hub import snapshot_download
 
-    with hub_errors("model", source.id, source.revision, place_of(source)):
-        return Path(
-            snapshot_download(
-                source.id, revision=source.revision, allow_patterns=list(files), ignore_patterns=list(IGNORED)
-            )
+    where = f"{id} @ {revision}"
+    with hub_errors("model", id, revision, where):
+        snapshot = Path(
+            snapshot_download(id, revision=revision, allow_patterns=list(files), ignore_patterns=list(IGNORED))
         )
+    if snapshot.name != revision:
+        raise UserError(f"the Hub gave commit {snapshot.name}", where=where, expected="the pinned commit")
+    return snapshot
 
 
 def place_of(source: HubModel | GgufModel) -> str:

@@ -72,6 +72,8 @@ class ConstrainRecipe(Recipe):
     p: float | None = None
     agree: float | None = None
     """Share of the safety sets in whose regions an element has to be."""
+    judge: str | None = None
+    """Digest of the recipe of the classifier that tells outcomes; None: patterns do."""
 
     @property
     def training(self) -> str:
@@ -90,8 +92,8 @@ class ConstrainRecipe(Recipe):
 
     @property
     def inputs(self) -> dict[str, str]:
-        """The model, regions, and prompts."""
+        """The model, regions, prompts, and the judge."""
         regions = {f"region/{name}": digest for name, digest in [*(self.safety or []), *(self.utility or [])]}
         regions |= {f"harmless/{name}": digest for name, digest in self.harmless or []}
         prompts = {f"{role}/{name}": digest for role in ASKED for name, digest in getattr(self, role)}
-        return {"model": self.model, **regions, **prompts}
+        return {"model": self.model, **regions, **prompts} | ({"judge": self.judge} if self.judge else {})

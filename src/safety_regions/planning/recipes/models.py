@@ -17,7 +17,7 @@ class ModelRecipe(Recipe):
     version: int = VERSIONS["model"]
     model: str
     source: dict[str, Any]
-    """`config.models.ModelSource` without the path of a local model, and without the mirror of a GGUF file."""
+    """`config.models.ModelSource` without paths on this machine, and without the mirror of a GGUF file."""
     dtype: str
     plain_template: str | None
     """How prompts are put to a model that has no chat template."""
@@ -55,7 +55,7 @@ def model_recipe(
     An aligned model also needs the digest of its base model's recipe and, for each dataset it trains on, the digest of
     the fetched dataset's recipe.
     """
-    source = spec.source.model_dump(mode="json", exclude={"path"} if spec.source.kind == "local" else {"mirror"})
+    source = spec.source.model_dump(mode="json", exclude={"path", "mirror"})
     base = data = None
     if isinstance(spec.source, AlignedModel):
         wanted = {*spec.source.harmful, *spec.source.harmless}

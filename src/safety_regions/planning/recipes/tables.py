@@ -160,6 +160,8 @@ class EvaluateRecipe(Recipe):
     """Those of `config.evaluate.Evaluate` that nothing else in the recipe says."""
     adapter: str | None = None
     """Digest of the recipe of the model's LoRA adapter, for a method on adapters."""
+    judge: str | None = None
+    """Digest of the recipe of the classifier that tells outcomes; None: patterns do."""
 
     @property
     def asked(self) -> dict[str, list[OfSet]]:
@@ -168,11 +170,12 @@ class EvaluateRecipe(Recipe):
 
     @property
     def inputs(self) -> dict[str, str]:
-        """The model, regions, prompts, and the adapter."""
+        """The model, regions, prompts, the adapter and the judge."""
         regions = {f"region/{name}": digest for name, digest in [*self.safety, *self.utility]}
         regions |= {f"harmless/{name}": digest for name, digest in self.harmless}
         prompts = {f"{role}/{name}": digest for role, of in self.asked.items() for name, digest in of}
-        return {"model": self.model, **regions, **prompts} | ({"adapter": self.adapter} if self.adapter else {})
+        others = {"adapter": self.adapter, "judge": self.judge}
+        return {"model": self.model, **regions, **prompts} | {role: digest for role, digest in others.items() if digest}
 
     @property
     def adapter_is_merged(self) -> bool:
