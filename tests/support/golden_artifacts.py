@@ -6,7 +6,7 @@ here and not made by the code of another kind, so that a change of one kind is n
 A file is described by its sha256. Numbers that come out of a model's forward or backward pass differ in their last bits
 from one processor to the next, so of these a few sums stand beside the sha256 of all else, and are compared with a
 tolerance: tensors of floats (weights, statistics), perplexities, floors that are products of matrices, and floats among
-the facts of receipts. A model that
+what receipts tell. A model that
 points to a folder of this machine (kind `local`) is not made here, since its pointer holds an absolute path.
 """
 
@@ -124,7 +124,7 @@ def _near(recorded: list[float], today: list[float], tolerance: float) -> bool:
 
 def _described(path: Path) -> Described:
     if path.name.endswith(receipts.RECEIPT):
-        return _of_facts(json.loads(path.read_text())["facts"])
+        return _of_receipt(json.loads(path.read_text()))
     if path.suffix == ".safetensors":
         return _of_tensors(path)
     if (inexact := INEXACT.get(path.name)) is None:
@@ -132,8 +132,8 @@ def _described(path: Path) -> Described:
     return (_of_columns if path.suffix == ".parquet" else _of_table)(path, inexact)
 
 
-def _of_facts(facts: dict) -> Described:
-    """Only the facts: the rest of a receipt changes with any package and module."""
+def _of_receipt(receipt: dict) -> Described:
+    """The facts, and which packages are named: their versions, and all else, change with any package and module."""
     numbers: dict[str, list[float]] = {}
 
     def without_floats(value: Any, at: str) -> Any:
@@ -147,7 +147,8 @@ def _of_facts(facts: dict) -> Described:
             return None
         return value
 
-    text = files.canonical_json(without_floats(facts, ""))
+    told = {"facts": without_floats(receipt["facts"], ""), "packages": sorted(receipt["versions"])}
+    text = files.canonical_json(told)
     return _with_numbers(files.sha256_of_text(text), dict(sorted(numbers.items())))
 
 
