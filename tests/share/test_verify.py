@@ -70,7 +70,10 @@ def test_what_is_named_is_looked_at_alone(published, capsys):
         (["results/"], len(published.artifacts), 1),
     ):
         found, text = told(capsys, "--json", *words)
-        assert (len(json.loads(text)["artifacts"]), found) == (n, code), words
+        artifacts = json.loads(text)["artifacts"]
+        assert (len(artifacts), found) == (n, code), words
+        told_of_each = {"path", "kind", "state", "detail", "published", "changed_code", "remedy"}
+        assert all(one.keys() == told_of_each for one in artifacts)
     with pytest.raises(UserError, match="no artifact"):
         told(capsys, "results/regions/nothing.safetensors")
 

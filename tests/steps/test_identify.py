@@ -25,6 +25,7 @@ from safety_regions.models.load import LoadedModel, place, read_weights
 from safety_regions.regions.format import open_region, read_levels
 from safety_regions.steps.entry import Entry
 from safety_regions.steps.measure import _model_for, by_sample, measure
+from safety_regions.steps.samples import _report_left_out
 
 ROWS = [
     {
@@ -153,6 +154,11 @@ def test_too_many_pairs_without_a_token_are_refused(tmp_path, pairs):
         UserError, match=r"6 of 11 responses without a single token: none-0, .*, none-4, \.\.\.(?s:.*)no more than 10%"
     ):
         measure(entries(tmp_path / "e", path), MACHINE)
+
+
+def test_what_is_left_out_is_named_up_to_five(capsys):
+    _report_left_out([f"x-{n}" for n in range(5)], 100, "here")
+    assert "5 of 100 responses without a single token: x-0, x-1, x-2, x-3, x-4; left out" in capsys.readouterr().err
 
 
 def test_halves_give_other_statistics_than_the_whole(tmp_path, pairs):
