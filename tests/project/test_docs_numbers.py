@@ -134,6 +134,12 @@ def interval(claim: str, digits: int) -> str:
     return f"{short(of['effect'], digits)}, [{ends}]"
 
 
+def faster(claim: str) -> str:
+    """The interval at the higher of two learning rates, as the reason has it."""
+    reason = row("verdicts", ALIGNED, "snip", claim=claim)["reason"]
+    return ", ".join(map(short, map(float, re.findall(rf"At {FAST}.* \[(\S+), (\S+)\]", reason)[0])))
+
+
 def of_all(column: str, stage: str) -> str:
     """A row of a page's table: a cell for each method, with every model's number."""
     of_method = (
@@ -173,12 +179,19 @@ README: list[Quote] = [
         100 * taken_out("refined")["degenerate_rate"], taken_out("refined")["perplexity_ratio"]
     ),
     lambda: f"does the same: {100 * taken_out('harmless')['refusal_rate']:.0f}%",
-    lambda: "refusals of 48 harmful prompts from {:.0f}% to {:.0f}%.".format(kept("aligned"), kept("nothing")),
-    lambda: "share frozen ({:.1f}% of the weights) it is {:.0f}%".format(
-        100 * fine_tuned("refined")["share_of_weights"], kept("refined")
+    lambda: "refusals of 48 harmful prompts from {:.0f}% to {:.0f}%, or at twice the learning rate to {:.0f}%.".format(
+        kept("aligned", SLOW), kept("nothing", SLOW), kept("nothing", FAST)
     ),
-    lambda: "or weights of the utility regions, {:.0f}%. Put back".format(kept("utility_refined", "random_refined")),
-    lambda: "the region brings {:.0f}%".format(kept("rewound_refined")),
+    lambda: "share frozen ({:.1f}% of the weights) it is {:.0f} and {:.0f}%".format(
+        100 * fine_tuned("refined", SLOW)["share_of_weights"], kept("refined", SLOW), kept("refined", FAST)
+    ),
+    lambda: "with as many random weights {:.0f} and {:.0f}%".format(
+        *(kept("random_refined", rate) for rate in (SLOW, FAST))
+    ),
+    lambda: "with weights of the utility regions {:.0f} and {:.0f}%".format(
+        *(kept("utility_refined", rate) for rate in (SLOW, FAST))
+    ),
+    lambda: "the region brings {:.0f} and {:.0f}%".format(*(kept("rewound_refined", rate) for rate in (SLOW, FAST))),
     lambda: "share SNIP {}, Wanda {} and SafeNeuron {}".format(
         *(short(aligned("crossed", method)) for method in WEIGHED)
     ),
@@ -255,23 +268,40 @@ FROZEN = {
     "random_refined": "random weights, as many",
     "utility_refined": "weights of the utility regions, as many",
 }
+PUT_BACK = {
+    "nothing": "nothing",
+    "rewound_refined": "region",
+    "rewound_random_refined": "random weights, as many",
+    "rewound_magnitude_refined": "random weights, as many and as large",
+    "rewound_utility_refined": "weights of the utility regions, as many",
+}
 CONSTRAINING: list[Quote] = [
-    *((lambda c=condition, n=name: of_training(c, n).replace("|  |", "| |")) for condition, name in FROZEN.items()),
-    lambda: "use, {:.2f}% of the scored weights".format(100 * fine_tuned("refined")["share_of_weights"]),
-    lambda: (
-        "the region {:.1f}, random weights {:.1f}, random weights as large {:.1f}, weights of the utility"
-        " regions {:.1f}.".format(*(kept(f"rewound_{of}refined") for of in ("", "random_", "magnitude_", "utility_")))
+    *(
+        (lambda c=condition, n=name, r=rate: of_training(c, n, r).replace("|  |", "| |"))
+        for rate in (SLOW, FAST)
+        for condition, name in FROZEN.items()
+        if (condition, rate) != ("aligned", FAST)
+    ),
+    lambda: "use, {:.2f}% of the scored weights".format(100 * fine_tuned("refined", SLOW)["share_of_weights"]),
+    *(
+        (lambda c=condition, n=name: f"| {n} | {kept(c, SLOW):.1f} | {kept(c, FAST):.1f} |")
+        for condition, name in PUT_BACK.items()
     ),
     lambda: "With the region frozen {} more of the refusals are kept than with the best control, [{}]".format(
         *interval("freezing_protects", 3).rstrip("]").split(", [")
     ),
-    lambda: f"does not hold.** {interval('rewinding_restores', 3)}.",
+    lambda: "the interval is [{}], so".format(faster("freezing_protects")),
+    lambda: (
+        f"undecided.** {interval('rewinding_restores', 3)}, at the lower rate, and [{faster('rewinding_restores')}]"
+    ),
     lambda: "It holds {} times its share of the squared change, [{}]".format(
         *interval("region_moves", 3).rstrip("]").split(", [")
     ),
-    lambda: re.search(
-        r"nothing frozen keeps \d+%", row("verdicts", ALIGNED, "snip", claim="freezing_protects")["reason"]
-    )[0],
+    lambda: "nothing frozen keeps {} of the refusals, so there was little to protect; at the higher {}.".format(
+        *re.findall(
+            r"nothing frozen keeps (\d+%)", row("verdicts", ALIGNED, "snip", claim="freezing_protects")["reason"]
+        )
+    ),
 ]
 NAMES = ["135", "0.5"]
 SETTINGS = ["0", "1", "100", "50", "24", "48"]
@@ -282,6 +312,7 @@ KNOWN = {
         "20",
         "4",
         ".0002",
+        ".0004",
         ".05",
         "24",
         "48",
