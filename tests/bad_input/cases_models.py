@@ -214,9 +214,11 @@ for _what, _change, _says, _names in AT_LOADING:
     bad("models", _what, says=_says, names=_names)(lambda change=_change: loading(change))
 
 
-@bad("models", "an architecture that is not known here", says="architecture 'opt' is not known", names="add-a-model")
+@bad(
+    "models", "an architecture that is not known here", says="architecture 'hrm_text' is not known", names="add-a-model"
+)
 def architecture():
-    loaded = random_model("opt")
+    loaded = random_model("hrm_text")
     return lambda: projections(loaded.model)
 
 

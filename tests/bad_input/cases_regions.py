@@ -180,15 +180,23 @@ RECEIPTS = [
     (
         "a receipt that is cut off",
         lambda receipt: receipt.write_text('{"digest": "'),
-        "not a receipt: JSONDecodeError(...",
+        "not a receipt: Unterminated string starting at: ...",
     ),
-    ("a receipt that is a list", lambda receipt: receipt.write_text("[]"), "not a receipt: TypeError(..."),
-    ("a receipt of no text", lambda receipt: receipt.write_bytes(b"\xff"), "not a receipt: UnicodeDecodeError(..."),
-    ("a receipt without files", edited(files={}), "not a receipt: ValueError('it names no file')"),
+    (
+        "a receipt that is a list",
+        lambda receipt: receipt.write_text("[]"),
+        "not a receipt: the file: Input should be a dictionary...",
+    ),
+    (
+        "a receipt of no text",
+        lambda receipt: receipt.write_bytes(b"\xff"),
+        "not a receipt: 'utf-8' codec can't decode byte 0xff in position 0...",
+    ),
+    ("a receipt without files", edited(files={}), "not a receipt: it names no file"),
     (
         "a receipt that speaks of a file elsewhere",
         edited(files={"../x": "0" * 64}),
-        "not a receipt: ValueError(\"'../x' is not the name of a file\")",
+        "not a receipt: '../x' is not the name of a file",
     ),
     (
         "a recipe that was edited",

@@ -15,7 +15,7 @@ from safety_regions.methods.interface import method
 from safety_regions.models.tokens import Sample
 
 PACKAGE = ROOT / "src/safety_regions"
-OF_METHODS = ("methods/", "config/methods.py", "config/method_catalogue.py")
+OF_METHODS = ("methods/", "config/methods.py", "config/method_catalogue.py", "config/layouts.py")
 QUICK = {"safelayer": {"max_new_tokens": 2, "alpha_steps": 1, "n_permutations": 199}}
 
 

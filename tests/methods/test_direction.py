@@ -7,13 +7,13 @@ import pytest
 import torch
 from literal_neurons import DIM
 from measured_neurons import assert_equal, random_prompts
-from random_models import ARCHITECTURES, random_model, varied_model
+from random_models import claiming, random_model, varied_model
 
 from safety_regions.config.methods import Direction
 from safety_regions.errors import UserError
 from safety_regions.methods import direction
 from safety_regions.methods.interface import Method
-from safety_regions.models.architecture import decoder_of, layout_of, projections
+from safety_regions.models.architecture import layers_of, layout_of, projections
 from safety_regions.models.tokens import Sample
 from safety_regions.regions.select import Cut
 
@@ -22,7 +22,7 @@ CUT = Cut((0.1, 0.3), "matrix")
 
 def literal(loaded, prompts, harmless):
     """By matrix: the score of each of its neurons, from prompts that are read one by one."""
-    layers = decoder_of(loaded.model).layers
+    layers = layers_of(loaded.model)
     read = {f"{p.layer}.{p.kind}": p.module for p in projections(loaded.model) if p.kind in ("o", "down")}
     means = []
     for group in (prompts, harmless):
@@ -60,7 +60,7 @@ def literal(loaded, prompts, harmless):
     return scores
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", claiming("direction"))
 def test_scores_are_what_neurons_add_to_the_difference_of_means(architecture):
     loaded, prompts, harmless = varied_model(architecture), random_prompts(4), random_prompts(3, seed=1)
     found = direction.measure(loaded, prompts, Direction(), batch_tokens=60, harmless=harmless)

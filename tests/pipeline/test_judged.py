@@ -50,7 +50,7 @@ def test_a_judge_that_is_no_classifier_and_a_model_that_is_one_are_told(copy: Wo
     copy.change(judge={"model": "micro"}, models=["own-judge"])
     said = copy.snakemake("--dry-run").stdout
     assert '"micro", which is no classifier' in said and "judge.model" in said
-    assert '"own-judge", a classifier' in said and "models[0]" in said
+    assert '"own-judge", a classifier' in said and "models.0" in said
     copy.change(judge={"model": "own-juge"}, models=["micro"])
     said = copy.snakemake("--dry-run").stdout
     assert "own-juge" in said and "did you mean 'own-judge'?" in said

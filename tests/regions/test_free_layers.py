@@ -57,7 +57,7 @@ def made(tmp_path_factory):
         patch.setattr(receipts, "code_of", lambda recipe: {})
         (folder / "in").mkdir()
         model, of_model, loaded = write_model(num_hidden_layers=4)
-        patch.setattr(Entry, "model", lambda entry, device, streamed: loaded)
+        patch.setattr(Entry, "model", lambda entry, device, **how: loaded)
         yield folder, model, of_model, loaded
 
 

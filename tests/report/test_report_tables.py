@@ -52,7 +52,7 @@ def test_estimates_have_intervals_and_a_bar_on_the_page_alone():
     about = ["tiny-llama", "snip", "before"]
     between, ceiling, unlimited = (f"{value} [{value}, {value}]" for value in ("0.400", "0.900", "0.600"))
     assert table.cells() == [
-        [*about, interval, "0.026", "16", between, ceiling, place, Bar(0, 0, 0), unlimited, "0.800", "", "", "4"]
+        [*about, interval, "0.026", "16", between, ceiling, place, Bar(0.0, 0.0, 0.0), unlimited, "0.800", "", "", "4"]
     ]
     assert table.markdown() == [
         "| model | method | stage | IoU | prompts of a half | between | ceiling | place | unlimited "

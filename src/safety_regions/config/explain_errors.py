@@ -1,5 +1,6 @@
 """Validation errors of pydantic, told as mistakes of the person who wrote the file."""
 
+import difflib
 import math
 from typing import Any
 
@@ -57,8 +58,12 @@ def _at(data: Any, path: KeyPath, otherwise: Any) -> Any:
 
 
 def _elsewhere(spot: Spot, allowed: Allowed, entries: bool) -> str:
-    """For an unknown key: the same key at other places of the schema, else the nearest key here."""
+    """For an unknown key: one here that differs by a letter, the same key at other places of the schema, or else the
+    nearest key here.
+    """
     here, name = spot.path[entries:], str(spot.path[-1])
+    if near := difflib.get_close_matches(name, allowed.keys(spot.parent), n=1, cutoff=0.9):
+        return f"did you mean {near[0]!r}?"
     root = allowed.entry() if entries else None
     other = dict.fromkeys(path for path in allowed.paths(root) if path[-1] == name and path != here)
     if other:
