@@ -1,6 +1,7 @@
 """What receipts say of a judge, and what a report makes of it."""
 
 import pandas as pd
+from some_recipes import some_recipe
 
 from safety_regions.artifacts import receipts
 from safety_regions.cluster.memory import GIB, JUDGING, Need, with_judge
@@ -17,19 +18,12 @@ OUTCOMES = pd.DataFrame(
 )
 
 
-class Evaluated:
-    """The recipe of what one judge told."""
-
-    def __init__(self, digest):
-        self.inputs = {"judge": digest}
-
-
 def test_a_receipt_names_the_judge_and_counts_its_outcomes_by_those_of_patterns(tmp_path):
     folder = tmp_path / "judge"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
     digest = receipts.write(folder, {"kind": "model", "model": "own-judge"}, {}).digest
-    entry = Entry(tmp_path / "out", Evaluated(digest), {"judge": folder})
+    entry = Entry(tmp_path / "out", some_recipe("evaluate", judge=digest), {"judge": folder})
     assert judged_facts(entry, OUTCOMES) == {
         "judge": {
             "model": "own-judge",

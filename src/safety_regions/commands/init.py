@@ -3,6 +3,7 @@
 import argparse
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -49,6 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     if name in other.registries.models:
         raise UserError(f"{name} is the id of another model", where="--name", hint="give another name: --name NAME")
     found = _found(arguments, folder)
+    found = replace(found, unclaimed=tuple(of for of in found.unclaimed if of in other.run.enabled_methods()))
     words = RunWords(configfiles=(str(run_file),))
     write_text(registry, _registry_text(name, found))
     write_text(run_file, _run_text(name, registry, other.run, arguments.like, words, found.unclaimed))
