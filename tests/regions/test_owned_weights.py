@@ -314,11 +314,11 @@ FFN = {f"{layer}.{kind}": (2, 3) for layer in (0, 1) for kind in ("up", "down")}
     ],
 )
 def test_levels_that_are_no_region_of_the_model_are_refused(given, said):
-    levels = [(name, np.zeros(shape, np.uint8)) for name, shape in given.items()]
+    levels = ((name, np.zeros(shape, np.uint8)) for name, shape in given.items())
     with pytest.raises(UserError, match=re.escape(said)):
         list(fitting(levels, FFN, "method toy"))
 
 
 def test_levels_of_some_kinds_in_any_order_of_layers_are_a_region():
-    levels = [(name, np.zeros((2, 3), np.uint8)) for name in ("1.up", "0.up")]
+    levels = ((name, np.zeros((2, 3), np.uint8)) for name in ("1.up", "0.up"))
     assert [name for name, _ in fitting(levels, FFN, "method toy")] == ["1.up", "0.up"]
