@@ -160,6 +160,11 @@ def test_what_is_common_is_what_each_set_keeps_of_that_of_all_others(table, deci
     assert (outcome.decision, outcome.effect) == (decision, pytest.approx(effect, nan_ok=True))
 
 
+def test_how_many_sets_have_nothing_in_common_is_said():
+    outcome = nothing_common(evidence(empty(nway=kept_by(0.0, 0.0, 0.0).assign(intersection=0))))
+    assert outcome.reason == "Not even 2 sets have an element in common."
+
+
 def test_the_sets_that_keep_least_and_most_are_named():
     found = nothing_common(evidence(empty(nway=kept_by(0.8, 0.95, 0.85))))
     assert found.reason.endswith("keep least and most: a 0.80, b 0.95. IoU of all: 0.10.")
