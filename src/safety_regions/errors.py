@@ -32,10 +32,10 @@ class UserError(Exception):
         return "\n".join(lines)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean 'x'?` for the nearest known word, else the list of all of them."""
+def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """`did you mean 'x'?` for the nearest known word, of at least this likeness, else the list of all of them."""
     known = sorted(map(str, known))
-    near = difflib.get_close_matches(str(word), known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(word), known, n=1, cutoff=cutoff)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or '(none)'}"
 
 

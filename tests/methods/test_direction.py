@@ -13,7 +13,7 @@ from safety_regions.config.methods import Direction
 from safety_regions.errors import UserError
 from safety_regions.methods import direction
 from safety_regions.methods.interface import Method
-from safety_regions.models.architecture import layers_of, layout_of, projections
+from safety_regions.models.architecture import layers_of, layout_of, matrix_of, projections, states_of
 from safety_regions.models.tokens import Sample
 from safety_regions.regions.select import Cut
 
@@ -28,10 +28,12 @@ def literal(loaded, prompts, harmless):
     for group in (prompts, harmless):
         seen = {key: [] for key in (*read, *range(len(layers)))}
         hooks = [
-            module.register_forward_pre_hook(lambda _, x, kept=seen[name]: kept.append(x[0][0, -1].double()))
+            module.register_forward_pre_hook(
+                lambda _, x, kept=seen[name]: kept.append(x[0].flatten(0, -2)[-1].double())
+            )
             for name, module in read.items()
         ] + [
-            layer.register_forward_hook(lambda _, x, y, kept=seen[index]: kept.append(y[0, -1].double()))
+            layer.register_forward_hook(lambda _, x, y, kept=seen[index]: kept.append(states_of(y)[0, -1].double()))
             for index, layer in enumerate(layers)
         ]
         for sample in group:
@@ -44,8 +46,8 @@ def literal(loaded, prompts, harmless):
     for layer, kind in ((layer, kind) for layer in range(len(layers)) for kind in ("o", "down")):
         r, name = own[layer] - other[layer], f"{layer}.{kind}"
         of_channels = [
-            float((own[name][k] - other[name][k]) * sum(read[name].weight[:, k].double() * r) / sum(r * r) ** 0.5)
-            for k in range(read[name].weight.shape[1])
+            float((own[name][k] - other[name][k]) * sum(matrix_of(read[name])[:, k].double() * r) / sum(r * r) ** 0.5)
+            for k in range(matrix_of(read[name]).shape[1])
         ]
         if kind == "o":
             # Value head h is shared by as many query heads as there are for each, one behind the other.

@@ -417,6 +417,26 @@ def test_a_method_that_is_not_right_for_a_model_is_refused_by_the_plan(known_by,
     assert "mine" in make_plan(run, mine).models
 
 
+def test_a_judge_needs_no_method_to_be_right_for_it(tmp_path, monkeypatch):
+    """A classifier of a type that some methods are not right for: nothing of it is scored."""
+    source = {
+        "kind": "classifier",
+        "path": "judge",
+        "sha256": "0" * 64,
+        "labels": {"REJECTION": "refuses", "NORMAL": "answers"},
+    }
+    judge = ModelSpec.model_validate({"source": source, "licence": "none", "citation": "none"})
+    run = RunConfig(models=["tiny-llama"], judge={"model": "own-judge"})
+    with_judge = Registries(
+        load_registries(RunConfig()).datasets, load_registries(RunConfig()).models | {"own-judge": judge}
+    )
+    folder = tmp_path / make_plan(run, with_judge).models["own-judge"].path
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"model_type": "gpt2"}')
+    monkeypatch.chdir(tmp_path)
+    assert "own-judge" in make_plan(run, with_judge).models
+
+
 def test_models_that_are_named_are_fine_tuned_and_no_others():
     plan = plan_of(constrain={"models": ["tiny-qwen2"]})
     assert {a.name.split(".")[0] for a in plan.made.values() if a.kind == "constrain"} == {"tiny-qwen2"}

@@ -85,7 +85,8 @@ class Terminal(logging.Formatter):
         if event == LogEvent.JOB_INFO and fields["rule_msg"]:
             return f"{_now()} {fields['rule_msg']}"
         if event == LogEvent.PROGRESS:
-            return f"{_now()} {fields['done']} of {fields['total']} jobs done, {self._told}{self._left()}"
+            left = "" if fields["done"] == fields["total"] else self._left()
+            return f"{_now()} {fields['done']} of {fields['total']} jobs done, {self._told}{left}"
         return self._plain.format(record)
 
     def _part(self, done: int, total: int) -> str:
@@ -97,7 +98,7 @@ class Terminal(logging.Formatter):
 
     def _left(self) -> str:
         share = self._share()
-        if share < SURE or self._told.startswith("100%"):
+        if share < SURE:
             return ""
         minutes = (self._clock() - self._began) * (1 - share) / share / 60
         if minutes < 1:

@@ -1,6 +1,5 @@
 """Validation errors of pydantic, told as mistakes of the person who wrote the file."""
 
-import difflib
 import math
 from typing import Any
 
@@ -62,8 +61,8 @@ def _elsewhere(spot: Spot, allowed: Allowed, entries: bool) -> str:
     nearest key here.
     """
     here, name = spot.path[entries:], str(spot.path[-1])
-    if near := difflib.get_close_matches(name, allowed.keys(spot.parent), n=1, cutoff=0.9):
-        return f"did you mean {near[0]!r}?"
+    if by_a_letter := _near(name, allowed.keys(spot.parent), cutoff=0.9):
+        return by_a_letter
     root = allowed.entry() if entries else None
     other = dict.fromkeys(path for path in allowed.paths(root) if path[-1] == name and path != here)
     if other:
@@ -71,9 +70,9 @@ def _elsewhere(spot: Spot, allowed: Allowed, entries: bool) -> str:
     return _near(name, allowed.keys(spot.parent))
 
 
-def _near(word: str, words: list[str]) -> str:
+def _near(word: str, words: list[str], cutoff: float = 0.6) -> str:
     """The nearest word; the list of all of them stands in what is expected."""
-    hint = did_you_mean(word, words)
+    hint = did_you_mean(word, words, cutoff)
     return "" if hint.startswith("known:") else hint
 
 

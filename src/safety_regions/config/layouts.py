@@ -46,7 +46,7 @@ class Claim:
 
 
 UNWATCHED = Claim(
-    ("snip", "wanda", "nlsr", "safelayer", "ssah"),
+    ("snip", "wanda", "nlsr", "safelayer", "ssah", "direction"),
     "its attention is computed where none but its own code can look on",
 )
 SINKS = Claim(UNWATCHED.methods, "attention sinks take a part of every row's probability")

@@ -8,7 +8,7 @@ from pathlib import Path
 from safety_regions.artifacts.artifact import Artifact
 from safety_regions.config.architectures import refuse_unclaimed, refuse_unknown
 from safety_regions.config.datasets import SyntheticDataset
-from safety_regions.config.models import AlignedModel, LocalModel
+from safety_regions.config.models import AlignedModel, ClassifierModel, LocalModel
 from safety_regions.data import synthetic
 from safety_regions.errors import UserError
 from safety_regions.planning.plan import Plan
@@ -95,7 +95,8 @@ def add_model(plan: Plan, name: str) -> Artifact[ModelRecipe]:
         base = inputs["base"].digest if "base" in inputs else None
         recipe = model_recipe(name, spec, base_digest=base, data_digests=data)
         plan.models[name] = plan.add(Artifact(recipe, name, inputs))
-        _refuse_unclaimed(plan, name)
+        if not isinstance(spec.source, ClassifierModel):
+            _refuse_unclaimed(plan, name)
     return plan.models[name]
 
 
